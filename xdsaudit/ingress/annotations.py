@@ -1,0 +1,154 @@
+"""Every annotation key Higress reads, as one table, and the lookups with its rules for values.
+
+Source: higress@v2.0.1 pkg/ingress/kube/annotations/*.go. ``N|H`` keys are looked up under nginx's prefix first and, when
+that one is absent or does not parse, under Higress's; ``H`` keys under Higress's alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, TypeVar
+
+NGINX: Final = "nginx.ingress.kubernetes.io/"
+HIGRESS: Final = "higress.io/"
+MATCH_MARKERS: Final = ("match-header", "match-pseudo-header", "match-query")
+
+T = TypeVar("T")
+
+
+class Row(NamedTuple):
+    """One annotation: its key, whether nginx's prefix works too, the first version that reads it, what it shapes.
+
+    ``modelled`` is False where the routes it makes are not computed: its rules are then ``unknown``, never lost.
+    """
+
+    key: str
+    nginx: bool
+    shapes: str
+    since: tuple[int, int, int] = (2, 0, 0)
+    modelled: bool = True
+
+
+def _rows(keys: str, nginx: bool, shapes: str, since: tuple[int, int, int] = (2, 0, 0)) -> tuple[Row, ...]:
+    return tuple(Row(k, nginx, shapes, since) for k in keys.split())
+
+
+TABLE: Final[tuple[Row, ...]] = (
+    *_rows(
+        "canary canary-by-header canary-by-header-value canary-by-header-pattern canary-by-cookie canary-weight "
+        "canary-weight-total",
+        True,
+        "routes",
+    ),
+    *_rows(
+        "enable-cors cors-allow-origin cors-allow-methods cors-allow-headers cors-expose-headers cors-allow-credentials "
+        "cors-max-age",
+        True,
+        "cors",
+    ),
+    *_rows("rewrite-target use-regex upstream-vhost", True, "path and rewrite"),
+    *_rows("full-path-regex rewrite-path", False, "path and rewrite"),
+    *_rows(
+        "temporal-redirect permanent-redirect permanent-redirect-code ssl-redirect force-ssl-redirect app-root",
+        True,
+        "redirect",
+    ),
+    *_rows("backend-protocol proxy-ssl-secret proxy-ssl-name proxy-ssl-server-name proxy-ssl-verify", True, "cluster"),
+    *_rows("load-balance", True, "cluster"),
+    *_rows(
+        "upstream-hash-by affinity session-cookie-name session-cookie-path session-cookie-max-age session-cookie-expires",
+        True,
+        "hash policy and cluster",
+    ),
+    *_rows("whitelist-source-range", True, "filter"),
+    *_rows("timeout", False, "timeout"),
+    *_rows("proxy-next-upstream proxy-next-upstream-tries proxy-next-upstream-timeout", True, "retries"),
+    *_rows("route-limit-rpm route-limit-rps route-limit-burst-multiplier", False, "filter"),
+    *_rows("default-backend custom-http-errors", True, "fallback"),
+    *_rows("auth-type auth-secret auth-secret-type auth-realm", True, "filter of the listener"),
+    *_rows("auth-tls-secret ssl-cipher", True, "listener"),
+    *_rows("tls-min-protocol-version tls-max-protocol-version", True, "listener", (2, 0, 6)),
+    *_rows("mirror-target-service mirror-percentage", True, "mirror"),
+    *_rows("mirror-target-fqdn mirror-target-fqdn-port", True, "mirror", (2, 1, 6)),
+    *_rows("destination", False, "backend"),
+    *_rows("ignore-path-case", True, "match"),
+    *_rows("match-method", False, "match"),
+    *_rows(
+        "request-header-control-add request-header-control-update request-header-control-remove "
+        "response-header-control-add response-header-control-update response-header-control-remove",
+        False,
+        "header operations",
+    ),
+    *_rows("mcp-sse-stateful-param-name", True, "filter", (2, 1, 7)),
+    Row("rpc-destination-name", False, "upstream protocol", modelled=False),
+)
+_BY_KEY: Final = {r.key: r for r in TABLE}
+
+
+def unmodelled(annotations: Mapping[str, str]) -> tuple[str, ...]:
+    """Keys of these annotations that shape routes in a way that is not computed here."""
+    found = []
+    for key in annotations:
+        for prefix in (HIGRESS, NGINX):
+            row = _BY_KEY.get(key[len(prefix) :]) if key.startswith(prefix) else None
+            if row is not None and not row.modelled and (row.nginx or prefix == HIGRESS):
+                found.append(key)
+    return tuple(found)
+
+
+def text(raw: str) -> str | None:
+    """A string value: every line trimmed; empty counts as absent."""
+    return "\n".join(line.strip() for line in raw.split("\n")) or None
+
+
+def integer(raw: str) -> int | None:
+    """Go's strconv.Atoi: digits and a sign, no spaces, no units, within 64 bits."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,19}", raw):
+        return None
+    value = int(raw)
+    return value if -(1 << 63) <= value < 1 << 63 else None
+
+
+def boolean(raw: str) -> bool | None:
+    """Go's strconv.ParseBool."""
+    if raw in ("1", "t", "T", "TRUE", "true", "True"):
+        return True
+    return False if raw in ("0", "f", "F", "FALSE", "false", "False") else None
+
+
+def look(annotations: Mapping[str, str], key: str, parse: Callable[[str], T | None]) -> T | None:
+    """Value of a key under the prefixes its row allows, or None when it is absent or does not parse."""
+    for prefix in (NGINX, HIGRESS) if _BY_KEY[key].nginx else (HIGRESS,):
+        raw = annotations.get(prefix + key)
+        if raw is not None:
+            value = parse(raw)
+            if value is not None:
+                return value
+    return None
+
+
+def has(annotations: Mapping[str, str], *keys: str) -> bool:
+    """Whether any of these keys is written at all, under a prefix that counts."""
+    return any(
+        p + k in annotations for k in keys for p in ((NGINX, HIGRESS) if _BY_KEY[k].nginx else (HIGRESS,))
+    )
+
+
+def items(raw: str) -> list[str]:
+    """Trimmed non-empty items of a comma list."""
+    return [part for part in (p.strip() for p in raw.split(",")) if part]
+
+
+def crash_keys(annotations: Mapping[str, str]) -> tuple[str, ...]:
+    """Keys that make the controller panic when it builds a rule's key.
+
+    higress@v2.0.1 pkg/ingress/kube/ingressv1/controller.go createRuleKey cuts eleven characters and the marker out of the
+    key without looking: a marker that begins earlier, or ends the key, slices out of range.
+    """
+    return tuple(
+        key
+        for key in annotations
+        for marker in MATCH_MARKERS
+        if marker in key and (key.index(marker) < len(HIGRESS) or key.endswith(marker))
+    )

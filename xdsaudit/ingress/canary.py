@@ -1,0 +1,82 @@
+"""Canary Ingresses: header canaries become routes before their base, weight canaries another destination of it.
+
+higress@v2.0.1 pkg/ingress/kube/annotations/canary.go and ingressv1/controller.go ApplyCanaryIngress.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+from xdsaudit.ingress.annotations import boolean, integer, look, text
+from xdsaudit.ingress.effects import Annotations, header_control
+from xdsaudit.ingress.work import Destination, Work
+from xdsaudit.model.route import HeaderMatch
+
+
+@dataclass(frozen=True)
+class Canary:
+    """How a canary Ingress picks its requests: by one header condition, or by weight."""
+
+    condition: HeaderMatch | None
+    weight: int
+    total: int
+
+
+def is_canary(annotations: Annotations) -> bool:
+    """Whether the Ingress is a canary: only a true Go boolean counts."""
+    return bool(look(annotations, "canary", boolean))
+
+
+def parse(annotations: Annotations) -> Canary:
+    """The canary's kind; a header beats a cookie, and either beats a weight."""
+    header = look(annotations, "canary-by-header", text)
+    cookie = look(annotations, "canary-by-cookie", text)
+    value = look(annotations, "canary-by-header-value", text)
+    pattern = look(annotations, "canary-by-header-pattern", text)
+    weight, total = 0, 100
+    if value is None and pattern is None and cookie is None:
+        weight = look(annotations, "canary-weight", integer) or 0
+        written = look(annotations, "canary-weight-total", integer)
+        total = written if written is not None and written > 0 else 100
+    condition = None
+    if header is not None:
+        if value is not None:
+            condition = HeaderMatch(header, "regex", f"always|{value}")
+        elif pattern is not None:
+            condition = HeaderMatch(header, "regex", f".*{pattern}.*")
+        else:
+            condition = HeaderMatch(header, "exact", "always")
+    elif cookie is not None:
+        condition = HeaderMatch("cookie", "regex", f"^(.*?;\\s*)?({cookie}=always)(;.*)?$")
+    return Canary(condition, weight, total)
+
+
+def by_header(
+    base: Work, canary: Canary, name: str, rules: list[int], destinations: list[Destination], annotations: Annotations
+) -> Work:
+    """The route of a header canary: a copy of its base with the canary's name, condition, destination and header control."""
+    route = copy.deepcopy(base)
+    route.name, route.rules = name, rules
+    route.destinations = copy.deepcopy(destinations)
+    assert canary.condition is not None
+    route.headers = [canary.condition]
+    header_control(route, annotations)
+    if base.destinations and route.destinations:
+        first = base.destinations[0]
+        route.destinations[0].fallbacks = [(first.host, first.port), *first.fallbacks]
+    return route
+
+
+def by_weight(base: Work, canary: Canary, rules: list[int], destination: Destination) -> None:
+    """Add a weight canary to its base: one more destination, and the base's header operations move to its own."""
+    first = base.destinations[0]
+    if len(base.destinations) == 1:
+        first.request, first.response = base.request, base.response
+        base.request, base.response = type(base.request)(), type(base.response)()
+        base.weight_total = canary.total
+    added = copy.deepcopy(destination)
+    added.weight = canary.weight
+    added.fallbacks = [(first.host, first.port), *first.fallbacks]
+    base.destinations.append(added)
+    base.rules = [*base.rules, *rules]

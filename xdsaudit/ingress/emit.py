@@ -1,0 +1,143 @@
+"""HTTPRoutes to Envoy routes, as pilot writes them (higress-group/istio@d380470e53 networking/core/v1alpha3/route)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from xdsaudit.ingress.backends import Backends
+from xdsaudit.ingress.expectation import ExpectedRoute
+from xdsaudit.ingress.work import FALLBACK_TYPE, Destination, HeaderOps, Work
+from xdsaudit.model.route import HeaderMatch, MatchKey
+
+_PLUGIN: Final = "envoy.router.cluster_specifier_plugin.cluster_fallback"
+_REDIRECTED: Final = frozenset({"cors", "timeout", "max_grpc_timeout", "retry_policy"})
+
+
+class Emitter:
+    """Makes the routes of one port."""
+
+    def __init__(self, backends: Backends, port: int, https_port: int, hash_policies: dict[tuple[str, int | None], Any]) -> None:
+        """Keep what every route of the port needs."""
+        self._backends = backends
+        self._port = port
+        self._https = port == https_port
+        self._hash = hash_policies
+
+    def emit(self, works: Iterable[Work]) -> tuple[list[ExpectedRoute], list[Work]]:
+        """Routes in order, up to the first catch-all, and the HTTPRoutes that are cut off behind it."""
+        routes: list[ExpectedRoute] = []
+        hidden: list[Work] = []
+        stopped = False
+        for work in works:
+            if stopped:
+                hidden.append(work)
+                continue
+            fields, cluster = self._fields(work)
+            headers = list(work.headers)
+            if work.method:
+                headers.append(HeaderMatch(":method", "regex", work.method))
+            conditions = tuple(sorted(headers)), tuple(sorted(work.query))
+            for kind, value in work.uris:
+                ignore = work.ignore_case and kind != "safe_regex"
+                key = MatchKey(kind, value, ignore, *conditions)
+                routes.append(
+                    ExpectedRoute(key, work.name, fields, cluster, tuple(work.rules), frozenset(work.uncertain))
+                )
+                stopped = stopped or key.catch_all
+        return routes, hidden
+
+    def cluster(self, host: str, port: int | None, subset: str = "") -> str:
+        """Name of the cluster of a destination; without a port, the service's only port or the listener's."""
+        if port is None:
+            port = self._backends.only_port(host) or self._port
+        return f"outbound|{port}|{subset}|{host}"
+
+    def _fields(self, work: Work) -> tuple[dict[str, Any], str | None]:
+        if work.redirect is not None:
+            fields = {k: v for k, v in work.fields.items() if k in ("typed_per_filter_config",)}
+            if work.redirect:
+                fields["redirect"] = work.redirect
+            else:
+                fields["action"] = "none"
+            return fields | self._header_ops(work.request, work.response), None
+        if work.https_redirect and not self._https:
+            fields = {k: v for k, v in work.fields.items() if k in ("typed_per_filter_config",)}
+            redirect = {"path_redirect": "", "scheme_redirect": "https", "response_code": "PERMANENT_REDIRECT"}
+            return fields | {"redirect": redirect} | self._header_ops(work.request, work.response), None
+        plain = not (work.rewrite or work.request or work.response or work.host_rewrite)
+        fields = work.fields if plain and len(work.destinations) == 1 else dict(work.fields)
+        cluster = None
+        live = [d for d in work.destinations if d.weight]
+        request, response = work.request, work.response
+        if len(live) == 1 or len(work.destinations) == 1:
+            only = live[0] if live else work.destinations[0]
+            request, response = only.request or request, only.response or response
+            name = self.cluster(only.host, only.port, only.subset)
+            if only.fallbacks:
+                fields = dict(fields)
+                fields["inline_cluster_specifier_plugin"] = _plugin({"cluster_config": self._fallback(only)})
+            else:
+                cluster = name
+        elif live:
+            fields["weighted_clusters"] = self._weighted(live)
+        policies = [p for d in live if (p := self._policy(d)) is not None]
+        extra = dict(work.rewrite)
+        if policies:
+            extra["hash_policy"] = policies
+        host = work.host_rewrite
+        ops = self._header_ops(request, response)
+        if host is None:
+            for group in (request.update, request.add):
+                host = host or next((v for k, v in group.items() if k.lower() in ("host", ":authority")), None)
+        if host is not None:
+            extra["host_rewrite_literal"] = host
+        return ((fields | extra | ops) if extra or ops else fields), cluster
+
+    def _policy(self, destination: Destination) -> dict[str, Any] | None:
+        policy: dict[str, Any] | None = self._hash.get((destination.host, destination.port))
+        return policy if policy and self._backends.known_to_pilot(destination.host) else None
+
+    def _fallback(self, destination: Destination) -> dict[str, Any]:
+        return {
+            "routing_cluster": self.cluster(destination.host, destination.port, destination.subset),
+            "fallback_clusters": [self.cluster(h, p) for h, p in destination.fallbacks],
+        }
+
+    def _weighted(self, live: list[Destination]) -> dict[str, Any]:
+        clusters = []
+        for each in live:
+            entry: dict[str, Any] = {"name": self.cluster(each.host, each.port, each.subset), "weight": each.weight}
+            clusters.append(entry | self._header_ops(each.request, each.response))
+        weighted: dict[str, Any] = {"clusters": clusters, "total_weight": sum(d.weight for d in live)}
+        backed = [d for d in live if d.fallbacks]
+        if len(backed) > 1:
+            config = {"config": [self._fallback(d) for d in backed]}
+            weighted["inline_cluster_specifier_plugin"] = _plugin({"weighted_cluster_config": config})
+        return weighted
+
+    @staticmethod
+    def _header_ops(request: HeaderOps | None, response: HeaderOps | None) -> dict[str, Any]:
+        fields: dict[str, Any] = {}
+        for direction, ops in (("request", request), ("response", response)):
+            if not ops:
+                continue
+            listed = [
+                {"header": {"key": k, "value": v}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+                for k, v in sorted(ops.update.items())
+                if not _special(k, direction)
+            ]
+            listed += [{"header": {"key": k, "value": v}} for k, v in sorted(ops.add.items()) if not _special(k, direction)]
+            if listed:
+                fields[f"{direction}_headers_to_add"] = listed
+            if ops.remove:
+                fields[f"{direction}_headers_to_remove"] = list(ops.remove)
+        return fields
+
+
+def _special(name: str, direction: str) -> bool:
+    return name.startswith(":") or (direction == "request" and name.lower() == "host")
+
+
+def _plugin(config: dict[str, Any]) -> dict[str, Any]:
+    return {"extension": {"name": _PLUGIN, "typed_config": {"@type": FALLBACK_TYPE, **config}}}

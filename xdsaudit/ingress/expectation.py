@@ -1,0 +1,81 @@
+"""What translation says: a plan per rule, and the ordered routes every port and host must have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from xdsaudit.ingress.profile import Profile
+from xdsaudit.model.route import Fields, MatchKey, Place
+from xdsaudit.model.verdict import Rule
+
+
+class ExpectedRoute(NamedTuple):
+    """A route that must be served.
+
+    Attributes:
+        key, name, fields, cluster: as in a Route.
+        rules: indices of the rules that are in effect through it.
+        uncertain: fields that what was read does not determine; they are not compared.
+    """
+
+    key: MatchKey
+    name: str
+    fields: Fields
+    cluster: str | None
+    rules: tuple[int, ...]
+    uncertain: frozenset[str] = frozenset()
+
+
+@dataclass
+class RulePlan:
+    """What is to become of one rule.
+
+    Attributes:
+        rule: as written.
+        selected: False when class or namespace are not this gateway's.
+        slug: why the controller refuses it, or None.
+        by: who won over it.
+        unknown: why nothing can be said of it, or None.
+        changed_at: newest time its Ingress may have changed (RFC 3339), or None.
+        note: a sentence that belongs to its evidence.
+    """
+
+    rule: Rule
+    selected: bool = True
+    slug: str | None = None
+    by: Rule | None = None
+    unknown: str | None = None
+    changed_at: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Everything translation says of one set of objects.
+
+    Attributes:
+        plans: every rule, in the order of its Ingress in the list.
+        tables: expected routes by place, in first-match order.
+        secrets: Secret (namespace, name) of each host that has TLS.
+        crashes: rules of Ingresses that stop the controller, with the offending key.
+        profile: what it was computed for.
+    """
+
+    plans: tuple[RulePlan, ...]
+    tables: Mapping[Place, tuple[ExpectedRoute, ...]]
+    secrets: Mapping[str, tuple[str, str]]
+    profile: Profile
+    crashes: tuple[tuple[str, str, str], ...] = field(default=())
+
+    def covering(self, place: Place) -> tuple[Place, ...]:
+        """Wildcard places whose routes HOST_RDS_MERGE_SUBSET appends to this one, most specific first."""
+        port, host = place
+        found = []
+        rest = host.removeprefix("*.")
+        while "." in rest:
+            rest = rest.partition(".")[2]
+            found.append((port, f"*.{rest}"))
+        found.append((port, "*"))
+        return tuple(p for p in found if p in self.tables and p != place)

@@ -1,0 +1,374 @@
+"""Ingresses to expected routes: selection, conversion, conflicts, canaries, default backends, TLS, order.
+
+The order of the passes is Higress's (higress@v2.0.1 pkg/ingress/config/ingress_config.go convertVirtualService): base Ingresses
+by age, canaries, default backends, app roots and fallbacks, then the sort of each host.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from xdsaudit.ingress import canary as canaries
+from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS, crash_keys, look, text, unmodelled
+from xdsaudit.ingress.backends import Backends, Resolved, parse_destinations
+from xdsaudit.ingress.effects import apply, has_traffic_policy, hash_policy, path_type
+from xdsaudit.ingress.emit import Emitter
+from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, RulePlan
+from xdsaudit.ingress.fallback import default_backend, mirror, stateful_session
+from xdsaudit.ingress.objects import Backend, Ingress, IngressRule, KubeObjects, Path
+from xdsaudit.ingress.order import before, stable_sort
+from xdsaudit.ingress.profile import Profile
+from xdsaudit.ingress.tls import Certificates, first_secrets
+from xdsaudit.ingress.work import Uri, Work, normalise
+from xdsaudit.model.route import Place
+from xdsaudit.model.verdict import Rule
+
+RuleKey = tuple[Any, ...]
+_CLASS = "kubernetes.io/ingress.class"
+
+
+def selected(ingress: Ingress, objects: KubeObjects, profile: Profile) -> bool:
+    """Whether this controller takes the Ingress (higress@v2.0.1 ingressv1/controller.go shouldProcessIngressWithClass).
+
+    The annotation decides alone when it is there, even empty; then an IngressClass object; then the bare name.
+    """
+    if profile.watch_namespace and ingress.namespace != profile.watch_namespace:
+        return False
+    wanted = profile.ingress_class
+    annotated = ingress.annotations.get(_CLASS)
+    named = ingress.spec.ingressClassName
+    if wanted == "":
+        return True
+    if annotated is not None:
+        return annotated == wanted or (wanted == "nginx" and annotated == "")
+    if named is not None and named in objects.classes:
+        return named == wanted
+    return named == wanted or (wanted == "nginx" and not named)
+
+
+def translate(objects: KubeObjects, profile: Profile) -> Expectation:
+    """The expectation for these objects under this profile. Pure; independent of the order of the objects."""
+    return _Translation(objects, profile).run()
+
+
+def _age(ingress: Ingress) -> tuple[str, str]:
+    return ingress.metadata.creationTimestamp or "", f"{ingress.metadata.name}.{ingress.namespace}"
+
+
+def _rule_host(rule: IngressRule) -> str:
+    return rule.host or "*"
+
+
+def _trim(path: str) -> str:
+    return path[:-1] if path.endswith("/") and path != "/" else path
+
+
+class _Translation:
+    """State of one run."""
+
+    def __init__(self, objects: KubeObjects, profile: Profile) -> None:
+        self.objects = objects
+        self.profile = profile
+        self.backends = Backends(objects, profile)
+        self.plans: list[RulePlan] = []
+        self.hosts: dict[str, list[Work]] = defaultdict(list)
+        self.fallbacks: dict[str, list[Work]] = defaultdict(list)
+        self.owners: dict[tuple[str, RuleKey], int] = {}
+        self.bases: dict[tuple[str, RuleKey], Work] = {}
+        self.gateways: list[tuple[Ingress, str]] = []
+        self.root_taken: set[str] = set()
+        self.app_roots: dict[str, tuple[Ingress, str, list[int]]] = {}
+        self.hash: dict[tuple[str, int | None], Any] = {}
+        self.rules_of: dict[int, dict[tuple[int, int], int]] = {}
+        self.default_of: dict[int, int] = {}
+
+    # -- the run ------------------------------------------------------------------------------------------------------
+    def run(self) -> Expectation:
+        taken = []
+        for ingress in sorted(self.objects.ingresses, key=lambda i: (i.namespace, i.metadata.name)):
+            mine = selected(ingress, self.objects, self.profile)
+            self._plan(ingress, mine)
+            if mine:
+                taken.append(ingress)
+        taken.sort(key=_age)
+        crashes = tuple((i.namespace, i.metadata.name, k) for i in taken for k in crash_keys(i.annotations))
+        later = []
+        for ingress in taken:
+            if canaries.is_canary(ingress.annotations):
+                later.append(ingress)
+            else:
+                self._convert(ingress)
+        for ingress in taken:
+            self._traffic_policy(ingress)
+        weighted: dict[int, Work] = {}
+        for ingress in later:
+            self._canary(ingress, weighted)
+        for base in weighted.values():
+            normalise(base.destinations, base.weight_total)
+        self._default_backends([i for i in taken if i not in later])
+        secrets = first_secrets(self.gateways, Certificates(self.objects, self.profile))
+        return Expectation(tuple(self.plans), self._tables(secrets), secrets, self.profile, crashes)
+
+    def _plan(self, ingress: Ingress, mine: bool) -> None:
+        """One plan per rule, whatever becomes of it."""
+        indices: dict[tuple[int, int], int] = {}
+        named = unmodelled(ingress.annotations) if mine else ()
+        unknown = f"annotation {', '.join(named)} is not modelled" if named else None
+        changed = ingress.changed_at
+
+        def add(host: str, path: str, kind: str | None, slug: str | None = None) -> int:
+            rule = Rule(ingress.namespace, ingress.metadata.name, host, path, kind)
+            self.plans.append(RulePlan(rule, mine, slug, unknown=unknown, changed_at=changed))
+            return len(self.plans) - 1
+
+        rules = ingress.spec.rules or []
+        for r, rule in enumerate(rules):
+            paths = (rule.http.paths if rule.http else None) or []
+            for p, path in enumerate(paths):
+                indices[r, p] = add(rule.host or "*", path.path or "/", path.pathType or None)
+            if not paths and ingress.spec.defaultBackend is None:
+                add(rule.host or "*", "/", None, "empty-rule")
+        if ingress.spec.defaultBackend is not None:
+            self.default_of[id(ingress)] = add("*", "/", "DefaultBackend")
+        elif not rules:
+            add("*", "/", None, "empty-rule")
+        self.rules_of[id(ingress)] = indices
+
+    def _refuse(self, index: int, slug: str, by: int | None = None) -> None:
+        plan = self.plans[index]
+        plan.slug = slug
+        plan.by = self.plans[by].rule if by is not None else None
+
+    def _name(self, ingress: Ingress) -> str:
+        name = ingress.metadata.name
+        return name if ingress.namespace == self.profile.system_namespace else f"{ingress.namespace}/{name}"
+
+    # -- base Ingresses -----------------------------------------------------------------------------------------------
+    def _convert(self, ingress: Ingress) -> None:
+        annotations = ingress.annotations
+        shared = parse_destinations(annotations)
+        declared = sum(d.weight for d in shared or ())
+        conditions = _conditions(annotations)
+        root = look(annotations, "app-root", text)
+        for r, rule in enumerate(ingress.spec.rules or ()):
+            host = _rule_host(rule)
+            self.gateways.append((ingress, host))
+            seen: dict[tuple[str, str], int] = {}
+            indices = self.rules_of[id(ingress)]
+            for p, path in enumerate((rule.http.paths if rule.http else None) or ()):
+                index = indices[r, p]
+                kind, value = _effective(annotations, path)
+                if kind == "prefix" and value == "/":
+                    self.root_taken.add(host)
+                if (kind, value) in seen:
+                    self._refuse(index, "duplicated-route", seen[kind, value])
+                    continue
+                key = (host, (kind, value, *conditions))
+                winner = self.owners.get(key)
+                seen[kind, value] = index
+                resolved = self.backends.resolve(ingress.namespace, path.backend, shared)
+                if winner is not None:
+                    self._refuse(index, "duplicated-route", winner)
+                    continue
+                self.owners[key] = index
+                if not self._usable(index, resolved):
+                    continue
+                self._add(ingress, host, key, self._work(ingress, index, kind, value, resolved, declared=declared))
+            if root:
+                self.app_roots[host] = (ingress, root, [i for (rr, _), i in indices.items() if rr == r])
+
+    def _usable(self, index: int, resolved: Resolved) -> bool:
+        if resolved.unknown:
+            self.plans[index].unknown = f"{resolved.unknown} were not read, and the backend's port is given by name"
+            return False
+        if resolved.slug:
+            self._refuse(index, resolved.slug)
+            return False
+        return True
+
+    def _work(self, ingress: Ingress, index: int, kind: str, value: str, resolved: Resolved, *, declared: int) -> Work:
+        work = Work(self._name(ingress), [index], kind, value, _uris(kind, value), list(resolved.destinations))
+        work.weight_total = declared
+        normalise(work.destinations, declared)
+        for each in work.destinations:
+            if each.port is None and self.backends.only_port(each.host) is None and not self.backends.services_read:
+                work.uncertain.add("cluster")
+            if "." not in each.host:
+                each.host = f"{each.host}.{self.profile.system_namespace}"
+        return work
+
+    def _add(self, ingress: Ingress, host: str, key: tuple[str, RuleKey], work: Work) -> None:
+        annotations = ingress.annotations
+        apply(work, annotations)
+        extra = default_backend(work, annotations, ingress.namespace, self.backends)
+        for route in (work, extra):
+            if route is not None:
+                mirror(route, annotations, ingress.namespace, self.backends, self.profile)
+                stateful_session(route, annotations, self.profile)
+        if extra is not None:
+            self.fallbacks[host].insert(0, extra)
+        self.hosts[host].append(work)
+        self.bases[key] = work
+
+    def _traffic_policy(self, ingress: Ingress) -> None:
+        """Hash policies by destination: the first Ingress with a traffic policy for a service and port wins."""
+        if not has_traffic_policy(ingress.annotations):
+            return
+        policy = hash_policy(ingress.annotations, self.profile)
+        backends: list[Backend | None] = [ingress.spec.defaultBackend]
+        backends += [p.backend for r in ingress.spec.rules or () if r.http for p in r.http.paths or ()]
+        shared = parse_destinations(ingress.annotations)
+        for backend in backends:
+            if backend is None:
+                continue
+            for each in self.backends.resolve(ingress.namespace, backend, shared, bridge_only=True).destinations:
+                self.hash.setdefault((each.host, each.port), policy)
+
+    # -- canaries -----------------------------------------------------------------------------------------------------
+    def _canary(self, ingress: Ingress, weighted: dict[int, Work]) -> None:
+        annotations = ingress.annotations
+        shared = parse_destinations(annotations)
+        kind_of = canaries.parse(annotations)
+        conditions = _conditions(annotations)
+        for r, rule in enumerate(ingress.spec.rules or ()):
+            host = _rule_host(rule)
+            for p, path in enumerate((rule.http.paths if rule.http else None) or ()):
+                index = self.rules_of[id(ingress)][r, p]
+                kind, value = _effective(annotations, path)
+                resolved = self.backends.resolve(ingress.namespace, path.backend, shared)
+                if not self._usable(index, resolved):
+                    continue
+                base = self.bases.get((host, (kind, value, *conditions)))
+                if base is None:
+                    self._refuse(index, "orphan-canary")
+                    continue
+                own = self._work(ingress, index, kind, value, resolved, declared=0)
+                if kind_of.condition is None:
+                    canaries.by_weight(base, kind_of, [index], own.destinations[0])
+                    weighted[id(base)] = base
+                    continue
+                made = canaries.by_header(base, kind_of, own.name, [index], own.destinations, annotations)
+                listed = self.hosts[host]
+                listed.insert(next(n for n, w in enumerate(listed) if w is base), made)
+                extra = default_backend(own, annotations, ingress.namespace, self.backends)
+                if extra is not None:
+                    self._canary_fallback(host, made, extra)
+
+    def _canary_fallback(self, host: str, made: Work, extra: Work) -> None:
+        extra.fields = {k: v for k, v in made.fields.items() if k != "internal_active_redirect_policy"}
+        extra.rewrite, extra.redirect, extra.https_redirect = made.rewrite, made.redirect, made.https_redirect
+        extra.request, extra.response, extra.host_rewrite = made.request, made.response, made.host_rewrite
+        self.fallbacks[host].insert(0, extra)
+
+    # -- default backends ---------------------------------------------------------------------------------------------
+    def _default_backends(self, ingresses: list[Ingress]) -> None:
+        with_gateway = {host for _, host in self.gateways}
+        chosen: dict[str, tuple[Ingress, Resolved]] = {}
+        for ingress in ingresses:
+            index = self.default_of.get(id(ingress))
+            if index is None:
+                continue
+            resolved = self.backends.resolve(
+                ingress.namespace, ingress.spec.defaultBackend, parse_destinations(ingress.annotations), bridge_only=True
+            )
+            if not self._usable(index, resolved):
+                continue
+            hosts = dict.fromkeys(["*", *(_rule_host(rule) for rule in ingress.spec.rules or ())])
+            for host in hosts:
+                if host not in self.root_taken and (host == "*" or host not in chosen):
+                    chosen[host] = (ingress, resolved)
+        used = set()
+        for host, (ingress, resolved) in chosen.items():
+            if host not in with_gateway:
+                continue
+            index = self.default_of[id(ingress)]
+            used.add(index)
+            work = Work(f"{self._name(ingress)}-default", [index], "", "", [("prefix", "/")], list(resolved.destinations))
+            work.default = True
+            apply(work, {})
+            normalise(work.destinations, 0)
+            self.hosts[host].append(work)
+        for ingress in ingresses:
+            index = self.default_of.get(id(ingress))
+            if index is None or index in used or self.plans[index].slug or self.plans[index].unknown:
+                continue
+            winner = chosen.get("*")
+            by = self.default_of[id(winner[0])] if winner and winner[0] is not ingress else None
+            self._refuse(index, "default-backend-unreachable", by)
+
+    # -- tables -------------------------------------------------------------------------------------------------------
+    def _tables(self, secrets: dict[str, tuple[str, str]]) -> dict[Place, tuple[ExpectedRoute, ...]]:
+        with_gateway = {host for _, host in self.gateways}
+        tables: dict[Place, tuple[ExpectedRoute, ...]] = {}
+        emitters = {
+            port: Emitter(self.backends, port, self.profile.https_port, self.hash)
+            for port in (self.profile.http_port, self.profile.https_port)
+        }
+        for host in {*self.hosts, *self.app_roots}:
+            if host not in with_gateway:
+                continue
+            works = [*self.fallbacks.get(host, ()), *self._app_root(host), *self.hosts.get(host, ())]
+            stable_sort(works, before)
+            for port, emitter in emitters.items():
+                if port == self.profile.https_port and host not in secrets:
+                    continue
+                routes, hidden = emitter.emit(works)
+                for work in hidden:
+                    self._hide(work, routes[-1])
+                # SortVHostRoutes: plain "/" routes go to the end, the others keep their order.
+                routes.sort(key=lambda r: r.key.catch_all)
+                tables[port, host] = tuple(routes)
+        return tables
+
+    def _hide(self, work: Work, catch_all: ExpectedRoute) -> None:
+        for index in work.rules:
+            if self.plans[index].slug is None:
+                self._refuse(index, "behind-catch-all", catch_all.rules[0] if catch_all.rules else None)
+
+    def _app_root(self, host: str) -> list[Work]:
+        if host not in self.app_roots:
+            return []
+        _, target, rules = self.app_roots[host]
+        alive = [i for i in rules if self.plans[i].slug is None][:1]
+        work = Work(f"{host}-app-root", alive, "", "", [("path", "/")], [])
+        work.redirect = {"path_redirect": target, "response_code": "FOUND"}
+        return [work]
+
+
+def _conditions(annotations: dict[str, str]) -> tuple[Any, ...]:
+    """The part of a rule's key that its annotations make: raw texts, sorted (createRuleKey)."""
+    found: list[Any] = [annotations.get(f"{HIGRESS}match-method", "")]
+    for marker in MATCH_MARKERS:
+        pairs = []
+        for key, value in annotations.items():
+            at = key.find(marker)
+            if at >= len(HIGRESS) and not key.endswith(marker):
+                pairs.append((key[len(HIGRESS) : at] + key[at + len(marker) + 1 :], value))
+        found.append(tuple(sorted(pairs)))
+    return tuple(found)
+
+
+def _effective(annotations: dict[str, str], path: Path) -> tuple[str, str]:
+    """Effective path type and origin path of a path."""
+    written = path.path or "/"
+    kind = path_type(annotations, written, path.pathType)
+    if kind in ("prefixRegex", "fullPathRegex"):
+        return kind, written
+    if not path.pathType and look(annotations, "rewrite-target", text) is None:
+        for tail in (".*", "/*"):
+            if written.endswith(tail):
+                written = written[: -len(tail)]
+    return kind, _trim(written) if kind == "prefix" else written
+
+
+def _uris(kind: str, value: str) -> list[Uri]:
+    if kind == "exact":
+        return [("path", value)]
+    if kind == "prefixRegex":
+        return [("safe_regex", f"{value}.*")]
+    if kind == "fullPathRegex":
+        return [("safe_regex", f"{value}$")]
+    return [("prefix", "/")] if value == "/" else [("path", value), ("prefix", f"{value}/")]
+
+

@@ -1,0 +1,106 @@
+"""From route tables, scopes and listeners to (port, host) places: shared by the pilot and the gateway readers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+from xdsaudit.model.route import Place, Route
+from xdsaudit.model.view import Listener, Table
+
+_NAMED_PORT: Final = re.compile(r"^(?:http|https)\.(\d+)(?:\.|$)")
+_SCOPE_NAME: Final = re.compile(r"^(\d+)\.(.+)$")
+
+
+class VirtualHost(NamedTuple):
+    """A virtual host as read: its domains and its routes in order."""
+
+    name: str
+    domains: tuple[str, ...]
+    routes: tuple[Route, ...]
+
+
+RouteTables = Mapping[str, tuple[VirtualHost, ...]]
+
+
+class Scope(NamedTuple):
+    """One scope: the place its key stands for and the RouteConfiguration it leads to."""
+
+    place: Place | None
+    route_config: str
+
+
+def scope_of(name: str, fragments: Iterable[str], route_config: str) -> Scope:
+    """Scope from its key fragments, which Higress builds as [port, host]; the name serves when the key is foreign."""
+    parts = tuple(fragments)
+    if len(parts) == 2 and parts[0].isdigit():
+        return Scope((int(parts[0]), parts[1]), route_config)
+    found = _SCOPE_NAME.match(name)
+    return Scope((int(found[1]), found[2]) if found else None, route_config)
+
+
+def assemble(
+    tables: RouteTables, scopes: Iterable[Scope] | None, listeners: Iterable[Listener] | None
+) -> tuple[dict[Place, Table], dict[Place, str] | None, frozenset[str]]:
+    """Places that answer, places by scope, and names of tables that something leads to and that are not there.
+
+    Scoped: the scope says which table answers a place. Not scoped: a table belongs to the listeners that name it; its
+    port is in its name (``http.80``, ``https.443.…``), since a listener may be bound to the Service's target port.
+    """
+    places: dict[Place, Table] = {}
+    unbound: set[str] = set()
+    by_scope: dict[Place, str] | None = None
+    if scopes is not None:
+        by_scope = {}
+        for scope in scopes:
+            if scope.place is None:
+                continue
+            by_scope[scope.place] = scope.route_config
+            hosts = tables.get(scope.route_config)
+            if hosts is None:
+                unbound.add(scope.route_config)
+                continue
+            table = _host_table(scope.place, scope.route_config, hosts)
+            if table is not None:
+                places[scope.place] = table
+    for name, port in _named(listeners, tables):
+        hosts = tables.get(name)
+        if hosts is None:
+            unbound.add(name)
+            continue
+        for vhost in hosts:
+            if vhost.name.startswith("blackhole:"):
+                continue
+            for domain in vhost.domains:
+                host = domain.rpartition(":")[0] if re.search(r":\d+$", domain) else domain
+                places.setdefault((port, host), Table(name, vhost.routes))
+    return places, by_scope, frozenset(unbound)
+
+
+def _named(listeners: Iterable[Listener] | None, tables: RouteTables) -> Iterable[tuple[str, int]]:
+    if listeners is None:
+        for name in tables:
+            found = _NAMED_PORT.match(name)
+            if found:
+                yield name, int(found[1])
+        return
+    seen = set()
+    for listener in listeners:
+        for chain in listener.chains:
+            if chain.route_config and chain.route_config not in seen:
+                seen.add(chain.route_config)
+                found = _NAMED_PORT.match(chain.route_config)
+                yield chain.route_config, int(found[1]) if found else listener.port
+
+
+def _host_table(place: Place, resource: str, hosts: tuple[VirtualHost, ...]) -> Table | None:
+    for vhost in hosts:
+        if vhost.name.startswith("blackhole:"):
+            return Table(resource, vhost.routes, blackhole=True)
+        if place[1] in vhost.domains:
+            return Table(resource, vhost.routes)
+    for vhost in hosts:
+        if "*" in vhost.domains:
+            return Table(resource, vhost.routes)
+    return Table(resource, (), blackhole=True) if not hosts else None

@@ -1,0 +1,154 @@
+"""Canonical forms: one plain shape of a route, whichever view it was read from.
+
+Input is "plain" data: what proto3 JSON gives under original field names (durations and enums as text, wrappers as values).
+Both readers and the translation end here, so that equality of values is equality of meaning. Laws (tested): a canonical
+form is a fixed point, and the order of header and query matchers does not matter.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+from xdsaudit.model.route import Fields, HeaderMatch, MatchKey
+
+TYPE_PREFIX: Final = "type.googleapis.com/"
+ROUTE: Final = "envoy.config.route.v3.Route"
+_NOT_COMPARED: Final = frozenset({"match", "name", "metadata", "decorator", "stat_prefix"})
+_STRING_OPS: Final = ("exact", "prefix", "suffix", "contains")
+_MATCH_KNOWN: Final = frozenset(
+    {"path", "prefix", "safe_regex", "path_separated_prefix", "case_sensitive", "headers", "query_parameters"}
+)
+
+
+@cache
+def known_fields() -> Mapping[str, Mapping[str, str]]:
+    """Message name to its fields that this package reads (generated from proto/)."""
+    text = resources.files("xdsaudit.model").joinpath("fields.json").read_text(encoding="utf-8")
+    table: Mapping[str, Mapping[str, str]] = json.loads(text)
+    return table
+
+
+def known(plain: Any, message: str) -> Any:
+    """The part of a plain message that this package reads; an unknown Any keeps its type alone.
+
+    Both readers must drop the same fields, or a newer Envoy would make every route differ.
+    """
+    if isinstance(plain, list):
+        return [known(p, message) for p in plain]
+    if not isinstance(plain, dict):
+        return plain
+    if message == "@any":
+        url = plain.get("@type", "")
+        name = url.removeprefix(TYPE_PREFIX)
+        if name not in known_fields():
+            return {"@type": url}
+        return {"@type": url, **known({k: v for k, v in plain.items() if k != "@type"}, name)}
+    fields = known_fields().get(message)
+    if fields is None:
+        return plain
+    result = {}
+    for key, value in plain.items():
+        kind = fields.get(key)
+        if kind is None:
+            continue
+        if kind.startswith("@map:"):
+            value = {k: known(v, kind[5:]) if kind[5:] else v for k, v in value.items()}
+        elif kind:
+            value = known(value, kind)
+        result[key] = value
+    return result
+
+
+def clean(plain: Any) -> Any:
+    """Drop what means nothing: the engine of a regex, which is always RE2, and empty engine messages."""
+    if isinstance(plain, dict):
+        return {k: clean(v) for k, v in plain.items() if not (k == "google_re2" and not v)}
+    if isinstance(plain, list):
+        return [clean(v) for v in plain]
+    return plain
+
+
+def fields_of(plain: Mapping[str, Any]) -> tuple[Fields, str | None]:
+    """Canonical fields and the single cluster of a plain Route.
+
+    The route action is flattened; a Route without any action has the field ``action`` = ``none``, which Envoy refuses
+    ("field: action, reason: is required").
+    """
+    fields: dict[str, Any] = {}
+    cluster = None
+    acts = False
+    for key, value in plain.items():
+        if key in _NOT_COMPARED:
+            continue
+        if key == "route":
+            acts = True
+            for name, part in value.items():
+                if name == "cluster":
+                    cluster = part
+                else:
+                    fields[name] = clean(part)
+            continue
+        acts = acts or key in ("redirect", "direct_response", "filter_action", "non_forwarding_action")
+        fields[key] = clean(value)
+    if not acts:
+        fields["action"] = "none"
+    return fields, cluster
+
+
+def _string_op(match: Mapping[str, Any]) -> tuple[str, str] | None:
+    suffix = "_i" if match.get("ignore_case") else ""
+    for op in _STRING_OPS:
+        if op in match:
+            return op + suffix, match[op]
+    if "safe_regex" in match:
+        return "regex", match["safe_regex"].get("regex", "")
+    return None
+
+
+def _condition(plain: Mapping[str, Any]) -> HeaderMatch:
+    name = plain.get("name", "")
+    inverted = bool(plain.get("invert_match"))
+    found = _string_op(plain["string_match"]) if "string_match" in plain else None
+    if found:
+        return HeaderMatch(name, found[0], found[1], inverted)
+    for op in (*_STRING_OPS, "safe_regex"):
+        key = f"{op}_match"
+        if key in plain:
+            value = plain[key]
+            text = value.get("regex", "") if isinstance(value, Mapping) else value
+            return HeaderMatch(name, "regex" if op == "safe_regex" else op, text, inverted)
+    if "present_match" in plain:
+        return HeaderMatch(name, "present", "" if plain["present_match"] else "no", inverted)
+    rest = {k: v for k, v in plain.items() if k not in ("name", "invert_match")}
+    if not rest:
+        return HeaderMatch(name, "present", "", inverted)
+    return HeaderMatch(name, "other", json.dumps(clean(rest), sort_keys=True), inverted)
+
+
+def match_of(plain: Mapping[str, Any]) -> MatchKey:
+    """Canonical key of a plain RouteMatch."""
+    sensitive = plain.get("case_sensitive")
+    ignore_case = sensitive is False
+    if "path" in plain:
+        kind, value = "path", plain["path"]
+    elif "prefix" in plain:
+        kind, value = "prefix", plain["prefix"]
+    elif "safe_regex" in plain:
+        kind, value, ignore_case = "safe_regex", plain["safe_regex"].get("regex", ""), False
+    elif "path_separated_prefix" in plain:
+        kind, value = "path_separated_prefix", plain["path_separated_prefix"]
+    else:
+        kind, value = "other", ""
+    rest = {k: v for k, v in plain.items() if k not in _MATCH_KNOWN}
+    return MatchKey(
+        kind,
+        value,
+        ignore_case,
+        tuple(sorted(_condition(h) for h in plain.get("headers", ()))),
+        tuple(sorted(_condition(q) for q in plain.get("query_parameters", ()))),
+        json.dumps(clean(rest), sort_keys=True) if rest else "",
+    )

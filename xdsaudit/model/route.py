@@ -1,0 +1,118 @@
+"""Route keys and routes: what a request is matched by, and what then happens to it.
+
+A route is joined by its key alone. Its name is its origin and is shared by every rule of an Ingress
+(higress@v2.0.1 pkg/ingress/kube/common/tool.go GenerateUniqueRouteName), so it is never part of the key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+Place = tuple[int, str]
+"""The port and the host (a domain of a virtual host) that a list of routes answers for."""
+
+
+class HeaderMatch(NamedTuple):
+    """One condition on a header or a query parameter; ``:method`` is a header as in Envoy."""
+
+    name: str
+    op: str
+    value: str = ""
+    inverted: bool = False
+
+    def __str__(self) -> str:
+        sign = {"exact": "=", "prefix": "^=", "regex": "~", "suffix": "$=", "contains": "*="}.get(self.op)
+        text = f"{self.name}{sign}{self.value}" if sign else f"{self.name}:{self.op}{self.value}"
+        return f"not({text})" if self.inverted else text
+
+
+class MatchKey(NamedTuple):
+    """What decides whether a request takes a route, in canonical form.
+
+    Attributes:
+        kind: ``path`` (exact), ``prefix``, ``safe_regex``, ``path_separated_prefix`` or ``other``.
+        value: the text of the path matcher.
+        ignore_case: whether letters' case is ignored (always False for a regex, which ignores the flag).
+        headers: sorted header conditions, the method among them.
+        query: sorted query conditions.
+        other: canonical JSON of every other condition, empty in what Higress generates.
+    """
+
+    kind: str
+    value: str
+    ignore_case: bool = False
+    headers: tuple[HeaderMatch, ...] = ()
+    query: tuple[HeaderMatch, ...] = ()
+    other: str = ""
+
+    def __str__(self) -> str:
+        text = f"{_KINDS.get(self.kind, self.kind)} {self.value}"
+        if self.ignore_case:
+            text += " (any case)"
+        conditions = [str(h) for h in self.headers] + [f"?{q}" for q in self.query]
+        if self.other:
+            conditions.append(self.other)
+        return text + (f" [{', '.join(conditions)}]" if conditions else "")
+
+    @property
+    def catch_all(self) -> bool:
+        """True when every request matches."""
+        return (self.kind == "prefix" and self.value == "/") and not (
+            self.headers or self.query or self.other
+        )
+
+
+_KINDS: Final = {"safe_regex": "regex", "path_separated_prefix": "prefix by segment"}
+
+Fields = Mapping[str, Any]
+"""What a route does with a request: field name to canonical value (None, bool, int, float, str, list, dict)."""
+
+
+class Route(NamedTuple):
+    """One route of a virtual host.
+
+    Attributes:
+        key: what it matches.
+        name: its name, which is its Ingress's.
+        fields: everything that decides or shapes a request; names are Envoy's.
+        cluster: the one cluster it goes to, or None (weighted, plugin, redirect).
+        opaque: digests of the parts nobody could decode; None where the view's encoding tells nothing of them.
+        origin: the VirtualService it came from (``namespace/name``) where the view tells, else empty.
+    """
+
+    key: MatchKey
+    name: str
+    fields: Fields
+    cluster: str | None
+    opaque: tuple[str, ...] | None = None
+    origin: str = ""
+
+    def get(self, field: str) -> Any:
+        """Value of a field; ``cluster`` is one of them. None when it is not set."""
+        return self.cluster if field == "cluster" else self.fields.get(field)
+
+
+def clusters_of(route: Route) -> tuple[str, ...]:
+    """Clusters a request of this route can reach, fallbacks and mirrors left out, in order."""
+    if route.cluster is not None:
+        return (route.cluster,)
+    weighted = route.fields.get("weighted_clusters")
+    if weighted:
+        return tuple(c["name"] for c in weighted.get("clusters", ()) if c.get("name"))
+    plugin = route.fields.get("inline_cluster_specifier_plugin")
+    if plugin:
+        config = plugin.get("extension", {}).get("typed_config", {}).get("cluster_config", {})
+        if config.get("routing_cluster"):
+            return (config["routing_cluster"],)
+    return ()
+
+
+_INGRESS_NAME: Final = re.compile(r"^(?:(?P<ns>[a-z0-9-]+)/)?(?P<name>[a-z0-9.-]+)$")
+
+
+def ingress_of(name: str, system_namespace: str) -> tuple[str, str] | None:
+    """Namespace and name of the Ingress that a route name tells of, or None for a name of another kind."""
+    found = _INGRESS_NAME.match(name)
+    return (found["ns"] or system_namespace, found["name"]) if found else None

@@ -1,0 +1,59 @@
+"""A snapshot: every view as it was read, raw, so that a later version can read more out of it (contract 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from xdsaudit.model.view import ViewInfo
+
+FORMAT: Final = "xdsaudit.snapshot/1"
+
+
+@dataclass(frozen=True)
+class PilotCapture:
+    """Answers of one pilot: raw DiscoveryResponses in order, and its debug pages by file name."""
+
+    served: tuple[bytes, ...] = ()
+    fresh: tuple[bytes, ...] | None = None
+    pages: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All views of one moment.
+
+    Attributes:
+        captured_at: RFC 3339 time of the capture, None when the snapshot does not tell.
+        controller: version and options of the controller, as far as they are known (contract 1).
+        kube: raw lists by plural (``ingresses``); absent plurals were not read.
+        core: raw MCP responses of higress-core by pod, in order.
+        pilot: by pod.
+        gateway: raw admin answers by pod and file name (``config_dump.json``).
+        views: how each view was read; empty means what is here was read and the rest was not asked for.
+        story: a sentence for people.
+        grace: seconds a rule may be younger than before it is judged; 0 for a saved snapshot.
+        extra: further keys of snapshot.json, kept as they are.
+    """
+
+    captured_at: str | None = None
+    controller: Mapping[str, Any] = field(default_factory=dict)
+    kube: Mapping[str, bytes] = field(default_factory=dict)
+    core: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    pilot: Mapping[str, PilotCapture] = field(default_factory=dict)
+    gateway: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
+    views: tuple[ViewInfo, ...] = ()
+    story: str | None = None
+    grace: float = 0.0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def without(self, *, core: bool = False, fresh: bool = False) -> Snapshot:
+        """The same snapshot as if ``core`` or ``pilot_fresh`` had not been asked for."""
+        dropped = {n for n, on in (("core", core), ("pilot_fresh", fresh)) if on}
+        return replace(
+            self,
+            core={} if core else self.core,
+            pilot={p: replace(c, fresh=None) if fresh else c for p, c in self.pilot.items()},
+            views=tuple(v for v in self.views if v.name.value not in dropped),
+        )

@@ -1,0 +1,202 @@
+"""Verdicts, findings and the audit: what is said of each rule, with its proof."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from xdsaudit.model.view import State, ViewInfo
+
+
+class Verdict(StrEnum):
+    """One per rule, in order of precedence."""
+
+    NOT_SELECTED = "not_selected"
+    REFUSED = "refused"
+    LOST = "lost"
+    CHANGED = "changed"
+    PENDING = "pending"
+    UNKNOWN = "unknown"
+    SHADOWED = "shadowed"
+    NO_UPSTREAM = "no_upstream"
+    DORMANT = "dormant"
+    IN_SYNC = "in_sync"
+
+
+class Stage(StrEnum):
+    """The edge between two views; ``pilot`` and ``control-plane`` are coarser where views are missing."""
+
+    TRANSLATION = "translation"
+    GENERATION = "generation"
+    CACHE = "cache"
+    DELIVERY = "delivery"
+    UPSTREAM = "upstream"
+    PILOT = "pilot"
+    CONTROL_PLANE = "control-plane"
+
+
+class Severity(StrEnum):
+    """How much a finding matters."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Rule(NamedTuple):
+    """One host and path of one Ingress, as its author wrote them."""
+
+    namespace: str
+    ingress: str
+    host: str
+    path: str
+    path_type: str | None
+
+    @property
+    def ref(self) -> str:
+        """``namespace/ingress``."""
+        return f"{self.namespace}/{self.ingress}"
+
+    def __str__(self) -> str:
+        return f"{self.ref} {self.host}{self.path}"
+
+
+class FieldDelta(NamedTuple):
+    """A field that differs: what was expected and what one view holds."""
+
+    field: str
+    view: str
+    replica: str | None
+    expected: Any
+    actual: Any
+
+
+class ReplicaVerdict(NamedTuple):
+    """What one replica of one view says of a rule."""
+
+    view: str
+    replica: str | None
+    verdict: Verdict
+    stage: Stage | None
+
+
+class Concern(NamedTuple):
+    """Who a finding is about."""
+
+    view: str | None = None
+    replica: str | None = None
+    resource: str | None = None
+    namespace: str | None = None
+    ingress: str | None = None
+
+
+@dataclass(frozen=True)
+class RuleVerdict:
+    """The verdict of one rule (contract 2, ``rules``)."""
+
+    rule: Rule
+    verdict: Verdict
+    stage: Stage | None = None
+    last_seen: str | None = None
+    first_missing: str | None = None
+    code: str | None = None
+    slug: str | None = None
+    by: Rule | None = None
+    fields: tuple[FieldDelta, ...] = ()
+    replicas: tuple[ReplicaVerdict, ...] = ()
+    evidence: tuple[str, ...] = ()
+    remedy: str | None = None
+
+
+class Extra(NamedTuple):
+    """A route that no Ingress explains (contract 2, ``extra``)."""
+
+    view: str
+    replica: str | None
+    port: int
+    host: str
+    match: str
+    route: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong that is not one rule's own: a rejection, a disconnection, a crash key."""
+
+    code: str
+    slug: str
+    severity: Severity
+    message: str
+    concerns: tuple[Concern, ...] = ()
+    by: Rule | None = None
+    evidence: tuple[str, ...] = ()
+    remedy: str | None = None
+
+
+FAILING: Final = frozenset(
+    {Verdict.LOST, Verdict.CHANGED, Verdict.REFUSED, Verdict.SHADOWED, Verdict.NO_UPSTREAM}
+)
+"""Verdicts that end with exit code 1 (contract 4)."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The answer to one snapshot: a verdict per rule, routes nobody explains, findings beside them.
+
+    ``rules`` holds no ``not_selected`` rule; those stand in ``not_selected``. ``conclusive`` is False when a view
+    that was asked for could not be read, or a rule stayed unknown or pending.
+    """
+
+    captured_at: str | None
+    controller: Mapping[str, Any]
+    views: tuple[ViewInfo, ...]
+    counts: Mapping[tuple[str, str | None], Mapping[str, int]]
+    rules: tuple[RuleVerdict, ...]
+    not_selected: tuple[RuleVerdict, ...] = ()
+    extra: tuple[Extra, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    enough: bool = True
+
+    def of(self, *verdicts: Verdict | str) -> tuple[RuleVerdict, ...]:
+        """Rules with one of these verdicts, in order."""
+        wanted = {Verdict(v) for v in verdicts}
+        return tuple(r for r in self.rules if r.verdict in wanted)
+
+    @property
+    def lost(self) -> tuple[RuleVerdict, ...]:
+        """The lost rules."""
+        return self.of(Verdict.LOST)
+
+    @property
+    def by_verdict(self) -> dict[str, int]:
+        """Number of rules by verdict, every verdict of a counted rule present."""
+        counted = Counter(r.verdict for r in self.rules)
+        return {v.value: counted[v] for v in Verdict if v is not Verdict.NOT_SELECTED}
+
+    @property
+    def gaps(self) -> tuple[ViewInfo, ...]:
+        """Views that were asked for and could not be read whole."""
+        return tuple(v for v in self.views if v.state in (State.UNREAD, State.PARTIAL))
+
+    @property
+    def conclusive(self) -> bool:
+        """True when every view that was asked for was read and every rule has a final verdict."""
+        return self.enough and not self.gaps and not self.of(Verdict.UNKNOWN, Verdict.PENDING)
+
+    def exit_code(self, fail_on: frozenset[str] | None = None) -> int:
+        """Exit code of contract 4: 1 for findings, 3 when inconclusive, else 0.
+
+        Args:
+            fail_on: verdicts, severities and ``extra`` that replace the list of what ends with 1.
+        """
+        wanted = fail_on if fail_on is not None else frozenset({*FAILING, "extra", Severity.ERROR})
+        met = {r.verdict.value for r in self.rules} | {f.severity.value for f in self.findings}
+        if self.extra:
+            met.add("extra")
+        if met & {str(w) for w in wanted}:
+            return 1
+        return 0 if self.conclusive else 3

@@ -1,0 +1,129 @@
+"""Views: what one observation point holds, with everything Envoy-shaped reduced to what a verdict needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from xdsaudit.model.route import Place, Route
+
+
+class ViewName(StrEnum):
+    """The observation points, in the order of the pipeline."""
+
+    INGRESS = "ingress"
+    CORE = "core"
+    PILOT_FRESH = "pilot_fresh"
+    PILOT = "pilot"
+    GATEWAY = "gateway"
+
+
+class State(StrEnum):
+    """How far a view could be read. Nobody asked is not a gap; could not look is."""
+
+    READ = "read"
+    PARTIAL = "partial"
+    UNREAD = "unread"
+    NOT_ASKED = "not_asked"
+
+
+class Table(NamedTuple):
+    """The ordered routes that answer for one port and host.
+
+    ``resource`` is the RouteConfiguration it stands in; ``blackhole`` marks the table pilot makes for a host
+    that no VirtualService binds (virtual host ``blackhole:<port>``).
+    """
+
+    resource: str
+    routes: tuple[Route, ...]
+    blackhole: bool = False
+
+
+class Cluster(NamedTuple):
+    """A cluster: how its endpoints are found and the fields that shape an upstream connection."""
+
+    name: str
+    discovery: str
+    service_name: str
+    static_endpoints: int
+    lb_policy: str
+    warming: bool = False
+
+
+class FilterChain(NamedTuple):
+    """One filter chain with an HTTP connection manager and where its routes come from."""
+
+    server_names: tuple[str, ...]
+    route_config: str | None
+    scoped: bool
+    secrets: tuple[str, ...]
+    tls: bool
+    on_demand: bool = False
+
+
+class Listener(NamedTuple):
+    """A listener; ``state`` is ``active``, ``warming`` or ``draining``."""
+
+    name: str
+    port: int
+    state: str
+    chains: tuple[FilterChain, ...]
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """One view of one replica.
+
+    Attributes:
+        name: the observation point.
+        replica: the pod, None for the Kubernetes API.
+        tables: routes by (port, host), only for places that a listener or scope leads to.
+        scopes: (port, host) to RouteConfiguration name, or None where routes are not scoped.
+        unbound: names of RouteConfigurations that a scope or listener asks for and the view lacks.
+        clusters: by name; None when they were not read.
+        endpoints: number of healthy endpoints by cluster; None when not read.
+        listeners: None when not read.
+        warming_secrets: names of certificates waited for; None when not read.
+        connected: whether the gateway hangs on a control plane; None when not told.
+        rejected: ``update_rejected`` counters above zero, by stats prefix.
+        extensions: type URLs this Envoy can decode; None when not told.
+        served: number of resources by type, to tell an empty answer from none.
+        opaque_types: unknown type URLs met, by the resource that carries them.
+        shapes: raw facts for validation, by RouteConfiguration (only pilot's).
+        facts: further evidence, by name.
+    """
+
+    name: ViewName
+    replica: str | None
+    tables: Mapping[Place, Table] = field(default_factory=dict)
+    scopes: Mapping[Place, str] | None = None
+    unbound: frozenset[str] = frozenset()
+    clusters: Mapping[str, Cluster] | None = None
+    endpoints: Mapping[str, int] | None = None
+    listeners: tuple[Listener, ...] | None = None
+    warming_secrets: frozenset[str] | None = None
+    connected: bool | None = None
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    extensions: frozenset[str] | None = None
+    served: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Name for people: ``gateway higress-gateway-0``."""
+        return f"{self.name.value} {self.replica}" if self.replica else self.name.value
+
+
+class ViewInfo(NamedTuple):
+    """What is known of how a view was read (contract 1, ``views``)."""
+
+    name: ViewName
+    replica: str | None
+    state: State
+    why: str | None = None
+    read_at: str | None = None
+    endpoint: str | None = None
+    node_id: str | None = None

