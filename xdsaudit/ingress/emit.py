@@ -11,7 +11,6 @@ from xdsaudit.ingress.work import FALLBACK_TYPE, Destination, HeaderOps, Work
 from xdsaudit.model.route import HeaderMatch, MatchKey
 
 _PLUGIN: Final = "envoy.router.cluster_specifier_plugin.cluster_fallback"
-_REDIRECTED: Final = frozenset({"cors", "timeout", "max_grpc_timeout", "retry_policy"})
 
 
 class Emitter:
@@ -38,12 +37,12 @@ class Emitter:
             if work.method:
                 headers.append(HeaderMatch(":method", "regex", work.method))
             conditions = tuple(sorted(headers)), tuple(sorted(work.query))
+            rules, uncertain = tuple(work.rules), frozenset(work.uncertain)
+            generated = not work.path_type and not work.default
             for kind, value in work.uris:
                 ignore = work.ignore_case and kind != "safe_regex"
                 key = MatchKey(kind, value, ignore, *conditions)
-                routes.append(
-                    ExpectedRoute(key, work.name, fields, cluster, tuple(work.rules), frozenset(work.uncertain))
-                )
+                routes.append(ExpectedRoute(key, work.name, fields, cluster, rules, uncertain, generated))
                 stopped = stopped or key.catch_all
         return routes, hidden
 

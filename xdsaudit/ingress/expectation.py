@@ -15,9 +15,13 @@ class ExpectedRoute(NamedTuple):
     """A route that must be served.
 
     Attributes:
-        key, name, fields, cluster: as in a Route.
+        key: as in a Route, and so are name, fields and cluster.
+        name: the Ingress's route name.
+        fields: what it must do.
+        cluster: where it must go, None for anything but one cluster.
         rules: indices of the rules that are in effect through it.
         uncertain: fields that what was read does not determine; they are not compared.
+        generated: True for a route beside the rule's own (app-root, -fallback), which does not tell whether the rule is reached.
     """
 
     key: MatchKey
@@ -26,6 +30,7 @@ class ExpectedRoute(NamedTuple):
     cluster: str | None
     rules: tuple[int, ...]
     uncertain: frozenset[str] = frozenset()
+    generated: bool = False
 
 
 @dataclass

@@ -1,0 +1,101 @@
+"""Pairing expected routes with those a view serves, and comparing a pair.
+
+Routes are joined by key, in order; equal keys pair first with the route that is equal in all else, then with one of the same
+name, then in order, since neither key nor name is unique.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from xdsaudit.ingress.expectation import ExpectedRoute
+from xdsaudit.model.route import MatchKey, Route
+from xdsaudit.model.verdict import FieldDelta
+
+
+class Alignment(NamedTuple):
+    """For each expected route the index of its served one (or None), and the indices nobody expected."""
+
+    pairs: list[int | None]
+    rest: list[int]
+
+
+class Comparer:
+    """Compares fields, remembering pairs of shared field maps that were found equal."""
+
+    def __init__(self) -> None:
+        """Start with an empty memory."""
+        self._equal: set[tuple[int, int]] = set()
+        self._kept: list[Any] = []
+
+    def same(self, expected: ExpectedRoute, served: Route) -> bool:
+        """Whether everything that decides or shapes a request is equal."""
+        if expected.cluster != served.cluster and "cluster" not in expected.uncertain:
+            return False
+        pair = (id(expected.fields), id(served.fields))
+        if pair in self._equal:
+            return True
+        if expected.uncertain:
+            return not any(True for _ in self._differing(expected, served))
+        if expected.fields != served.fields:
+            return False
+        self._equal.add(pair)
+        self._kept.append((expected.fields, served.fields))  # an id is a name only while its object lives
+        return True
+
+    @staticmethod
+    def _differing(expected: ExpectedRoute, served: Route) -> list[str]:
+        names = {*expected.fields, *served.fields, "cluster"} - expected.uncertain
+        wanted = {**expected.fields, "cluster": expected.cluster}
+        return sorted(n for n in names if wanted.get(n) != served.get(n))
+
+    def deltas(self, expected: ExpectedRoute, served: Route, view: str, replica: str | None) -> list[FieldDelta]:
+        """The fields that differ, down to the leaf where both sides hold one."""
+        found = []
+        for name in self._differing(expected, served):
+            one = expected.cluster if name == "cluster" else expected.fields.get(name)
+            other = served.get(name)
+            found += [FieldDelta(name + path, view, replica, a, b) for path, a, b in _leaves(one, other)]
+        return found
+
+
+def _leaves(one: Any, other: Any) -> list[tuple[str, Any, Any]]:
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return [("", one, other)]
+    from deepdiff import DeepDiff
+    from deepdiff.helper import notpresent
+
+    leaves = []
+    for levels in DeepDiff(one, other, view="tree").values():
+        for level in levels:
+            path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in level.path(output_format="list"))
+            a, b = (None if side is notpresent else side for side in (level.t1, level.t2))
+            leaves.append((path, a, b))
+    return sorted(leaves, key=lambda leaf: leaf[0])
+
+
+def align(expected: Sequence[ExpectedRoute], served: Sequence[Route], comparer: Comparer) -> Alignment:
+    """Pair two lists of one place; linear in their lengths."""
+    if len(expected) == len(served) and all(
+        e.key == s.key and e.name == s.name for e, s in zip(expected, served, strict=True)
+    ):
+        return Alignment(list(range(len(served))), [])
+    by_key: dict[MatchKey, list[int]] = defaultdict(list)
+    for index, route in enumerate(served):
+        by_key[route.key].append(index)
+    pairs: list[int | None] = [None] * len(expected)
+    for fits in (
+        lambda e, s: e.name == s.name and comparer.same(e, s),
+        lambda e, s: e.name == s.name,
+        lambda e, s: True,
+    ):
+        for number, route in enumerate(expected):
+            if pairs[number] is None:
+                listed = by_key.get(route.key)
+                chosen = next((i for i in listed if fits(route, served[i])), None) if listed else None
+                if chosen is not None and listed is not None:
+                    pairs[number] = chosen
+                    listed.remove(chosen)
+    return Alignment(pairs, sorted(i for listed in by_key.values() for i in listed))

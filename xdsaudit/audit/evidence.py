@@ -1,0 +1,98 @@
+"""Evidence: a rule's journey through the views in sentences, none of which says more than a view shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xdsaudit.audit.attribute import Rejection, Where, single_label
+from xdsaudit.audit.judge import Judgement, Missing
+from xdsaudit.audit.world import PIPELINE, World
+from xdsaudit.model.view import ViewName
+
+_REASONS = {
+    "no-table": "has no virtual host for {host} on port {port}",
+    "no-scope": "has no scope for {host} on port {port}",
+    "not-fetched": "has the scope of {host} on port {port} but not its route table",
+    "blackhole": "has a blackhole table without routes for {host} on port {port}",
+    "no-route": "lacks {match} for {host} on port {port}",
+    "no-chain": "has the routes, but no filter chain of a listener leads to {host} on port {port}",
+}
+
+
+def upstream_view(world: World) -> list[Judgement]:
+    """The views that requests are judged by: the gateways, or the pilots where no gateway was read."""
+    return world.read(ViewName.GATEWAY) or world.read(ViewName.PILOT)
+
+
+def _lacking(missing: list[Missing]) -> str:
+    first = missing[0]
+    text = _REASONS[first.reason].format(host=first.place[1], port=first.place[0], match=first.match)
+    return text + (f" (and {len(missing) - 1} more of its routes)" if len(missing) > 1 else "")
+
+
+def journey(
+    world: World, rejected: dict[str | None, Rejection], rule: int, where: Where, slug: str
+) -> Iterator[str]:
+    """One line per view in the order of the pipeline, then what tells the cause."""
+    for name in PIPELINE:
+        for judged in world.read(name):
+            yield _line(judged, rule, where)
+    host = world.expectation.plans[rule].rule.host
+    if slug == "blackhole-table" and single_label(host):
+        system = world.expectation.profile.system_namespace
+        port = world.expectation.profile.http_port
+        yield (
+            f"{host} is a single label, which pilot expands to {host}.{system}"
+            + (": its scope leads to a table with the virtual host "
+               f"blackhole:{port}" if world.expectation.profile.scoped_rds else " and binds to no virtual host")
+        )
+    if slug == "stale-route-cache":
+        yield "a private cache line of the same pilot has it: the table that gateways are served is stale"
+    if slug == "gateway-disconnected":
+        yield "the gateway's control_plane.connected_state is 0"
+    for judged in world.read(ViewName.GATEWAY):
+        rejection = rejected.get(judged.view.replica)
+        if slug == "envoy-rejected" and rejection is not None and rule in rejection.held:
+            yield from _rejection_lines(world, rejection)
+    if _lost_above(world, rule) and _held_below(world, rule):
+        yield "the gateway still serves the route from an older table: the next push or a restart ends that"
+
+
+def _line(judged: Judgement, rule: int, where: Where) -> str:
+    view = judged.view
+    label = {
+        ViewName.PILOT_FRESH: f"pilot {view.replica}, private cache line,",
+        ViewName.PILOT: f"pilot {view.replica}, as gateways are served,",
+    }.get(view.name, view.label)
+    if not judged.holds(rule):
+        return f"{label} {_lacking(judged.missing[rule])}"
+    if rule in judged.changed:
+        delta = judged.changed[rule][0]
+        return f"{label} differs in {delta.field}: expected {short(delta.expected)}, has {short(delta.actual)}"
+    return f"{label} has it"
+
+
+def short(value: object) -> str:
+    """A value cut to what fits a line."""
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _rejection_lines(world: World, rejection: Rejection) -> Iterator[str]:
+    for culprit in rejection.culprits[:3]:
+        rule = world.expectation.plans[culprit.rule].rule if culprit.rule is not None else culprit.route.name
+        word = "culprit" if culprit.flaw.sure else "probable culprit"
+        yield f"{word}: {rule}: {culprit.flaw.reason}"
+    if rejection.counted:
+        yield "update_rejected of the table is above zero beside this difference"
+    if not rejection.culprits:
+        yield "the culprit is not known: no route that pilot serves breaks a rule known here; see the gateway's log"
+
+
+def _lost_above(world: World, rule: int) -> bool:
+    return any(not j.holds(rule) for name in PIPELINE[:-1] for j in world.read(name))
+
+
+def _held_below(world: World, rule: int) -> bool:
+    gateways = world.read(ViewName.GATEWAY)
+    return any(j.holds(rule) for j in gateways)

@@ -1,0 +1,140 @@
+"""Findings: what is wrong beside single rules. A healthy gateway gives none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from xdsaudit.audit.attribute import Rejection
+from xdsaudit.audit.catalogue import BY_SLUG
+from xdsaudit.audit.evidence import short
+from xdsaudit.audit.world import World
+from xdsaudit.model.verdict import Concern, Finding, Rule, RuleVerdict, Severity, Verdict
+from xdsaudit.model.view import View, ViewName
+
+
+def findings(world: World, rejected: dict[str | None, Rejection], rules: Sequence[RuleVerdict]) -> Iterator[Finding]:
+    """All findings, errors first within each kind."""
+    yield from _crashes(world)
+    for judged in world.read(ViewName.GATEWAY):
+        differs = bool(judged.missing or judged.changed or judged.extra)
+        if judged.view.connected is False:
+            yield _disconnected(judged.view, differs)
+        yield from _warming(judged.view)
+        yield from _listener_errors(judged.view)
+    for rejection in rejected.values():
+        yield _rejected(world, rejection)
+    yield from _disagreement(rules)
+    for view in world.unserved:
+        yield _make(
+            "node-served-nothing",
+            f"{view.label} serves the node that was played nothing: neither listener, scope nor route",
+            (Concern(view.name.value, view.replica),),
+        )
+
+
+def _make(
+    slug: str,
+    message: str,
+    concerns: tuple[Concern, ...],
+    *,
+    by: Rule | None = None,
+    evidence: tuple[str, ...] = (),
+    severity: Severity | None = None,
+) -> Finding:
+    row = BY_SLUG[slug]
+    return Finding(row.code, slug, severity or row.severity, message, concerns, by, evidence, row.remedy)
+
+
+def _crashes(world: World) -> Iterator[Finding]:
+    for namespace, ingress, key in world.expectation.crashes:
+        yield _make(
+            "controller-crash-key",
+            f"Ingress {namespace}/{ingress} carries the annotation key {short(key)!r}, which makes the controller panic: "
+            "nothing that changes after it reaches a gateway",
+            (Concern(ViewName.INGRESS.value, None, key, namespace, ingress),),
+        )
+
+
+def _disconnected(view: View, differs: bool) -> Finding:
+    frozen = "and differs from what must be served" if differs else "and will miss every further change"
+    return _make(
+        "gateway-disconnected",
+        f"{view.label} is connected to no control plane {frozen}",
+        (Concern(view.name.value, view.replica),),
+        evidence=("control_plane.connected_state is 0",),
+        severity=Severity.ERROR if differs else Severity.WARNING,
+    )
+
+
+def _warming(view: View) -> Iterator[Finding]:
+    warming = [li for li in view.listeners or () if li.state == "warming"]
+    if not warming:
+        return
+    waited = sorted(
+        {s for li in view.listeners or () for c in li.chains for s in c.secrets} & (view.warming_secrets or frozenset())
+    )
+    names = ", ".join(li.name for li in warming)
+    waiting = f"waiting for the certificates {', '.join(waited)}" if waited else "waiting for something not shown here"
+    yield _make(
+        "listener-warming",
+        f"{view.label}: {names} serve nothing yet, {waiting}" if len(warming) > 1 else f"{view.label}: {names} serves nothing yet, {waiting}",
+        tuple(Concern(view.name.value, view.replica, li.name) for li in warming),
+        evidence=tuple(f"dynamic_warming_secrets holds {s}" for s in waited),
+    )
+
+
+def _listener_errors(view: View) -> Iterator[Finding]:
+    for listener in view.listeners or ():
+        if listener.error:
+            yield _make(
+                "listener-rejected",
+                f"{view.label} rejected an update of listener {listener.name or '(unnamed)'}: {short(listener.error)}",
+                (Concern(view.name.value, view.replica, listener.name or None),),
+                evidence=(f"error_state: {short(listener.error)}",),
+            )
+
+
+def _rejected(world: World, rejection: Rejection) -> Finding:
+    plans = world.expectation.plans
+    hosts = {plans[i].rule.host for i in rejection.held}
+    guilty = [c for c in rejection.culprits if c.rule is not None]
+    names = list(dict.fromkeys(plans[c.rule].rule.ref for c in guilty if c.rule is not None))
+    count = f"{len(rejection.held)} rule{'s' * (len(rejection.held) != 1)} on {len(hosts)} host{'s' * (len(hosts) != 1)}"
+    sure = all(c.flaw.sure for c in rejection.culprits)
+    if names:
+        who = f"{', '.join(names)} {'makes' if len(names) == 1 else 'make'} it" if sure else f"probably {', '.join(names)}"
+        message = f"{rejection.gateway.label} rejects what pilot serves ({who}), which holds back {count}"
+    else:
+        message = f"{rejection.gateway.label} rejects what pilot serves, which holds back {count}; the culprit is not known"
+    concerns = [Concern(ViewName.GATEWAY.value, rejection.gateway.replica)]
+    concerns += [
+        Concern(ViewName.PILOT.value, None, c.route.name, plans[c.rule].rule.namespace, plans[c.rule].rule.ingress)
+        for c in guilty
+        if c.rule is not None
+    ]
+    return _make(
+        "envoy-rejected",
+        message,
+        tuple(dict.fromkeys(concerns)),
+        by=plans[guilty[0].rule].rule if guilty and guilty[0].rule is not None else None,
+        evidence=tuple(dict.fromkeys(f"{c.route.name}: {c.flaw.reason}" for c in rejection.culprits)),
+    )
+
+
+def _disagreement(rules: Sequence[RuleVerdict]) -> Iterator[Finding]:
+    """Replicas of one view that hold a rule and others that do not: 'sporadic' becomes k of n."""
+    split: dict[tuple[str, tuple[str, ...], int], int] = {}
+    for verdict in rules:
+        if verdict.verdict not in (Verdict.LOST, Verdict.CHANGED):
+            continue
+        for name in {r.view for r in verdict.replicas}:
+            mine = [r for r in verdict.replicas if r.view == name]
+            bad = tuple(r.replica or "" for r in mine if r.verdict in (Verdict.LOST, Verdict.CHANGED))
+            if bad and len(bad) < len(mine):
+                split[name, bad, len(mine)] = split.get((name, bad, len(mine)), 0) + 1
+    for (name, bad, total), count in sorted(split.items()):
+        yield _make(
+            "replicas-disagree",
+            f"{len(bad)} of {total} replicas of {name} lack or change {count} rule{'s' * (count != 1)}: {', '.join(bad)}",
+            tuple(Concern(name, replica) for replica in bad),
+        )

@@ -1,0 +1,127 @@
+"""First-match semantics of a virtual host: which earlier route takes every request of a later one.
+
+Only what is certain counts: a route is shadowed by one earlier route whose conditions are among its own and whose path
+covers its path. Regexes are compared by their literal beginning, or by running them on an exact path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from xdsaudit.model.route import MatchKey, Route
+
+_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
+
+
+def shadows(routes: Sequence[Route]) -> dict[int, int]:
+    """Index of each shadowed route to the index of the first earlier route that takes all its requests."""
+    found: dict[int, int] = {}
+    paths: dict[str, list[int]] = {}
+    prefixes: dict[str, list[int]] = {}
+    lengths: list[int] = []
+    folded: list[int] = []
+    regexes: list[int] = []
+    for index, route in enumerate(routes):
+        key = route.key
+        candidates = _candidates(key, paths, prefixes, lengths) + folded + regexes
+        for earlier in sorted(candidates):
+            other = routes[earlier]
+            if covers(other.key, key) and not _twin(other, route):
+                found[index] = earlier
+                break
+        if key.ignore_case:
+            folded.append(index)
+        elif key.kind == "path":
+            paths.setdefault(key.value, []).append(index)
+        elif key.kind == "prefix":
+            if key.value not in prefixes:
+                prefixes[key.value] = []
+                if len(key.value) not in lengths:
+                    lengths.append(len(key.value))
+            prefixes[key.value].append(index)
+        elif key.kind == "safe_regex":
+            regexes.append(index)
+    return found
+
+
+def _candidates(
+    key: MatchKey, paths: dict[str, list[int]], prefixes: dict[str, list[int]], lengths: list[int]
+) -> list[int]:
+    if key.kind == "safe_regex":
+        text = literal_prefix(key.value)
+    elif key.kind in ("path", "prefix"):
+        text = key.value
+    else:
+        return []
+    listed = list(paths.get(text, ())) if key.kind == "path" else []
+    for length in lengths:
+        if length <= len(text):
+            listed += prefixes.get(text[:length], ())
+    return listed
+
+
+def _twin(one: Route, other: Route) -> bool:
+    """Copies of one route are one rule said twice, not a rule taken away by another."""
+    return one.key == other.key and one.name == other.name and one[2:4] == other[2:4]
+
+
+def covers(earlier: MatchKey, later: MatchKey) -> bool:
+    """Whether every request that the later key matches is certainly matched by the earlier."""
+    if earlier.other and earlier.other != later.other:
+        return False
+    if not (set(earlier.headers) <= set(later.headers) and set(earlier.query) <= set(later.query)):
+        return False
+    if later.ignore_case and not earlier.ignore_case and earlier.value.lower() != earlier.value.upper():
+        return False
+    mine, theirs = earlier.value, later.value
+    if earlier.ignore_case:
+        mine, theirs = mine.lower(), theirs.lower()
+    if earlier.kind == "path":
+        return later.kind == "path" and mine == theirs
+    if earlier.kind == "prefix":
+        if later.kind == "safe_regex":
+            theirs = literal_prefix(theirs)
+        return later.kind in ("path", "prefix", "safe_regex") and theirs.startswith(mine)
+    if earlier.kind == "safe_regex":
+        if later.kind == "path":
+            return not later.ignore_case and _full_match(earlier.value, later.value)
+        if later.kind == "safe_regex" and earlier.value == later.value:
+            return True
+        body = earlier.value.removesuffix(".*")
+        if body != earlier.value and not _SPECIAL.search(body):
+            text = literal_prefix(theirs) if later.kind == "safe_regex" else theirs
+            return not later.ignore_case and later.kind in ("prefix", "safe_regex") and text.startswith(body)
+    return False
+
+
+def literal_prefix(regex: str) -> str:
+    """The text every match of a regex begins with, as far as it is plain to see."""
+    if "|" in regex or regex.startswith("(?"):
+        return ""
+    found = _SPECIAL.search(regex)
+    if found is None:
+        return regex
+    at = found.start()
+    return regex[: max(0, at - 1)] if regex[at] in "*?{" else regex[:at]
+
+
+@lru_cache(maxsize=4096)
+def compiled(regex: str) -> Any | None:
+    """The regex as RE2 compiles it, Envoy's engine; None when RE2 refuses it."""
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True
+    try:
+        return re2.compile(regex, options)
+    except re2.error:
+        return None
+
+
+def _full_match(regex: str, path: str) -> bool:
+    machine = compiled(regex)
+    return machine is not None and machine.fullmatch(path) is not None

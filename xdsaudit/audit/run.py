@@ -1,0 +1,240 @@
+"""``audit(snapshot) -> Audit``: one verdict per rule, routes nobody explains, findings beside them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from xdsaudit.audit.attribute import Rejection, Where, control_plane_slug, delivery_slug, locate, rejections
+from xdsaudit.audit.catalogue import BY_SLUG
+from xdsaudit.audit.evidence import journey, upstream_view
+from xdsaudit.audit.findings import findings
+from xdsaudit.audit.judge import Judgement
+from xdsaudit.audit.upstream import Upstream, judge_upstream
+from xdsaudit.audit.world import PIPELINE, World, build, counts
+from xdsaudit.ingress.expectation import RulePlan
+from xdsaudit.model.snapshot import Snapshot
+from xdsaudit.model.verdict import Audit, Extra, FieldDelta, ReplicaVerdict, Rule, RuleVerdict, Stage, Verdict
+from xdsaudit.model.view import State, ViewName
+
+_PROVEN = frozenset({"stale-route-cache", "envoy-rejected", "gateway-disconnected", "listener-rejected"})
+
+
+def audit(snapshot: Snapshot) -> Audit:
+    """Compare all views of a snapshot and name the stage of every loss.
+
+    Pure: equal snapshots give equal audits. A view that does not decode becomes a gap and makes verdicts coarser or
+    ``unknown``; it never makes a rule ``lost``.
+    """
+    world = build(snapshot)
+    rejected = rejections(world)
+    serving = upstream_view(world)
+    pilots = world.read(ViewName.PILOT)
+    upstream = judge_upstream(
+        world.expectation,
+        tuple(j.view for j in serving),
+        pilots[0].view if pilots else None,
+        world.objects.ready,
+    )
+    judge_rule = _Judge(world, rejected, upstream)
+    rules, others = [], []
+    for index, plan in enumerate(world.expectation.plans):
+        verdict = judge_rule(index, plan)
+        (rules if plan.selected else others).append(verdict)
+    extra = sorted({e for name in PIPELINE[1:] for j in world.read(name) for e in j.extra if not _repeated(world, e)})
+    read = {i.name for i in world.infos if i.state in (State.READ, State.PARTIAL)}
+    return Audit(
+        captured_at=snapshot.captured_at,
+        controller=snapshot.controller,
+        views=tuple(world.infos),
+        counts=counts(world),
+        rules=tuple(rules),
+        not_selected=tuple(others),
+        extra=tuple(extra),
+        findings=tuple(findings(world, rejected, rules)),
+        notes=tuple(world.notes),
+        enough=ViewName.INGRESS in read and bool(read & {ViewName.PILOT, ViewName.GATEWAY}),
+    )
+
+
+def _repeated(world: World, extra: Extra) -> bool:
+    """The private line repeats what pilot serves: its extras are said once."""
+    return extra.view == ViewName.PILOT_FRESH.value and bool(world.read(ViewName.PILOT))
+
+
+class _Judge:
+    """Judges one rule after the other against the same world."""
+
+    def __init__(self, world: World, rejected: dict[str | None, Rejection], upstream: dict[int, Upstream]) -> None:
+        self.world = world
+        self.rejected = rejected
+        self.upstream = upstream
+        self.judged = [j for name in PIPELINE for j in world.read(name)]
+        self.serving = upstream_view(world)
+        fine = tuple(ReplicaVerdict(j.view.name.value, j.view.replica, Verdict.IN_SYNC, None) for j in self.judged)
+        self.fine = fine
+        self.blind = self._blind()
+        self.warming = self._warming()
+        self.troubled = set(upstream)
+        for j in self.judged:
+            self.troubled |= {*j.missing, *j.changed, *j.shadowed, *j.dormant}
+
+    def _blind(self) -> str | None:
+        """Why no rule can be called in sync, or None."""
+        asked = {i.name: i for i in self.world.infos if i.state is State.UNREAD}
+        if not self.world.read(ViewName.PILOT) and not self.world.read(ViewName.GATEWAY):
+            return "neither pilot nor a gateway was read"
+        for name in (ViewName.GATEWAY, ViewName.PILOT):
+            if name in asked:
+                info = asked[name]
+                return f"{name.value} {info.replica or ''} could not be read: {info.why}".replace("  ", " ")
+        return None
+
+    def _warming(self) -> set[bool]:
+        """Whether the plain (False) and the TLS (True) listeners of some gateway are all warming."""
+        found = set()
+        for j in self.world.read(ViewName.GATEWAY):
+            for secure in (False, True):
+                states = {
+                    li.state
+                    for li in j.view.listeners or ()
+                    if li.state != "draining" and any(c.tls == secure for c in li.chains)
+                }
+                if states == {"warming"}:
+                    found.add(secure)
+        return found
+
+    def __call__(self, index: int, plan: RulePlan) -> RuleVerdict:
+        rule = plan.rule
+        if not plan.selected:
+            return RuleVerdict(rule, Verdict.NOT_SELECTED, evidence=("another class or namespace: not this gateway's",))
+        if plan.slug:
+            return self._refused(plan)
+        if plan.unknown:
+            return self._said(rule, Verdict.UNKNOWN, "not-modelled", (plan.unknown,))
+        if index in self.troubled:
+            missing = self._where(index, plan, lambda j, i: not j.holds(i) and not self.world.partial(j.view), Verdict.LOST)
+            if missing is not None:
+                return missing
+            changed = self._where(index, plan, lambda j, i: i in j.changed, Verdict.CHANGED)
+            if changed is not None:
+                return changed
+        return self._rest(index, rule)
+
+    def _said(
+        self, rule: Rule, verdict: Verdict, slug: str, evidence: tuple[str, ...], *, stage: Stage | None = None, by: Rule | None = None
+    ) -> RuleVerdict:
+        row = BY_SLUG[slug]
+        return RuleVerdict(
+            rule, verdict, stage=stage, code=row.code, slug=slug, by=by, replicas=self.fine, evidence=evidence, remedy=row.remedy
+        )
+
+    def _refused(self, plan: RulePlan) -> RuleVerdict:
+        assert plan.slug is not None
+        row = BY_SLUG[plan.slug]
+        said = [row.title + (f": {plan.by}" if plan.by else "")]
+        if plan.note:
+            said.append(plan.note)
+        return RuleVerdict(
+            plan.rule, Verdict.REFUSED, Stage.TRANSLATION, code=row.code, slug=plan.slug, by=plan.by, evidence=tuple(said), remedy=row.remedy
+        )
+
+    def _rest(self, index: int, rule: Rule) -> RuleVerdict:
+        """A rule that no view lacks or changes."""
+        if self.warming and any(
+            secure in self.warming for secure in self._ports(index)
+        ):
+            return self._said(rule, Verdict.PENDING, "listener-warming", ("its listener is warming and serves nothing yet",))
+        unsure = [j for j in self.judged if not j.holds(index) and self.world.partial(j.view)]
+        if unsure:
+            return self._said(rule, Verdict.UNKNOWN, "unreadable", (f"{unsure[0].view.label} was not read to the end",))
+        if self.blind:
+            return self._said(rule, Verdict.UNKNOWN, "unreadable", (self.blind,))
+        if index not in self.troubled:
+            return RuleVerdict(rule, Verdict.IN_SYNC, replicas=self.fine)
+        for j in self.serving:
+            shadow = j.shadowed.get(index)
+            if shadow is not None:
+                by = self.world.expectation.plans[shadow.winner].rule if shadow.winner is not None else None
+                text = f"{j.view.label}: on port {shadow.place[0]}, host {shadow.place[1]}, {shadow.route} takes every request first"
+                return self._said(rule, Verdict.SHADOWED, "shadowed", (text,), by=by)
+        if index in self.upstream:
+            found = self.upstream[index]
+            return self._said(rule, Verdict.NO_UPSTREAM, found.slug, (found.evidence,), stage=Stage.UPSTREAM)
+        if any(index in j.dormant for j in self.judged):
+            return RuleVerdict(
+                rule, Verdict.DORMANT, replicas=self.fine, evidence=("on-demand RDS: nobody has asked for this host yet",)
+            )
+        return RuleVerdict(rule, Verdict.IN_SYNC, replicas=self.fine)
+
+    def _ports(self, index: int) -> set[bool]:
+        https = self.world.expectation.profile.https_port
+        return {
+            place[0] == https
+            for place, routes in self.world.expectation.tables.items()
+            if any(index in r.rules for r in routes)
+        }
+
+    def _where(self, index: int, plan: RulePlan, lacks: object, verdict: Verdict) -> RuleVerdict | None:
+        where = locate(self.world, index, lacks)  # type: ignore[arg-type]
+        if where is None:
+            return None
+        first = [j for j in self.world.read(where.first_missing) if lacks(j, index)]  # type: ignore[operator]
+        slug, by = self._cause(index, plan, where, first, verdict)
+        row = BY_SLUG[slug]
+        if slug not in _PROVEN and self._young(plan):
+            verdict = Verdict.PENDING
+        fields: list[FieldDelta] = [d for j in self.judged for d in j.changed.get(index, ())]
+        return RuleVerdict(
+            plan.rule,
+            verdict,
+            where.stage,
+            where.last_seen.value,
+            where.first_missing.value,
+            row.code,
+            slug,
+            by,
+            tuple(fields) if verdict is Verdict.CHANGED else (),
+            self._replicas(index, where),
+            tuple(journey(self.world, self.rejected, index, where, slug)),
+            row.remedy,
+        )
+
+    def _cause(
+        self, index: int, plan: RulePlan, where: Where, first: list[Judgement], verdict: Verdict
+    ) -> tuple[str, Rule | None]:
+        if where.first_missing is ViewName.GATEWAY and where.stage is Stage.DELIVERY:
+            slug = delivery_slug(self.world, self.rejected, first[0], index)
+            rejection = self.rejected.get(first[0].view.replica)
+            if slug == "envoy-rejected" and rejection is not None:
+                guilty = [c.rule for c in rejection.culprits]
+                if guilty and index not in guilty and guilty[0] is not None:
+                    return slug, self.world.expectation.plans[guilty[0]].rule
+            return slug, None
+        if verdict is Verdict.CHANGED and where.stage is not Stage.CACHE:
+            return "changed-in-control-plane", None
+        missing = [m for j in first for m in j.missing.get(index, ())]
+        return control_plane_slug(self.world, where.stage, missing, plan.rule.host), None
+
+    def _replicas(self, index: int, where: Where) -> tuple[ReplicaVerdict, ...]:
+        found = []
+        for j in self.judged:
+            verdict, stage = Verdict.IN_SYNC, None
+            if not j.holds(index):
+                verdict = Verdict.UNKNOWN if self.world.partial(j.view) else Verdict.LOST
+            elif index in j.changed:
+                verdict = Verdict.CHANGED
+            if verdict is not Verdict.IN_SYNC:
+                stage = where.stage
+            found.append(ReplicaVerdict(j.view.name.value, j.view.replica, verdict, stage))
+        return tuple(found)
+
+    def _young(self, plan: RulePlan) -> bool:
+        """Whether the rule is younger than the grace period; no time known counts as old."""
+        grace, captured = self.world.snapshot.grace, self.world.snapshot.captured_at
+        if grace <= 0 or not captured or not plan.changed_at:
+            return False
+        try:
+            age = datetime.fromisoformat(captured) - datetime.fromisoformat(plan.changed_at)
+        except (ValueError, TypeError):
+            return False
+        return age.total_seconds() < grace

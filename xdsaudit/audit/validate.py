@@ -1,0 +1,72 @@
+"""Our own validation of what pilot serves, to name the Ingress whose route makes Envoy refuse a response.
+
+Envoy validates the whole response and keeps none of it for one bad route, so that the counters of innocent tables rise
+too: only the content tells who is guilty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from xdsaudit.audit.reach import compiled
+from xdsaudit.model.route import Route
+from xdsaudit.model.view import View
+
+_FOREIGN = "envoy.extensions.custom_cluster_plugins."
+_PREFIX = "type.googleapis.com/"
+
+
+class Flaw(NamedTuple):
+    """Why Envoy refuses a route; ``sure`` is False where it depends on what the gateway's Envoy was built with."""
+
+    reason: str
+    sure: bool = True
+
+
+def flaw_of(route: Route, gateway: View) -> Flaw | None:
+    """The reason this Envoy refuses the route, or None when it has none that is known here."""
+    fields = route.fields
+    if fields.get("action") == "none":
+        return Flaw("the route has no action (Envoy: 'field: action, reason: is required'), as redirect codes 300, 304, 305 and 306 make it")
+    for regex in _regexes(route):
+        if compiled(regex) is None:
+            return Flaw(f"RE2 does not accept the regular expression {regex!r}")
+    for field in ("request_headers_to_add", "response_headers_to_add"):
+        for option in fields.get(field) or ():
+            name = option.get("header", {}).get("key", "")
+            if name.startswith(":") or name.lower() == "host":
+                return Flaw(f"{field} may not set {name}")
+    for url in _types(fields):
+        name = url.removeprefix(_PREFIX)
+        if gateway.extensions is not None:
+            if name not in gateway.extensions:
+                return Flaw(f"the gateway's Envoy lacks the extension {name} (absent from node.extensions of server_info)")
+        elif name.startswith(_FOREIGN):
+            return Flaw(f"the gateway's Envoy probably lacks the extension {name}, which upstream's Envoy does not have", sure=False)
+    return None
+
+
+def _regexes(route: Route) -> Iterator[str]:
+    if route.key.kind == "safe_regex":
+        yield route.key.value
+    for condition in (*route.key.headers, *route.key.query):
+        if condition.op == "regex":
+            yield condition.value
+    rewrite = route.fields.get("regex_rewrite")
+    if rewrite:
+        yield rewrite.get("pattern", {}).get("regex", "")
+    for origin in (route.fields.get("cors") or {}).get("allow_origin_string_match", ()):
+        if "safe_regex" in origin:
+            yield origin["safe_regex"].get("regex", "")
+
+
+def _types(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("@type"), str):
+            yield value["@type"]
+        for part in value.values():
+            yield from _types(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _types(part)

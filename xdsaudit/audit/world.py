@@ -1,0 +1,178 @@
+"""Everything one audit looks at, read and judged once: the views, the expectation, and what each view says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from xdsaudit.audit.align import Comparer
+from xdsaudit.audit.judge import Judgement, judge, judge_core
+from xdsaudit.envoy.admin import with_pages
+from xdsaudit.envoy.config_dump import read_config_dump
+from xdsaudit.errors import ReadError
+from xdsaudit.ingress.expectation import Expectation
+from xdsaudit.ingress.objects import KubeObjects, read_objects
+from xdsaudit.ingress.profile import profile_of
+from xdsaudit.ingress.translate import translate
+from xdsaudit.model.snapshot import Snapshot
+from xdsaudit.model.view import State, View, ViewInfo, ViewName
+
+PIPELINE = (ViewName.CORE, ViewName.PILOT_FRESH, ViewName.PILOT, ViewName.GATEWAY)
+
+
+@dataclass
+class World:
+    """One snapshot, decoded and judged.
+
+    Attributes:
+        snapshot: what it was made of.
+        objects: Kubernetes objects.
+        expectation: what must be served.
+        infos: how each view was read, decoding errors included.
+        judgements: by view, one per replica that could be read.
+        unserved: pilots that serve this node nothing at all.
+        notes: remarks for people.
+    """
+
+    snapshot: Snapshot
+    objects: KubeObjects
+    expectation: Expectation
+    infos: list[ViewInfo] = field(default_factory=list)
+    judgements: dict[ViewName, list[Judgement]] = field(default_factory=dict)
+    unserved: list[View] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def read(self, name: ViewName) -> list[Judgement]:
+        """Judgements of a view; empty when it was not read."""
+        return self.judgements.get(name, [])
+
+    def partial(self, view: View) -> bool:
+        """Whether something may be missing from the view only because it was not read to the end."""
+        return any(
+            i.state is State.PARTIAL and i.name is view.name and i.replica == view.replica and view.name is not ViewName.GATEWAY
+            for i in self.infos
+        )
+
+
+def build(snapshot: Snapshot) -> World:
+    """Decode a snapshot and judge each of its views. A view that does not decode becomes a gap; others are still used."""
+    infos = {(i.name, i.replica): i for i in snapshot.views}
+    notes: list[str] = []
+
+    def attempt(name: ViewName, replica: str | None, read: Callable[[], Any]) -> Any | None:
+        known = infos.setdefault((name, replica), ViewInfo(name, replica, State.READ))
+        try:
+            return read()
+        except ReadError as error:
+            infos[name, replica] = known._replace(state=State.UNREAD, why=str(error))
+        return None
+
+    found = attempt(ViewName.INGRESS, None, lambda: _objects(snapshot))
+    objects, complaints = found if found is not None else (KubeObjects(), [])
+    if complaints:
+        infos[ViewName.INGRESS, None] = infos[ViewName.INGRESS, None]._replace(
+            state=State.PARTIAL, why="; ".join(complaints)
+        )
+    views = _read_views(snapshot, attempt, infos)
+    scoped = next((v.scopes is not None for v in views if v.name is not ViewName.CORE and v.tables), None)
+    profile = profile_of(snapshot.controller, scoped=scoped)
+    notes += [f"assumed {a}" for a in profile.assumed]
+    world = World(snapshot, objects, translate(objects, profile), notes=notes)
+    tolerated = _unmodelled_names(world.expectation)
+    comparer = Comparer()
+    serving = ViewName.GATEWAY if any(v.name is ViewName.GATEWAY for v in views) else ViewName.PILOT
+    for view in views:
+        if view.name is ViewName.CORE:
+            judgement = judge_core(view, world.expectation)
+        else:
+            if _serves_nothing(view) and world.expectation.tables:
+                world.unserved.append(view)
+                key = (view.name, view.replica)
+                infos[key] = infos[key]._replace(
+                    state=State.UNREAD, why="the control plane serves this node nothing: no listener, scope or route"
+                )
+                continue
+            reach = view.name is serving
+            judgement = judge(view, world.expectation, comparer, tolerated=tolerated, reach=reach)
+        world.judgements.setdefault(view.name, []).append(judgement)
+    order = list(ViewName)
+    world.infos = sorted(infos.values(), key=lambda i: (order.index(i.name), i.replica or ""))
+    return world
+
+
+def _objects(snapshot: Snapshot) -> tuple[KubeObjects, list[str]]:
+    if "ingresses" not in snapshot.kube:
+        raise ReadError("there are no Ingresses: kube/ingresses.json is missing; capture them, or give them with -f")
+    return read_objects(snapshot.kube)
+
+
+def _read_views(
+    snapshot: Snapshot,
+    attempt: Callable[[ViewName, str | None, Callable[[], Any]], Any | None],
+    infos: dict[tuple[ViewName, str | None], ViewInfo],
+) -> list[View]:
+    from xdsaudit.xds.core import read_core
+    from xdsaudit.xds.reader import read_pilot
+
+    # Whose routes are whose matters only where hosts are merged.
+    merge = bool(snapshot.controller.get("host_rds_merge_subset"))
+    views: list[View | None] = []
+    for pod, responses in snapshot.core.items():
+        views.append(attempt(ViewName.CORE, pod, lambda r=responses, p=pod: read_core(r, replica=p)))  # type: ignore[misc]
+    for name in (ViewName.PILOT_FRESH, ViewName.PILOT):
+        for pod, capture in snapshot.pilot.items():
+            answers = capture.served if name is ViewName.PILOT else capture.fresh
+            if answers:
+                views.append(
+                    attempt(name, pod, lambda a=answers, n=name, p=pod: read_pilot(a, name=n, replica=p, origins=merge))  # type: ignore[misc]
+                )
+    for pod, pages in snapshot.gateway.items():
+        if "config_dump.json" not in pages:
+            key = (ViewName.GATEWAY, pod)
+            if key not in infos:
+                infos[key] = ViewInfo(*key, State.UNREAD, "config_dump.json is missing; capture the gateway again")
+            continue
+        view = attempt(
+            ViewName.GATEWAY, pod, lambda d=pages["config_dump.json"], p=pod: read_config_dump(d, replica=p)  # type: ignore[misc]
+        )
+        if view is not None:
+            view, complaints = with_pages(view, pages)
+            if complaints:
+                key = (ViewName.GATEWAY, pod)
+                infos[key] = infos[key]._replace(state=State.PARTIAL, why="; ".join(complaints))
+        views.append(view)
+    return [v for v in views if v is not None]
+
+
+def _serves_nothing(view: View) -> bool:
+    return view.name in (ViewName.PILOT, ViewName.PILOT_FRESH) and not any(
+        view.served.get(kind) for kind in ("LDS", "SRDS", "RDS")
+    )
+
+
+def _unmodelled_names(expectation: Expectation) -> frozenset[str]:
+    """Route names of Ingresses that are not modelled: nothing of them is extra."""
+    names = set()
+    for plan in expectation.plans:
+        if plan.unknown:
+            name = plan.rule.ingress
+            if plan.rule.namespace != expectation.profile.system_namespace:
+                name = plan.rule.ref
+            names |= {name, f"{name}-fallback", f"{name}-default"}
+    return frozenset(names)
+
+
+def counts(world: World) -> Mapping[tuple[str, str | None], Mapping[str, int]]:
+    """Hosts and routes of each view that was read, for people to see that something was looked at."""
+    return {
+        (j.view.name.value, j.view.replica): {
+            "hosts": len({host for _, host in j.view.tables}),
+            "tables": len(j.view.tables),
+            "routes": sum(len(t.routes) for t in j.view.tables.values()),
+        }
+        for judged in world.judgements.values()
+        for j in judged
+    }
+
+

@@ -1,0 +1,119 @@
+"""MCP responses of higress-core to the core view: VirtualServices as routes by port and host.
+
+A core route knows its key, its name and, where it has exactly one destination, its cluster; what pilot makes of the rest is
+pilot's business. Objects are folded by type: each response of core carries all objects of its type (state of the world).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from xdsaudit.errors import ReadError
+from xdsaudit.model.route import HeaderMatch, MatchKey, Place, Route
+from xdsaudit.model.view import Table, View, ViewName
+from xdsaudit.xds.pool import known_type, message
+
+MCP_TYPES = (
+    "networking.istio.io/v1alpha3/VirtualService",
+    "networking.istio.io/v1alpha3/Gateway",
+    "networking.istio.io/v1alpha3/DestinationRule",
+    "networking.istio.io/v1alpha3/EnvoyFilter",
+    "networking.istio.io/v1alpha3/ServiceEntry",
+    "extensions.istio.io/v1alpha1/WasmPlugin",
+)
+"""Type URLs that core's MCP is asked for, in the order a snapshot keeps them."""
+
+_RESOURCE = "istio.mcp.v1alpha1.Resource"
+
+
+def read_core(responses: Iterable[bytes], *, replica: str | None) -> View:
+    """The core view from raw MCP responses.
+
+    Raises:
+        ReadError: bytes that are no MCP response.
+    """
+    objects: dict[str, list[tuple[str, Any]]] = {}
+    response_class = message("envoy.service.discovery.v3.DiscoveryResponse")
+    for number, data in enumerate(responses):
+        try:
+            response = response_class.FromString(data)
+            found = [message(_RESOURCE).FromString(r.value) for r in response.resources]
+            decoded = [
+                (r.metadata.name, cls.FromString(r.body.value))
+                for r in found
+                if (cls := known_type(r.body.type_url)) is not None
+            ]
+        except Exception as error:
+            raise ReadError(
+                f"core response {number} ({len(data)} bytes) is not an MCP DiscoveryResponse: {error}; read core again"
+            ) from error
+        if not response.type_url:
+            raise ReadError(f"core response {number} ({len(data)} bytes) has no type_url; read core again")
+        objects[response.type_url.rpartition("/")[2]] = decoded
+    return View(
+        name=ViewName.CORE,
+        replica=replica,
+        tables=_tables(objects.get("VirtualService", ()), objects.get("Gateway", ())),
+        served={kind: len(found) for kind, found in objects.items()},
+        facts={"virtual_services": {h: name for name, vs in objects.get("VirtualService", ()) for h in vs.hosts}},
+    )
+
+
+def _tables(services: Iterable[tuple[str, Any]], gateways: Iterable[tuple[str, Any]]) -> dict[Place, Table]:
+    ports: dict[str, list[int]] = {}
+    for _, gateway in gateways:
+        for server in gateway.servers:
+            for host in server.hosts:
+                listed = ports.setdefault(host, [])
+                if server.port.number not in listed:
+                    listed.append(server.port.number)
+    tables: dict[Place, Table] = {}
+    for name, service in services:
+        routes = tuple(route for http in service.http for route in _routes(http, name))
+        for host in service.hosts:
+            for port in ports.get(host, ()):
+                known = tables.get((port, host))
+                tables[port, host] = Table(name, known.routes + routes if known else routes)
+    return tables
+
+
+def _routes(http: Any, origin: str) -> Iterable[Route]:
+    cluster = None
+    if len(http.route) == 1:
+        destination = http.route[0].destination
+        if destination.port.number and not http.route[0].fallback_clusters:
+            cluster = f"outbound|{destination.port.number}|{destination.subset}|{destination.host}"
+    name = http.name
+    if not http.match:
+        yield Route(MatchKey("prefix", "/"), name, _NOTHING, cluster, None, origin)
+        return
+    for match in http.match:
+        yield Route(_key(match), name, _NOTHING, cluster, None, origin)
+
+
+_NOTHING: dict[str, Any] = {}
+_URI = {"exact": "path", "prefix": "prefix", "regex": "safe_regex"}
+
+
+def _key(match: Any) -> MatchKey:
+    uri = match.uri
+    kind = uri.WhichOneof("match_type")
+    path = _URI[kind] if kind else "prefix"
+    value = getattr(uri, kind) if kind else "/"
+    if len(match.ListFields()) == 1:
+        return MatchKey(path, value)
+    headers = [_condition(name, text) for name, text in match.headers.items()]
+    if match.HasField("method"):
+        headers.append(_condition(":method", match.method))
+    query = [_condition(name, text) for name, text in match.query_params.items()]
+    ignore = bool(match.ignore_uri_case) and path != "safe_regex"
+    return MatchKey(path, value, ignore, tuple(sorted(headers)), tuple(sorted(query)))
+
+
+def _condition(name: str, text: Any) -> HeaderMatch:
+    kind = text.WhichOneof("match_type")
+    value = getattr(text, kind) if kind else ""
+    if kind is None or (kind == "regex" and value == "*"):
+        return HeaderMatch(name, "present")
+    return HeaderMatch(name, kind, value)
