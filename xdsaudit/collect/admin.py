@@ -1,0 +1,114 @@
+"""Envoy's admin port: GET of a fixed list of pages, each with a deadline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from xdsaudit.errors import ReadError
+
+PAGES: Final = {
+    "config_dump.json": "/config_dump?include_eds",
+    "stats.json": "/stats?format=json&filter=(update_rejected|connected_state|update_success|update_attempt)",
+    "server_info.json": "/server_info",
+}
+"""File of a snapshot to the page it holds. The first is the view itself, the others are evidence."""
+
+
+def read_gateway(source: str, timeout: float) -> tuple[dict[str, bytes], list[str]]:
+    """Pages of a gateway, from its admin URL, or a file with its config dump.
+
+    Returns:
+        The pages by file name, and a complaint for each page of evidence that could not be read.
+
+    Raises:
+        ReadError: the config dump could not be read; the message gives the status or the error and what to try.
+    """
+    if not source.startswith(("http://", "https://")):
+        return _from_file(Path(source)), []
+    import urllib3
+
+    pages: dict[str, bytes] = {}
+    complaints = []
+    base = source.rstrip("/")
+    with urllib3.PoolManager(retries=urllib3.Retry(total=1, redirect=0, status=0), timeout=urllib3.Timeout(total=timeout)) as pool:
+        for name, path in PAGES.items():
+            try:
+                pages[name] = _get(pool, base + path, timeout)
+            except ReadError as error:
+                if name == "config_dump.json":
+                    raise
+                complaints.append(str(error))
+    return pages, complaints
+
+
+def _get(pool: Any, url: str, timeout: float) -> bytes:
+    import time
+
+    import urllib3
+
+    deadline = time.monotonic() + timeout
+    try:
+        response = pool.request("GET", url, preload_content=False)
+        try:
+            if response.status != 200:
+                body = response.read(200, decode_content=True).decode("utf-8", "replace").strip()
+                raise ReadError(f"gateway {url}: HTTP {response.status} {body[:120]!r}; {_hint(response.status)}")
+            parts = []
+            for part in response.stream(1 << 20):
+                parts.append(part)
+                if time.monotonic() > deadline:
+                    raise ReadError(f"gateway {url}: not complete after {timeout:g} s; raise --timeout")
+            return b"".join(parts)
+        finally:
+            response.close()
+    except urllib3.exceptions.TimeoutError as error:
+        raise ReadError(f"gateway {url}: no answer within {timeout:g} s; raise --timeout, or look at the gateway's load") from error
+    except urllib3.exceptions.LocationParseError as error:
+        raise ReadError(f"gateway {url}: is no URL ({error}); expected http://HOST:PORT") from error
+    except urllib3.exceptions.HTTPError as error:
+        raise ReadError(f"gateway {url}: cannot be reached ({_reason(error)}); check the address, or forward port 15000 of the pod") from error
+
+
+def _reason(error: Exception) -> str:
+    inner = getattr(error, "reason", None) or error
+    text = str(inner)
+    return text.rpartition(": ")[2] if ": " in text else text
+
+
+def _hint(status: int) -> str:
+    if status in (401, 403):
+        return "something in front of the admin port refuses you: forward port 15000 of the pod and use that"
+    if status == 404:
+        return "this is not Envoy's admin port (15000 in Higress)"
+    return "the gateway is not able to answer: look at its pod, and try again"
+
+
+def _from_file(path: Path) -> dict[str, bytes]:
+    """Pages of a saved config dump; stats.json and server_info.json beside it are taken along."""
+    if path.is_dir():
+        path = path / "config_dump.json"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ReadError(f"gateway {path}: {error.strerror or error}; give an http:// URL or a file of /config_dump") from error
+    pages = {"config_dump.json": data}
+    for name in PAGES:
+        beside = path.parent / name
+        if beside != path and beside.is_file():
+            pages[name] = beside.read_bytes()
+    return pages
+
+
+def node_of(config_dump: bytes) -> dict[str, Any] | None:
+    """Node of Envoy's bootstrap in a config dump (id, metadata), or None when the dump has none."""
+    try:
+        found = json.loads(config_dump)
+    except ValueError:
+        return None
+    for section in found.get("configs", ()) if isinstance(found, dict) else ():
+        node = section.get("bootstrap", {}).get("node") if isinstance(section, dict) else None
+        if isinstance(node, dict):
+            return node
+    return None

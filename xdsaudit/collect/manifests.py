@@ -1,0 +1,118 @@
+"""Manifests (YAML or JSON, files, directories, standard input) to the Kubernetes lists of a snapshot."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from xdsaudit.errors import InputError
+
+_PLURALS: Final = {
+    "Ingress": "ingresses",
+    "IngressClass": "ingressclasses",
+    "Service": "services",
+    "EndpointSlice": "endpointslices",
+    "McpBridge": "mcpbridges",
+    "ConfigMap": "configmaps",
+    "Secret": "secrets",
+}
+_VERSIONS: Final = {"Ingress": "networking.k8s.io/v1"}
+
+
+def read_manifests(places: Iterable[str], default_namespace: str = "default") -> dict[str, bytes]:
+    """Lists by plural of every object in these manifests; ``-`` is standard input.
+
+    Values of Secrets are dropped while reading. Kinds that were not given at all are absent, so that what depends on them is
+    unknown rather than missing.
+
+    Raises:
+        InputError: a path does not exist, a file is not YAML, or an object is not what it should be; the message names file and document.
+    """
+    objects: dict[tuple[str, str, str], dict[str, Any]] = {}
+    count = 0
+    for place in places:
+        for source, number, found in _documents(place):
+            count += 1
+            kind, item = _checked(found, source, number, default_namespace)
+            if kind is not None:
+                meta = item["metadata"]
+                objects[kind, meta["namespace"], meta["name"]] = item
+    lists: dict[str, list[dict[str, Any]]] = {}
+    for (kind, _, _), item in objects.items():
+        lists.setdefault(_PLURALS[kind], []).append(item)
+    if "ingresses" not in lists:
+        raise InputError(f"-f {', '.join(places)}: no Ingress among {count} documents; give the manifests of the Ingresses too")
+    return {plural: _encode(plural, items) for plural, items in lists.items()}
+
+
+def _encode(plural: str, items: list[dict[str, Any]]) -> bytes:
+    kind = next(k for k, p in _PLURALS.items() if p == plural)
+    return json.dumps({"apiVersion": "v1", "kind": f"{kind}List", "items": items}, default=str).encode()
+
+
+def _documents(place: str) -> Iterator[tuple[str, int, Any]]:
+    if place == "-":
+        yield from _parse("standard input", sys.stdin.buffer.read())
+        return
+    path = Path(place)
+    if not path.exists():
+        raise InputError(f"-f {path}: no such file or directory; check the path")
+    files = sorted(p for p in path.rglob("*") if p.suffix in (".yaml", ".yml", ".json")) if path.is_dir() else [path]
+    if not files:
+        raise InputError(f"-f {path}: holds no .yaml, .yml or .json file; check the path")
+    for file in files:
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            raise InputError(f"-f {file}: {error.strerror or error}; check its permissions") from error
+        yield from _parse(str(file), data)
+
+
+def _parse(source: str, data: bytes) -> Iterator[tuple[str, int, Any]]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        number = 0
+        for document in yaml.load_all(data, Loader=loader):  # noqa: S506 - a safe loader
+            number += 1
+            if document is None:
+                continue
+            if isinstance(document, dict) and str(document.get("kind", "")).endswith("List") and isinstance(document.get("items"), list):
+                inner = document["kind"].removesuffix("List")
+                for item in document["items"]:
+                    if isinstance(item, dict) and inner and "kind" not in item:
+                        item = {"kind": inner, **item}
+                    yield source, number, item
+            else:
+                yield source, number, document
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark is not None else ""
+        said = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise InputError(f"-f {source}{where}: is not YAML ({said}); correct it") from error
+    except RecursionError as error:
+        raise InputError(f"-f {source}: is nested too deeply; correct it") from error
+
+
+def _checked(found: Any, source: str, number: int, namespace: str) -> tuple[str | None, dict[str, Any]]:
+    where = f"-f {source}, document {number}"
+    if not isinstance(found, dict) or not isinstance(found.get("kind"), str):
+        raise InputError(f"{where}: is no Kubernetes object (it has no kind); correct it or leave the file out")
+    kind = found["kind"]
+    if kind not in _PLURALS:
+        return None, {}  # other kinds may stand in the same folder
+    version = str(found.get("apiVersion", ""))
+    if kind in _VERSIONS and version != _VERSIONS[kind]:
+        raise InputError(f"{where}: {kind} of {version or 'no apiVersion'}; this version reads {_VERSIONS[kind]}")
+    meta = found.get("metadata")
+    if not isinstance(meta, dict) or not isinstance(meta.get("name"), str):
+        raise InputError(f"{where}: {kind} has no metadata.name; correct it")
+    cluster_wide = kind == "IngressClass"
+    meta.setdefault("namespace", "" if cluster_wide else namespace)
+    if kind == "Secret":
+        found = {**found, "data": dict.fromkeys(found.get("data") or {}, ""), "stringData": {}}
+    return kind, found

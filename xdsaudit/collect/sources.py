@@ -1,0 +1,188 @@
+"""Explicit sources to one snapshot: manifests, ADS endpoints, core endpoints, gateways, read side by side.
+
+A source that fails becomes a view of state ``unread`` with the reason; the others are still used.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from xdsaudit.collect.admin import node_of, read_gateway
+from xdsaudit.collect.ads import Access, read_core, read_pilot
+from xdsaudit.collect.manifests import read_manifests
+from xdsaudit.errors import ReadError
+from xdsaudit.model.snapshot import PilotCapture, Snapshot
+from xdsaudit.model.view import State, ViewInfo, ViewName
+from xdsaudit.xds.core import MCP_TYPES
+from xdsaudit.xds.session import Node
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where to read each view.
+
+    Attributes:
+        manifests: files, directories or ``-`` with the Ingresses and what they use.
+        kube: Kubernetes lists that are in memory already, instead of manifests.
+        ads: ``host:port`` of each pilot.
+        core: ``host:port`` of each higress-core.
+        gateways: admin URL or config_dump file of each gateway.
+        node: identity to show to pilot.
+        node_from: gateway whose identity is taken over (its admin URL or file).
+        probe_cache: also read each pilot through a private cache line.
+        access: how to reach pilots.
+        namespace: of objects that name none.
+        controller: what is known of the controller (contract 1).
+        grace: seconds a rule may be young before it is judged.
+    """
+
+    manifests: tuple[str, ...] = ()
+    kube: Mapping[str, bytes] | None = None
+    ads: tuple[str, ...] = ()
+    core: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
+    node: Node = field(default_factory=Node)
+    node_from: str | None = None
+    probe_cache: bool = False
+    access: Access = field(default_factory=Access)
+    namespace: str = "default"
+    controller: Mapping[str, Any] = field(default_factory=dict)
+    grace: float = 0.0
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def private_version(version: str) -> str:
+    """An ISTIO_VERSION never used before: pilot keys its route cache by this text, so that nothing cached answers it."""
+    return f"{version}-xdsaudit-{int(time.time())}-{secrets.token_hex(4)}"
+
+
+def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
+    """Read every source once, all at the same time, each within its deadline.
+
+    Raises:
+        InputError: the manifests, or files of keys and tokens, cannot be used.
+    """
+    kube = dict(sources.kube) if sources.kube is not None else {}
+    infos: list[ViewInfo] = []
+    if sources.manifests:
+        kube |= read_manifests(sources.manifests, sources.namespace)
+        progress("read the manifests")
+    if kube:
+        origin = ", ".join(sources.manifests) or None
+        infos.append(ViewInfo(ViewName.INGRESS, None, State.READ, None, _now(), origin))
+    node = _node(sources)
+    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="xdsaudit-read") as pool:
+        pilots = [(e, pool.submit(_pilot, e, node, sources)) for e in sources.ads]
+        cores = [(e, pool.submit(_core, e, sources)) for e in sources.core]
+        gateways = [(g, pool.submit(_gateway, g, sources.access.timeout)) for g in sources.gateways]
+        served: dict[str, PilotCapture] = {}
+        for name, (endpoint, job) in zip(_names(sources.ads), pilots, strict=True):
+            capture, found = job.result()
+            served[name] = capture
+            infos += [i._replace(replica=name, endpoint=endpoint) for i in found]
+            progress(f"asked pilot {endpoint}")
+        mcp: dict[str, tuple[bytes, ...]] = {}
+        for name, (endpoint, core_job) in zip(_names(sources.core), cores, strict=True):
+            responses, info = core_job.result()
+            if responses:
+                mcp[name] = responses
+            infos.append(info._replace(replica=name, endpoint=endpoint))
+            progress(f"asked core {endpoint}")
+        dumps: dict[str, dict[str, bytes]] = {}
+        for name, (source, gateway_job) in zip(_names(sources.gateways), gateways, strict=True):
+            pages, info = gateway_job.result()
+            if pages:
+                dumps[name] = pages
+            infos.append(info._replace(replica=name, endpoint=source))
+            progress(f"asked gateway {source}")
+    return Snapshot(
+        captured_at=_now(),
+        controller={"kind": "higress", **sources.controller},
+        kube=kube,
+        core=mcp,
+        pilot={n: c for n, c in served.items() if c.served or c.fresh},
+        gateway=dumps,
+        views=tuple(infos),
+        grace=sources.grace,
+    )
+
+
+def _names(sources: tuple[str, ...]) -> list[str]:
+    """A replica name per source, fit for a folder: host_port, numbered where several are alike."""
+    names: list[str] = []
+    for source in sources:
+        if "://" in source:
+            text = urlsplit(source).netloc.rpartition("@")[2]
+        else:
+            parts = source.replace("\\", "/").rstrip("/").split("/")
+            text = parts[-2] if parts[-1] == "config_dump.json" and len(parts) > 1 else parts[-1]
+        name = "".join(c if c.isalnum() or c in ".-" else "_" for c in text).strip(".") or "replica"
+        names.append(name if name not in names else f"{name}-{len(names) + 1}")
+    return names
+
+
+def _node(sources: Sources) -> Node:
+    if sources.node_from is None:
+        return sources.node
+    pages, _ = read_gateway(sources.node_from, sources.access.timeout)
+    found = node_of(pages["config_dump.json"])
+    if found is None:
+        raise ReadError(f"gateway {sources.node_from}: its config dump shows no bootstrap node; give --node-id instead")
+    metadata = found.get("metadata") or {}
+    return replace(
+        sources.node,
+        node_id=found.get("id"),
+        istio_version=metadata.get("ISTIO_VERSION", sources.node.istio_version),
+        namespace=metadata.get("NAMESPACE", sources.node.namespace),
+        labels=metadata.get("LABELS", sources.node.labels),
+        cluster_id=metadata.get("CLUSTER_ID", sources.node.cluster_id),
+    )
+
+
+def _pilot(endpoint: str, node: Node, sources: Sources) -> tuple[PilotCapture, list[ViewInfo]]:
+    lines = [(ViewName.PILOT, node)]
+    if sources.probe_cache:
+        lines.append((ViewName.PILOT_FRESH, replace(node, istio_version=private_version(node.istio_version))))
+    answers: dict[ViewName, tuple[bytes, ...]] = {}
+    infos = []
+    for name, identity in lines:
+        try:
+            responses, why = read_pilot(endpoint, identity, sources.access)
+        except ReadError as error:
+            infos.append(ViewInfo(name, None, State.UNREAD, str(error), _now(), None, identity.id))
+            continue
+        answers[name] = responses
+        infos.append(ViewInfo(name, None, State.PARTIAL if why else State.READ, why, _now(), None, identity.id))
+    return PilotCapture(answers.get(ViewName.PILOT, ()), answers.get(ViewName.PILOT_FRESH)), infos
+
+
+def _core(endpoint: str, sources: Sources) -> tuple[tuple[bytes, ...], ViewInfo]:
+    access = Access(timeout=sources.access.timeout)
+    try:
+        return read_core(endpoint, MCP_TYPES, access), ViewInfo(ViewName.CORE, None, State.READ, None, _now())
+    except ReadError as error:
+        return (), ViewInfo(ViewName.CORE, None, State.UNREAD, str(error), _now())
+
+
+def _gateway(source: str, timeout: float) -> tuple[dict[str, bytes], ViewInfo]:
+    try:
+        pages, complaints = read_gateway(source, timeout)
+    except ReadError as error:
+        return {}, ViewInfo(ViewName.GATEWAY, None, State.UNREAD, str(error), _now())
+    node = node_of(pages["config_dump.json"])
+    state = State.PARTIAL if complaints else State.READ
+    return pages, ViewInfo(
+        ViewName.GATEWAY, None, state, "; ".join(complaints) or None, _now(), None, (node or {}).get("id")
+    )

@@ -1,0 +1,12 @@
+"""For tests of users and our own: a replaying control plane, a fake Envoy admin, a real Envoy on loopback, builders.
+
+Must not be imported by the rest of the package, except by the command line's demo.
+"""
+
+from xdsaudit.testing.admin import FakeAdmin
+from xdsaudit.testing.builders import ingress, ingress_list, service
+from xdsaudit.testing.control_plane import ControlPlane
+from xdsaudit.testing.envoy import Backend, RealEnvoy
+from xdsaudit.testing.rewrite import LoopbackRewrite
+
+__all__ = ["Backend", "ControlPlane", "FakeAdmin", "LoopbackRewrite", "RealEnvoy", "ingress", "ingress_list", "service"]

@@ -1,0 +1,80 @@
+"""A fake Envoy admin port that serves recorded answers, and failures on demand."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+_PATHS = {
+    "/config_dump": "config_dump.json",
+    "/stats": "stats.json",
+    "/server_info": "server_info.json",
+    "/certs": "certs.json",
+    "/clusters": "clusters.json",
+}
+
+
+class LoopbackServer:
+    """A threaded HTTP server on a free port of 127.0.0.1; a context manager."""
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        """Bind now, serve from ``start`` on."""
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self.port: int = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Any:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=5)
+
+
+class FakeAdmin(LoopbackServer):
+    """Serves the pages of one gateway of a snapshot.
+
+    Attributes:
+        pages: by file name (``config_dump.json``); may be replaced while it runs.
+        status: an HTTP status to answer everything with instead, or None.
+        hang: when set, requests are not answered until it is cleared or the server stops.
+        asked: paths asked for, in order.
+    """
+
+    def __init__(self, pages: Mapping[str, bytes]) -> None:
+        """Serve these pages."""
+        self.pages = dict(pages)
+        self.status: int | None = None
+        self.hang = False
+        self.asked: list[str] = []
+        self._stopped = threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.asked.append(self.path)
+                while outer.hang and not outer._stopped.wait(0.02):
+                    pass
+                data = outer.pages.get(_PATHS.get(urlsplit(self.path).path, ""))
+                status = outer.status or (200 if data is not None else 404)
+                body = data if status == 200 and data is not None else b"refused by the test"
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+                pass
+
+        super().__init__(Handler)
+
+    def __exit__(self, *args: object) -> None:
+        self._stopped.set()
+        super().__exit__(*args)

@@ -1,0 +1,67 @@
+"""Builders of Kubernetes objects, as plain dictionaries that ``json.dumps`` and ``kubectl`` take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Json = dict[str, Any]
+PathSpec = str | tuple[str, str]
+
+
+def ingress(
+    name: str,
+    host: str | None,
+    *paths: PathSpec,
+    namespace: str = "default",
+    service: str = "web",
+    port: int | str = 80,
+    annotations: Mapping[str, str] | None = None,
+    tls: str | None = None,
+    created: str = "2026-01-01T00:00:00Z",
+    ingress_class: str | None = "higress",
+) -> Json:
+    """An Ingress with one rule.
+
+    Args:
+        name: of the Ingress.
+        host: of the rule, None for none.
+        *paths: each a path of type Prefix, or (path, type).
+        namespace: of the Ingress.
+        service: backend of every path.
+        port: its number or name.
+        annotations: of the Ingress.
+        tls: Secret for the host.
+        created: creationTimestamp, which decides conflicts.
+        ingress_class: spec.ingressClassName, None for none.
+
+    Example:
+        >>> ingress("a", "foo.test", "/api")["spec"]["rules"][0]["http"]["paths"][0]["pathType"]
+        'Prefix'
+    """
+    backend = {"service": {"name": service, "port": {"number": port} if isinstance(port, int) else {"name": port}}}
+    listed = [(p, "Prefix") if isinstance(p, str) else p for p in (paths or ("/",))]
+    rule: Json = {"http": {"paths": [{"path": p, "pathType": t, "backend": backend} for p, t in listed]}}
+    if host is not None:
+        rule["host"] = host
+    spec: Json = {"rules": [rule]}
+    if ingress_class is not None:
+        spec["ingressClassName"] = ingress_class
+    if tls is not None:
+        spec["tls"] = [{"hosts": [host], "secretName": tls}]
+    meta: Json = {"name": name, "namespace": namespace, "creationTimestamp": created}
+    if annotations:
+        meta["annotations"] = dict(annotations)
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": meta, "spec": spec}
+
+
+def service(name: str, *ports: tuple[str, int], namespace: str = "default") -> Json:
+    """A Service with named ports; ``("http", 80)`` when none is given."""
+    listed = [{"name": n, "port": p} for n, p in (ports or (("http", 80),))]
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}, "spec": {"ports": listed}}
+
+
+def ingress_list(items: Iterable[Json], kind: str = "Ingress") -> bytes:
+    """A Kubernetes list of objects as the API writes it, for ``Snapshot.kube``."""
+    return json.dumps({"apiVersion": "v1", "kind": f"{kind}List", "items": list(items)}).encode()

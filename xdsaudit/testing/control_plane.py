@@ -1,0 +1,314 @@
+"""A replaying control plane: a real gRPC server of ADS and MCP that serves any snapshot, pushes changes and can misbehave.
+
+It answers as pilot does: only nodes whose labels carry the gateway selector are served; RDS and EDS answer the names asked;
+another ISTIO_VERSION than a gateway's reads the private cache line (``fresh``), where the snapshot has one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from xdsaudit.collect.ads import METHOD
+from xdsaudit.model.snapshot import Snapshot
+from xdsaudit.testing.rewrite import resources_of
+from xdsaudit.xds.pool import TYPES, message
+from xdsaudit.xds.session import type_of
+
+Resources = Mapping[str, Mapping[str, bytes]]
+_ORDER: Final = ("CDS", "EDS", "LDS", "SRDS", "RDS")
+_NAMED: Final = frozenset({"RDS", "EDS"})
+_SHORT: Final = {url: short for short, url in TYPES.items()}
+MISBEHAVIOURS: Final = ("hang", "reset", "garbage", "oversize", "close")
+
+
+@dataclass
+class _Watch:
+    names: tuple[str, ...] = ()
+    nonce: str = ""
+    sent: dict[str, bytes] | None = None
+
+
+@dataclass
+class Client:
+    """One connected node: what it watches and what it refused.
+
+    Attributes:
+        node_id: its node id.
+        version: its ISTIO_VERSION.
+        nacks: (short type, error text) of each response it refused.
+        watches: by short type.
+    """
+
+    node_id: str = ""
+    version: str = ""
+    selected: bool = True
+    nacks: list[tuple[str, str]] = field(default_factory=list)
+    watches: dict[str, _Watch] = field(default_factory=dict)
+    events: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
+
+
+class ControlPlane:
+    """Serves on a free loopback port; a context manager.
+
+    Example:
+        >>> with ControlPlane.of(Snapshot()) as plane:
+        ...     plane.endpoint.startswith("127.0.0.1:")
+        True
+    """
+
+    def __init__(
+        self,
+        served: Resources,
+        fresh: Resources | None = None,
+        *,
+        core: Iterable[bytes] = (),
+        rewrite: Callable[[str, bytes], bytes] | None = None,
+        gateway_version: str = "1.19.5",
+        selector: str = "higress-system-higress-gateway",
+    ) -> None:
+        """Serve these resources.
+
+        Args:
+            served: short type to name to resource bytes, the line gateways read.
+            fresh: the private line; None makes it equal to ``served``.
+            core: raw MCP responses.
+            rewrite: applied to each resource before it is served.
+            gateway_version: ISTIO_VERSION that reads ``served``.
+            selector: value of the label ``higress`` that a node must carry.
+        """
+        self._rewrite = rewrite
+        self._served = self._prepared(served)
+        self._fresh = self._prepared(fresh) if fresh is not None else None
+        self._core = {type_of(r): r for r in core}
+        self._gateway_version = gateway_version
+        self._selector = selector
+        self._lock = threading.Lock()
+        self._nonces = itertools.count(1)
+        self._version = 1
+        self._server: Any = None
+        self._stopping = threading.Event()
+        self.clients: list[Client] = []
+        self.misbehaviour: str | None = None
+        self.endpoint = ""
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, *, pod: str | None = None, rewrite: Callable[[str, bytes], bytes] | None = None) -> ControlPlane:
+        """A control plane that serves what a snapshot's pilot served."""
+        name = pod or next(iter(snapshot.pilot), None)
+        capture = snapshot.pilot[name] if name else None
+        core = next(iter(snapshot.core.values()), ())
+        return cls(
+            resources_of(capture.served) if capture else {},
+            resources_of(capture.fresh) if capture and capture.fresh else None,
+            core=core,
+            rewrite=rewrite,
+        )
+
+    def _prepared(self, resources: Resources) -> dict[str, dict[str, bytes]]:
+        rewrite = self._rewrite
+        return {
+            short: {n: rewrite(short, data) if rewrite else data for n, data in found.items()}
+            for short, found in resources.items()
+        }
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+    def __enter__(self) -> ControlPlane:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen on a free port of 127.0.0.1."""
+        import grpc
+
+        self._server = grpc.server(
+            ThreadPoolExecutor(max_workers=32, thread_name_prefix="xdsaudit-plane"),
+            options=(("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)),
+        )
+        service, _, name = METHOD.removeprefix("/").partition("/")
+        handler = grpc.stream_stream_rpc_method_handler(self._stream)
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {name: handler}),))
+        port = self._server.add_insecure_port("127.0.0.1:0")
+        self._server.start()
+        self.endpoint = f"127.0.0.1:{port}"
+
+    def stop(self) -> None:
+        """Close every stream and stop listening."""
+        self._stopping.set()
+        self.disconnect()
+        if self._server is not None:
+            self._server.stop(grace=0).wait(5)
+            self._server = None
+
+    def disconnect(self) -> None:
+        """End every open stream, as a control plane does that restarts."""
+        with self._lock:
+            clients = list(self.clients)
+        for client in clients:
+            client.events.put(("end", None))
+
+    # -- content ------------------------------------------------------------------------------------------------------
+    def push(self, served: Resources, fresh: Resources | None = None) -> None:
+        """Serve other resources from now on, and send every client what changed of what it watches."""
+        with self._lock:
+            self._served = self._prepared(served)
+            if fresh is not None:
+                self._fresh = self._prepared(fresh)
+            self._version += 1
+            clients = list(self.clients)
+        for client in clients:
+            client.events.put(("push", None))
+
+    def update(self, short: str, resources: Mapping[str, bytes]) -> None:
+        """Add or replace resources of one type and push."""
+        with self._lock:
+            served = {k: dict(v) for k, v in self._served.items()}
+        prepared = self._prepared({short: resources})[short]
+        served.setdefault(short, {}).update(prepared)
+        self._set(served)
+
+    def withhold(self, short: str, *names: str) -> None:
+        """Stop serving these resources, and push."""
+        with self._lock:
+            served = {k: dict(v) for k, v in self._served.items()}
+        for name in names:
+            served.get(short, {}).pop(name, None)
+        self._set(served)
+
+    def _set(self, served: dict[str, dict[str, bytes]]) -> None:
+        with self._lock:
+            self._served = served
+            self._version += 1
+            clients = list(self.clients)
+        for client in clients:
+            client.events.put(("push", None))
+
+    def misbehave(self, how: str | None) -> None:
+        """From the next request on: ``hang`` (never answer), ``reset``, ``garbage``, ``oversize`` or ``close``; None ends it."""
+        if how is not None and how not in MISBEHAVIOURS:
+            raise ValueError(f"{how!r} is none of {', '.join(MISBEHAVIOURS)}")
+        self.misbehaviour = how
+
+    def nacks(self) -> list[tuple[str, str, str]]:
+        """(node id, short type, error) of every refusal so far."""
+        with self._lock:
+            return [(c.node_id, short, error) for c in self.clients for short, error in c.nacks]
+
+    # -- streams ------------------------------------------------------------------------------------------------------
+    def _stream(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        client = Client()
+        with self._lock:
+            self.clients.append(client)
+
+        def pump() -> None:
+            try:
+                for request in requests:
+                    client.events.put(("request", request))
+            except Exception:  # noqa: BLE001, S110 - the stream was cancelled
+                pass
+            client.events.put(("end", None))
+
+        threading.Thread(target=pump, name="xdsaudit-plane-in", daemon=True).start()
+        while not self._stopping.is_set():
+            kind, data = client.events.get()
+            if kind == "end":
+                return
+            if kind == "request":
+                if self.misbehaviour is not None:
+                    yield from self._misbehave(context, client)
+                    return
+                yield from self._answer(client, message("envoy.service.discovery.v3.DiscoveryRequest").FromString(data))
+            else:
+                yield from self._changes(client)
+
+    def _misbehave(self, context: Any, client: Client) -> Iterator[bytes]:
+        import grpc
+
+        how = self.misbehaviour
+        if how == "hang":
+            while not self._stopping.is_set():
+                kind, _ = client.events.get()
+                if kind == "end":
+                    return
+        elif how == "reset":
+            context.abort(grpc.StatusCode.UNAVAILABLE, "connection reset by the test")
+        elif how == "garbage":
+            yield b"\xff\xfe this is no protobuf \x00" * 10
+            client.events.get()
+        elif how == "oversize":
+            response = message("envoy.service.discovery.v3.DiscoveryResponse")(
+                version_info="big", type_url=TYPES["RDS"], nonce="1"
+            )
+            response.resources.add(type_url=TYPES["RDS"], value=b"\x0a" + b"\xff" * (5 << 20))
+            yield response.SerializeToString()
+            client.events.get()
+
+    def _answer(self, client: Client, request: Any) -> Iterator[bytes]:
+        if request.HasField("node"):
+            client.node_id = request.node.id
+            values = request.node.metadata.fields
+            client.version = values["ISTIO_VERSION"].string_value if "ISTIO_VERSION" in values else ""
+            labels = values["LABELS"].struct_value.fields if "LABELS" in values else {}
+            client.selected = "higress" in labels and labels["higress"].string_value == self._selector
+        if request.type_url not in _SHORT:
+            yield from self._mcp(request)
+            return
+        short = _SHORT[request.type_url]
+        names = tuple(request.resource_names)
+        watch = client.watches.get(short)
+        if request.HasField("error_detail"):
+            client.nacks.append((short, request.error_detail.message))
+            return
+        if watch is not None and request.response_nonce and request.response_nonce != watch.nonce:
+            return  # an answer to an older response
+        if watch is not None and request.response_nonce and set(names) == set(watch.names):
+            return  # an acknowledgement
+        if watch is None:
+            watch = client.watches[short] = _Watch()
+        new = set(names) - set(watch.names) or not request.response_nonce or short not in _NAMED
+        watch.names = names
+        if new:
+            yield self._response(client, short, watch)
+
+    def _mcp(self, request: Any) -> Iterator[bytes]:
+        if request.response_nonce:
+            return
+        recorded = self._core.get(request.type_url)
+        if recorded is not None:
+            yield recorded
+        else:
+            yield message("envoy.service.discovery.v3.DiscoveryResponse")(
+                type_url=request.type_url, version_info="0", nonce=str(next(self._nonces))
+            ).SerializeToString()
+
+    def _content(self, client: Client, short: str, watch: _Watch) -> dict[str, bytes]:
+        with self._lock:
+            private = self._fresh is not None and client.version != self._gateway_version
+            line = self._fresh if private and self._fresh is not None else self._served
+            found = line.get(short, {}) if client.selected else {}
+            return {n: d for n, d in found.items() if short not in _NAMED or n in watch.names}
+
+    def _response(self, client: Client, short: str, watch: _Watch) -> bytes:
+        content = self._content(client, short, watch)
+        watch.sent, watch.nonce = content, f"n{next(self._nonces)}"
+        response = message("envoy.service.discovery.v3.DiscoveryResponse")(
+            version_info=f"xdsaudit/{self._version}", type_url=TYPES[short], nonce=watch.nonce
+        )
+        for data in content.values():
+            response.resources.add(type_url=TYPES[short], value=data)
+        result: bytes = response.SerializeToString()
+        return result
+
+    def _changes(self, client: Client) -> Iterator[bytes]:
+        for short in _ORDER:
+            watch = client.watches.get(short)
+            if watch is not None and watch.sent != self._content(client, short, watch):
+                yield self._response(client, short, watch)

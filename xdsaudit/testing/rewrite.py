@@ -1,0 +1,167 @@
+"""Makes recorded resources fit for a stock Envoy on this machine: nothing of them may dial or resolve anything else.
+
+Listeners bind free ports of 127.0.0.1; extractors of Higress's fork become header extractors; endpoints become one local
+backend; clusters that resolve names become STATIC; what is not modelled is dropped. A last check walks the result and
+refuses whatever still points outside loopback, naming its JSON path.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from typing import Any, Final
+
+from xdsaudit.errors import InputError
+from xdsaudit.xds.plain import to_plain
+from xdsaudit.xds.pool import TYPES, message
+from xdsaudit.xds.reader import fold
+
+PORT_HEADER: Final = "x-xdsaudit-port"
+_HCM: Final = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_DOWNSTREAM_TLS: Final = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
+_HARMLESS: Final = frozenset(
+    {
+        "envoy.extensions.filters.http.cors.v3.Cors",
+        "envoy.extensions.filters.http.fault.v3.HTTPFault",
+        "envoy.extensions.filters.http.router.v3.Router",
+        "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
+        "envoy.extensions.filters.http.on_demand.v3.OnDemand",
+        "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
+    }
+)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class LoopbackRewrite:
+    """Rewrites resources; one instance keeps the ports of listeners stable over pushes.
+
+    Attributes:
+        backend_port: port of 127.0.0.1 that every endpoint becomes.
+        ports: listener name to its local port, filled as listeners are seen.
+    """
+
+    def __init__(self, backend_port: int) -> None:
+        """Send all traffic to this local port."""
+        self.backend_port = backend_port
+        self.ports: dict[str, int] = {}
+
+    def __call__(self, short: str, resource: bytes) -> bytes:
+        """One resource of that short type, rewritten.
+
+        Raises:
+            InputError: something in it still points outside loopback.
+        """
+        decoded = message(TYPES[short].rpartition("/")[2]).FromString(resource)
+        rewrite = {"LDS": self._listener, "CDS": self._cluster, "EDS": self._assignment}.get(short)
+        if rewrite is not None:
+            decoded.DiscardUnknownFields()
+            decoded = rewrite(decoded)
+        check_loopback(decoded)
+        data: bytes = decoded.SerializeToString()
+        return data
+
+    def _listener(self, listener: Any) -> Any:
+        port = self.ports.setdefault(listener.name, 0) or free_port()
+        self.ports[listener.name] = port
+        listener.address.socket_address.address = "127.0.0.1"
+        listener.address.socket_address.port_value = port
+        listener.ClearField("access_log")
+        for chain in listener.filter_chains:
+            for network_filter in chain.filters:
+                if network_filter.typed_config.type_url.endswith(_HCM):
+                    manager = message(_HCM).FromString(network_filter.typed_config.value)
+                    manager.DiscardUnknownFields()
+                    manager.ClearField("access_log")
+                    _extractors(manager)
+                    network_filter.typed_config.value = manager.SerializeToString()
+            if chain.transport_socket.typed_config.type_url.endswith(_DOWNSTREAM_TLS):
+                tls = message(_DOWNSTREAM_TLS).FromString(chain.transport_socket.typed_config.value)
+                tls.DiscardUnknownFields()
+                for secret in tls.common_tls_context.tls_certificate_sds_secret_configs:
+                    # Certificates are never served here: do not hold the listener up for 15 seconds.
+                    secret.sds_config.Clear()
+                    secret.sds_config.ads.SetInParent()
+                    secret.sds_config.resource_api_version = 2
+                    secret.sds_config.initial_fetch_timeout.nanos = 50_000_000
+                chain.transport_socket.typed_config.value = tls.SerializeToString()
+        return listener
+
+    def _cluster(self, cluster: Any) -> Any:
+        for part in ("transport_socket", "transport_socket_matches", "metadata"):
+            cluster.ClearField(part)
+        kind = cluster.WhichOneof("cluster_discovery_type")
+        if kind == "type" and cluster.type == 3:
+            return cluster
+        cluster.ClearField("cluster_type")
+        static = bool(kind == "type" and cluster.type == 0 and not cluster.load_assignment.endpoints)
+        cluster.type = 0
+        if not static:
+            cluster.load_assignment.cluster_name = cluster.name
+            self._assignment(cluster.load_assignment)
+        return cluster
+
+    def _assignment(self, assignment: Any) -> Any:
+        for locality in assignment.endpoints:
+            for each in locality.lb_endpoints:
+                each.endpoint.ClearField("hostname")
+                each.endpoint.address.socket_address.Clear()
+                each.endpoint.address.socket_address.address = "127.0.0.1"
+                each.endpoint.address.socket_address.port_value = self.backend_port
+        return assignment
+
+
+def _extractors(manager: Any) -> None:
+    for fragment in manager.scoped_routes.scope_key_builder.fragments:
+        kind = fragment.WhichOneof("type")
+        name = {"host_value_extractor": ":authority", "local_port_value_extractor": PORT_HEADER}.get(kind)
+        if kind == "header_value_extractor" and fragment.header_value_extractor.name != ":authority":
+            name = PORT_HEADER
+        if name is not None:
+            fragment.Clear()
+            fragment.header_value_extractor.name = name
+            fragment.header_value_extractor.index = 0
+
+
+def check_loopback(resource: Any) -> None:
+    """Walk a resource and refuse what could be dialled or resolved outside this machine.
+
+    Raises:
+        InputError: names the JSON path.
+    """
+    name = getattr(resource, "name", "") or getattr(resource, "cluster_name", "")
+    _walk(to_plain(resource, []), f"{resource.DESCRIPTOR.name} {name!r}: $")
+
+
+def _walk(value: Any, path: str) -> None:
+    if isinstance(value, list):
+        for index, each in enumerate(value):
+            _walk(each, f"{path}[{index}]")
+    elif isinstance(value, dict):
+        url = value.get("@type")
+        if isinstance(url, str) and len(value) == 1 and url.rpartition("/")[2] not in _HARMLESS and not _modelled(url):
+            raise InputError(f"{path}: {url} cannot be looked into, so it may point outside this machine; take it out of the recording")
+        for key, each in value.items():
+            if key == "socket_address" and not str(each.get("address", "")).startswith("127."):
+                raise InputError(f"{path}.{key}: {each.get('address')!r} is not on loopback; the rewrite does not know this place")
+            if key in ("path", "filename", "pipe") and "sds" in path:
+                raise InputError(f"{path}.{key}: reads a file of this machine; refused")
+            _walk(each, f"{path}.{key}")
+
+
+def _modelled(url: str) -> bool:
+    from xdsaudit.xds.pool import known_type
+
+    return known_type(url) is not None
+
+
+def resources_of(responses: Mapping[str, Any] | tuple[bytes, ...]) -> dict[str, dict[str, bytes]]:
+    """Raw resources by short type and name, of recorded responses."""
+    folded = fold(responses)  # type: ignore[arg-type]
+    return {short: {n: m.SerializeToString() for n, m in found.items()} for short, found in folded.items()}
