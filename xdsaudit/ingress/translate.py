@@ -161,17 +161,13 @@ class _Translation:
                 kind, value = _effective(annotations, path)
                 if kind == "prefix" and value == "/":
                     self.root_taken.add(host)
-                if (kind, value) in seen:
-                    self._refuse(index, "duplicated-route", seen[kind, value])
-                    continue
                 key = (host, (kind, value, *conditions))
-                winner = self.owners.get(key)
-                seen[kind, value] = index
-                resolved = self.backends.resolve(ingress.namespace, path.backend, shared)
-                if winner is not None:
-                    self._refuse(index, "duplicated-route", winner)
+                first = seen.setdefault((kind, value), index)
+                winner = self.owners.setdefault(key, index)
+                if first != index or winner != index:
+                    self._refuse(index, "duplicated-route", winner if winner != index else first)
                     continue
-                self.owners[key] = index
+                resolved = self.backends.resolve(ingress.namespace, path.backend, shared)
                 if not self._usable(index, resolved):
                     continue
                 self._add(ingress, host, key, self._work(ingress, index, kind, value, resolved, declared=declared))

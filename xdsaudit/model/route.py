@@ -80,6 +80,7 @@ class Route(NamedTuple):
         cluster: the one cluster it goes to, or None (weighted, plugin, redirect).
         opaque: digests of the parts nobody could decode; None where the view's encoding tells nothing of them.
         origin: the VirtualService it came from (``namespace/name``) where the view tells, else empty.
+        source: bytes of its RouteConfiguration with the indices of its virtual host and itself; pilot's views alone have it.
     """
 
     key: MatchKey
@@ -88,6 +89,7 @@ class Route(NamedTuple):
     cluster: str | None
     opaque: tuple[str, ...] | None = None
     origin: str = ""
+    source: tuple[bytes, int, int] | None = None
 
     def get(self, field: str) -> Any:
         """Value of a field; ``cluster`` is one of them. None when it is not set."""

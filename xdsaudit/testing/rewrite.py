@@ -8,7 +8,7 @@ refuses whatever still points outside loopback, naming its JSON path.
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 from xdsaudit.errors import InputError
@@ -161,7 +161,9 @@ def _modelled(url: str) -> bool:
     return known_type(url) is not None
 
 
-def resources_of(responses: Mapping[str, Any] | tuple[bytes, ...]) -> dict[str, dict[str, bytes]]:
+def resources_of(responses: Iterable[bytes]) -> dict[str, dict[str, bytes]]:
     """Raw resources by short type and name, of recorded responses."""
-    folded = fold(responses)  # type: ignore[arg-type]
-    return {short: {n: m.SerializeToString() for n, m in found.items()} for short, found in folded.items()}
+    return {
+        short: {n: m[1] if isinstance(m, tuple) else m.SerializeToString() for n, m in found.items()}
+        for short, found in fold(responses).items()
+    }

@@ -23,7 +23,7 @@ _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnecti
 
 
 def fold(responses: Iterable[bytes]) -> dict[str, dict[str, Any]]:
-    """Resources by short type and name after all responses, each a decoded message of the pool.
+    """Resources by short type and name after all responses, each a decoded message of the pool (RDS: with its bytes).
 
     Raises:
         ReadError: a response, or a resource in one, is not what it says it is.
@@ -55,7 +55,10 @@ def fold(responses: Iterable[bytes]) -> dict[str, dict[str, Any]]:
                     f"response {number}, resource {index} does not decode as {resource.type_url or TYPES[short]}: "
                     f"{error}; read the control plane again"
                 ) from error
-            kept[decoded.cluster_name if short == "EDS" else decoded.name] = decoded
+            if short == "RDS":
+                kept[decoded.name] = (decoded, resource.value)
+            else:
+                kept[decoded.cluster_name if short == "EDS" else decoded.name] = decoded
         folded[short] = kept
     return folded
 
@@ -74,7 +77,7 @@ def read_pilot(responses: Iterable[bytes], *, name: ViewName, replica: str | Non
     """
     folded = fold(responses)
     reader = RouteReader(origins)
-    tables = {n: reader.virtual_hosts(rc) for n, rc in folded.get("RDS", {}).items()}
+    tables = {n: reader.virtual_hosts(*rc) for n, rc in folded.get("RDS", {}).items()}
     listeners = tuple(read_listener(m) for m in folded["LDS"].values()) if "LDS" in folded else None
     scopes = None
     if "SRDS" in folded or any(c.scoped for li in listeners or () for c in li.chains):
@@ -168,13 +171,18 @@ class RouteReader:
         self._origins = origins
         self._fields: dict[bytes, tuple[Fields, tuple[str, ...]]] = {}
 
-    def virtual_hosts(self, config: Any) -> tuple[VirtualHost, ...]:
-        """Virtual hosts of one RouteConfiguration, in its order."""
+    def virtual_hosts(self, config: Any, data: bytes | None = None) -> tuple[VirtualHost, ...]:
+        """Virtual hosts of one RouteConfiguration, in its order; ``data`` are its bytes."""
         return tuple(
-            VirtualHost(v.name, tuple(v.domains), tuple(map(self.route, v.routes))) for v in config.virtual_hosts
+            VirtualHost(
+                v.name,
+                tuple(v.domains),
+                tuple(self.route(r, None if data is None else (data, host, n)) for n, r in enumerate(v.routes)),
+            )
+            for host, v in enumerate(config.virtual_hosts)
         )
 
-    def route(self, route: Any) -> Route:
+    def route(self, route: Any, source: tuple[bytes, int, int] | None = None) -> Route:
         """One route."""
         match = route.match
         parts = match.ListFields()
@@ -204,7 +212,7 @@ class RouteReader:
                 plain.get("route", {}).pop("cluster", None)
             known = (fields_of(plain)[0], tuple(hidden))
             self._fields[rest] = known
-        return Route(key, name, known[0], cluster, opaque + known[1], origin)
+        return Route(key, name, known[0], cluster, opaque + known[1], origin, source)
 
     @staticmethod
     def _origin(route: Any) -> str:

@@ -1,0 +1,148 @@
+"""Narrowing an audit to what somebody asked about; the judgement itself always looks at everything, since rules of one
+namespace win over rules of another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from xdsaudit.errors import InputError, ReadError
+from xdsaudit.ingress.objects import decode_list
+from xdsaudit.model.route import ingress_of
+from xdsaudit.model.snapshot import Snapshot
+from xdsaudit.model.verdict import Audit, RuleVerdict, Verdict
+
+Labels = Mapping[str, str]
+_TERM = re.compile(
+    r"^\s*(?:(?P<no>!)?(?P<has>[\w./-]+)|(?P<key>[\w./-]+)\s*(?P<op>==?|!=)\s*(?P<value>[\w.-]*)"
+    r"|(?P<skey>[\w./-]+)\s+(?P<sop>in|notin)\s*\((?P<set>[^()]*)\))\s*$"
+)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Namespaces, Ingresses (``namespace/name``) and a label selector; empty means everything."""
+
+    namespaces: frozenset[str] = frozenset()
+    ingresses: frozenset[str] = frozenset()
+    selector: str = ""
+
+
+def selector_of(text: str) -> Callable[[Labels], bool]:
+    """A test for labels from kubectl's syntax: ``a=b``, ``a!=b``, ``a``, ``!a``, ``a in (b,c)``, joined by commas.
+
+    Raises:
+        InputError: it is not that.
+    """
+    tests: list[Callable[[Labels], bool]] = []
+    for term in re.split(r",(?![^(]*\))", text):
+        found = _TERM.match(term)
+        if not found:
+            raise InputError(f"-l {text!r}: {term!r} is no label condition; write key=value, key!=value, key, !key or key in (a,b)")
+        tests.append(_test(found))
+    return lambda labels: all(t(labels) for t in tests)
+
+
+def _test(found: re.Match[str]) -> Callable[[Labels], bool]:
+    if found["has"]:
+        wanted = not found["no"]
+        return lambda labels: (found["has"] in labels) is wanted
+    if found["key"]:
+        equal = found["op"] != "!="
+        return lambda labels: (labels.get(found["key"]) == found["value"]) is equal
+    values = {v.strip() for v in found["set"].split(",")}
+    inside = found["sop"] == "in"
+    return lambda labels: (labels.get(found["skey"]) in values) is inside
+
+
+def narrow(audit: Audit, snapshot: Snapshot, scope: Scope) -> Audit:
+    """The audit of the rules in scope; extras and findings stay when they concern it or nobody's Ingress.
+
+    Raises:
+        InputError: nothing is in scope, or an Ingress that was named does not exist.
+    """
+    if not (scope.namespaces or scope.ingresses or scope.selector):
+        return audit
+    every = (*audit.rules, *audit.not_selected)
+    refs = {r.rule.ref for r in every}
+    unknown = sorted(scope.ingresses - refs)
+    if unknown:
+        raise InputError(f"Ingress {', '.join(unknown)}: not among the {len(refs)} Ingresses that were read; write NAMESPACE/NAME")
+    kept = refs & scope.ingresses if scope.ingresses else refs
+    if scope.namespaces:
+        kept = {ref for ref in kept if ref.partition("/")[0] in scope.namespaces}
+    if scope.selector:
+        fits = selector_of(scope.selector)
+        labels = _labels(snapshot)
+        kept = {ref for ref in kept if fits(labels.get(ref, {}))}
+    if not kept:
+        raise InputError(f"nothing is selected: none of {len(refs)} Ingresses is in scope; check -n, -l and the names")
+    system = str(audit.controller.get("system_namespace") or "higress-system")
+    names = {ref.partition("/")[0] for ref in kept}
+
+    def ours(route: str) -> bool:
+        found = ingress_of(route, system)
+        return found is None or (found[0] in names and not scope.ingresses) or "/".join(found) in kept
+
+    return replace(
+        audit,
+        rules=tuple(r for r in audit.rules if r.rule.ref in kept),
+        not_selected=tuple(r for r in audit.not_selected if r.rule.ref in kept),
+        extra=tuple(e for e in audit.extra if ours(e.route)),
+    )
+
+
+def _labels(snapshot: Snapshot) -> dict[str, Labels]:
+    try:
+        items = decode_list(snapshot.kube.get("ingresses", b'{"items":[]}'), "ingresses")
+    except ReadError:
+        return {}
+    return {f"{i.namespace}/{i.metadata.name}": i.metadata.labels or {} for i in items}
+
+
+def by_code(audit: Audit, *, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Audit:
+    """The audit without the codes skipped, or with none but those named; rules in sync stay."""
+    wanted, dropped = frozenset(only), frozenset(skip)
+
+    def keeps(code: str | None) -> bool:
+        return code is None or ((not wanted or code in wanted) and code not in dropped)
+
+    return replace(
+        audit,
+        rules=tuple(r for r in audit.rules if keeps(r.code)),
+        findings=tuple(f for f in audit.findings if keeps(f.code)),
+    )
+
+
+def _identity(rule: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(rule.get(k) for k in ("namespace", "ingress", "host", "path", "path_type", "verdict", "code"))
+
+
+def since(audit: Audit, baseline: Mapping[str, Any]) -> Audit:
+    """The audit without what an earlier one (its JSON object) said already, so that old debts do not fail a roll-out.
+
+    Raises:
+        InputError: the baseline is no audit.
+    """
+    if baseline.get("schema") != "xdsaudit.audit/1":
+        raise InputError("the baseline is no xdsaudit audit: write one with xdsaudit diff -o json")
+    try:
+        known = {_identity(r) for r in baseline["rules"]}
+        extras = {tuple(e.values()) for e in baseline["extra"]}
+        said = {(f["code"], f["message"]) for f in baseline["findings"]}
+    except (TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"the baseline is not complete ({error}): write one with xdsaudit diff -o json") from error
+
+    def new(verdict: RuleVerdict) -> bool:
+        if verdict.verdict is Verdict.IN_SYNC:
+            return True
+        return _identity({**verdict.rule._asdict(), "verdict": verdict.verdict.value, "code": verdict.code}) not in known
+
+    return replace(
+        audit,
+        rules=tuple(r for r in audit.rules if new(r)),
+        extra=tuple(e for e in audit.extra if tuple(e) not in extras),
+        findings=tuple(f for f in audit.findings if (f.code, f.message) not in said),
+    )

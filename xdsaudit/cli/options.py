@@ -1,0 +1,179 @@
+"""Options shared by commands, in the groups of the command line's contract, and what they become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from xdsaudit.errors import InputError
+
+F = TypeVar("F", bound=Callable[..., Any])
+_EXISTING = click.Path(path_type=Path)
+
+
+def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def wrap(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return wrap
+
+
+source_options = _stack(
+    click.option("--snapshot", metavar="PATH", help="Read a snapshot: a directory, .tar.gz, .tar.xz or .zip."),
+    click.option("-f", "--filename", "manifests", multiple=True, metavar="PATH", help="Manifests with the Ingresses, Services and so on: file, folder or - (repeatable)."),
+    click.option("--ads", multiple=True, metavar="HOST:PORT", help="Pilot's ADS port, 15010 or 15012 (repeatable)."),
+    click.option("--core", multiple=True, metavar="HOST:PORT", help="higress-core's MCP port, 15051 (repeatable)."),
+    click.option("--gateway", "gateways", multiple=True, metavar="URL|FILE", help="A gateway's admin port (http://HOST:15000) or its saved config dump (repeatable)."),
+)
+xds_options = _stack(
+    click.option("--probe-cache", is_flag=True, help="Also read pilot through a private cache line, to tell its cache from its generation."),
+    click.option("--node-from", metavar="GATEWAY", help="Take the node's identity from this gateway (admin URL or config dump)."),
+    click.option("--node-id", metavar="ID", help="Node id to show to pilot (router~IP~POD.NS~DOMAIN)."),
+    click.option("--node-label", "node_labels", multiple=True, metavar="KEY=VALUE", help="Label of the node (repeatable; default higress=higress-system-higress-gateway)."),
+    click.option("--istio-version", metavar="TEXT", help="ISTIO_VERSION of the node (default 1.19.5): pilot's cache line."),
+    click.option("--ads-tls", is_flag=True, help="Use TLS to pilot, verified."),
+    click.option("--ca", type=_EXISTING, metavar="FILE", help="Roots that pilot's certificate is verified against."),
+    click.option("--cert", type=_EXISTING, metavar="FILE", help="Client certificate."),
+    click.option("--key", type=_EXISTING, metavar="FILE", help="Key of the client certificate."),
+    click.option("--token-file", type=_EXISTING, metavar="FILE", help="File of a bearer token."),
+    click.option("--tls-server-name", metavar="NAME", help="Name in pilot's certificate, where it is not the host dialled."),
+    click.option("--timeout", type=click.FloatRange(min=0.1), default=10.0, show_default=True, metavar="SECONDS", help="Deadline of each source."),
+)
+profile_options = _stack(
+    click.option("--controller-version", metavar="VERSION", help="Higress version (default: what the snapshot tells, else 2.0.1)."),
+    click.option("--system-namespace", metavar="NS", help="Namespace of the controller (default higress-system)."),
+    click.option("--ingress-class", metavar="CLASS", help="Class the controller takes ('' for all)."),
+    click.option("--watch-namespace", metavar="NS", help="The one namespace the controller watches."),
+    click.option("--domain-suffix", metavar="DOMAIN", help="Domain of the cluster (default cluster.local)."),
+    click.option("--scoped-rds/--no-scoped-rds", default=None, help="Whether pilot serves a table per host (default: as seen)."),
+    click.option("--on-demand-rds", is_flag=True, default=None, help="Whether gateways ask for tables on demand."),
+    click.option("--merge-subset", is_flag=True, default=None, help="HOST_RDS_MERGE_SUBSET is on."),
+    click.option("--http-port", type=click.IntRange(1, 65535), help="HTTP port of the gateway (default 80)."),
+    click.option("--https-port", type=click.IntRange(1, 65535), help="HTTPS port of the gateway (default 443)."),
+)
+scope_options = _stack(
+    click.option("-n", "--namespace", "namespaces", multiple=True, metavar="NS", help="Only Ingresses of this namespace (repeatable)."),
+    click.option("-A", "--all-namespaces", is_flag=True, help="Ingresses of all namespaces (the default)."),
+    click.option("-l", "--selector", default="", metavar="SELECTOR", help="Only Ingresses with these labels."),
+    click.argument("ingresses", nargs=-1, metavar="[NS/INGRESS]..."),
+)
+judge_options = _stack(
+    click.option("--grace", type=click.FloatRange(min=0), metavar="SECONDS", help="Call a rule younger than this pending, not lost (default 15 live, 0 for a snapshot)."),
+    click.option("--fail-on", metavar="LIST", help="Verdicts and severities that exit with 1, instead of the default list; comma separated."),
+    click.option("--only", multiple=True, metavar="CODE", help="Only these codes (repeatable, or comma separated)."),
+    click.option("--skip", multiple=True, metavar="CODE", help="Leave these codes out (repeatable, or comma separated)."),
+    click.option("--baseline", type=_EXISTING, metavar="FILE", help="Leave out what this earlier -o json output said already."),
+)
+
+_PROFILE_KEYS = {
+    "controller_version": "version",
+    "system_namespace": "system_namespace",
+    "ingress_class": "ingress_class",
+    "watch_namespace": "watch_namespace",
+    "domain_suffix": "domain_suffix",
+    "scoped_rds": "scoped_rds",
+    "on_demand_rds": "on_demand_rds",
+    "merge_subset": "host_rds_merge_subset",
+    "http_port": "http_port",
+    "https_port": "https_port",
+}
+
+
+def controller_of(options: dict[str, Any]) -> dict[str, Any]:
+    """What the profile options say of the controller, under the snapshot's names.
+
+    Raises:
+        InputError: a version that is none.
+    """
+    from xdsaudit.ingress.profile import parse_version
+
+    found = {key: options[name] for name, key in _PROFILE_KEYS.items() if options.get(name) is not None}
+    if "version" in found and parse_version(found["version"]) is None:
+        raise InputError(f"--controller-version {found['version']!r}: is no version; write it as 2.0.1")
+    return found
+
+
+def snapshot_of(options: dict[str, Any], progress: Callable[[str], None]) -> Any:
+    """The snapshot that the source options describe.
+
+    Raises:
+        InputError: they name no source, or contradict each other.
+    """
+    from dataclasses import replace
+
+    from xdsaudit.collect.ads import Access
+    from xdsaudit.collect.snapshot import load
+    from xdsaudit.collect.sources import Sources, read
+    from xdsaudit.xds.session import Node
+
+    controller = controller_of(options)
+    live = [name for name in ("ads", "core", "gateways") if options[name]]
+    if options["snapshot"]:
+        if live or options["manifests"]:
+            raise InputError("--snapshot holds all views: leave -f, --ads, --core and --gateway out, or drop --snapshot")
+        snapshot = load(options["snapshot"])
+        return replace(snapshot, controller={**snapshot.controller, **controller}, grace=options.get("grace") or 0.0)
+    if not options["manifests"] and not live:
+        raise InputError(
+            "nothing to read: give --snapshot PATH, or -f MANIFESTS with --ads HOST:PORT and --gateway URL (see xdsaudit diff --help)"
+        )
+    if not options["manifests"]:
+        raise InputError("there are no Ingresses to look for: give their manifests with -f, for example: kubectl get ingress,svc -A -o yaml | xdsaudit diff -f - ...")
+    labels = dict(_pair(text) for text in options["node_labels"])
+    node = Node(namespace=controller.get("system_namespace", "higress-system"))
+    node = replace(
+        node,
+        node_id=options["node_id"],
+        istio_version=options["istio_version"] or node.istio_version,
+        labels=labels or node.labels,
+    )
+    access = Access(
+        options["ads_tls"],
+        options["ca"],
+        options["cert"],
+        options["key"],
+        options["token_file"],
+        options["tls_server_name"],
+        options["timeout"],
+    )
+    grace = options.get("grace")
+    return read(
+        Sources(
+            manifests=options["manifests"],
+            ads=_endpoints("--ads", options["ads"]),
+            core=_endpoints("--core", options["core"]),
+            gateways=options["gateways"],
+            node=node,
+            node_from=options["node_from"],
+            probe_cache=options["probe_cache"],
+            access=access,
+            controller=controller,
+            grace=15.0 if grace is None else grace,
+        ),
+        progress,
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, sign, value = text.partition("=")
+    if not sign or not key:
+        raise InputError(f"--node-label {text!r}: write KEY=VALUE")
+    return key, value
+
+
+def _endpoints(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
+    for endpoint in listed:
+        host, colon, port = endpoint.rpartition(":")
+        if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise InputError(f"{option} {endpoint!r}: write HOST:PORT, for example 127.0.0.1:15010")
+    return listed
+
+
+def words(listed: tuple[str, ...]) -> tuple[str, ...]:
+    """Values of a repeatable option that also takes commas."""
+    return tuple(w.strip() for text in listed for w in text.split(",") if w.strip())

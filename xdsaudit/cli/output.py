@@ -1,0 +1,54 @@
+"""Printing: the result once on stdout, progress on stderr and only on a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from shutil import get_terminal_size
+
+import click
+
+from xdsaudit.errors import InputError
+from xdsaudit.model.verdict import Audit
+
+
+def progress() -> Callable[[str], None]:
+    """A line of progress on stderr when that is a terminal, nothing otherwise."""
+    if not sys.stderr.isatty():
+        return lambda _: None
+    return lambda text: click.echo(f"\r\x1b[K{text} ...", nl=False, err=True)
+
+
+def clear_progress() -> None:
+    """Wipe the line of progress."""
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def colored() -> bool:
+    """Whether stdout takes colours: a terminal, and neither NO_COLOR nor TERM=dumb."""
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def show(audit: Audit, form: str, reports: tuple[str, ...]) -> None:
+    """Print an audit and write the further reports, each ``FORMAT=FILE``.
+
+    Raises:
+        InputError: a report that is none, or a file that cannot be written.
+    """
+    from xdsaudit.report import FORMATS, render
+
+    for report in reports:
+        name, sign, file = report.partition("=")
+        if not sign or name not in FORMATS or not file:
+            raise InputError(f"--report {report!r}: write FORMAT=FILE, where FORMAT is one of {', '.join(FORMATS)}")
+        try:
+            Path(file).write_text(render(audit, name), encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"--report {file}: {error.strerror or error}; name another file") from error
+    width = get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
+    click.echo(render(audit, form, width=max(width, 40), color=colored()), nl=False, color=True)

@@ -1,0 +1,84 @@
+"""The JSON report (contract 2, schema ``xdsaudit.audit/1``): keys are always present, null where empty."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from xdsaudit.model.verdict import Audit, Concern, Finding, Rule, RuleVerdict
+
+SCHEMA: Final = "xdsaudit.audit/1"
+
+
+def to_json(audit: Audit) -> str:
+    """One JSON object and a line end, indented for people."""
+    return msgspec.json.format(msgspec.json.encode(to_object(audit), enc_hook=str), indent=1).decode() + "\n"
+
+
+def to_object(audit: Audit) -> dict[str, Any]:
+    """The object as plain data."""
+    return {
+        "schema": SCHEMA,
+        "snapshot": {
+            "captured_at": audit.captured_at,
+            "controller": dict(audit.controller),
+            "views": [
+                {
+                    "name": v.name.value,
+                    "replica": v.replica,
+                    "state": v.state.value,
+                    "why": v.why,
+                    "counts": dict(audit.counts[v.name.value, v.replica]) if (v.name.value, v.replica) in audit.counts else None,
+                }
+                for v in audit.views
+            ],
+        },
+        "conclusive": audit.conclusive,
+        "summary": {"rules": len(audit.rules), "by_verdict": audit.by_verdict},
+        "rules": [_rule(r) for r in audit.rules],
+        "extra": [e._asdict() for e in audit.extra],
+        "findings": [_finding(f) for f in audit.findings],
+        "notes": list(audit.notes),
+    }
+
+
+def _by(rule: Rule | None) -> dict[str, Any] | None:
+    return None if rule is None else rule._asdict()
+
+
+def _rule(verdict: RuleVerdict) -> dict[str, Any]:
+    return {
+        **verdict.rule._asdict(),
+        "verdict": verdict.verdict.value,
+        "stage": verdict.stage.value if verdict.stage else None,
+        "last_seen": verdict.last_seen,
+        "first_missing": verdict.first_missing,
+        "code": verdict.code,
+        "slug": verdict.slug,
+        "by": _by(verdict.by),
+        "fields": [d._asdict() for d in verdict.fields],
+        "replicas": [
+            {"view": r.view, "replica": r.replica, "verdict": r.verdict.value, "stage": r.stage.value if r.stage else None}
+            for r in verdict.replicas
+        ],
+        "evidence": list(verdict.evidence),
+        "remedy": verdict.remedy,
+    }
+
+
+def _concern(concern: Concern) -> dict[str, Any]:
+    return concern._asdict()
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "slug": finding.slug,
+        "severity": finding.severity.value,
+        "message": finding.message,
+        "concerns": [_concern(c) for c in finding.concerns],
+        "by": _by(finding.by),
+        "evidence": list(finding.evidence),
+        "remedy": finding.remedy,
+    }

@@ -1,0 +1,25 @@
+"""The envoy-data-plane object of one route, for people who script. It decodes slowly: never on the audit's path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xdsaudit.errors import NotCaptured
+from xdsaudit.model.route import Route
+from xdsaudit.xds.pool import message
+
+
+def typed(route: Route) -> Any:
+    """The ``envoy_data_plane`` Route of a route that was read from pilot, with every field it was served with.
+
+    Raises:
+        NotCaptured: the route was read from a view that keeps no bytes (the gateway's or core's).
+    """
+    if route.source is None:
+        raise NotCaptured(f"route {route.name!r} ({route.key}) was not read from pilot, which alone keeps its bytes; take it from a pilot view")
+    from envoy_data_plane.envoy.config.route.v3 import Route as TypedRoute
+
+    data, host, index = route.source
+    config = message("envoy.config.route.v3.RouteConfiguration").FromString(data)
+    found = config.virtual_hosts[host].routes[index]
+    return TypedRoute.parse(found.SerializeToString())
