@@ -18,11 +18,9 @@ from grpc_tools import protoc
 ROOT = Path(__file__).resolve().parent.parent
 DESCRIPTORS = ROOT / "xdsaudit" / "xds" / "descriptors.binpb"
 FIELDS = ROOT / "xdsaudit" / "model" / "fields.json"
-SCALAR_MESSAGES = {
-    "google.protobuf." + n
-    for n in ("Duration", "Timestamp", "Struct", "Value", "ListValue", "Empty", "FieldMask")
-    + tuple(f"{t}Value" for t in ("Bool", "Int32", "Int64", "UInt32", "UInt64", "Float", "Double", "String", "Bytes"))
-}
+WRAPPERS = ("Bool", "Int32", "Int64", "UInt32", "UInt64", "Float", "Double", "String", "Bytes")
+WELL_KNOWN = ("Duration", "Timestamp", "Struct", "Value", "ListValue", "Empty", "FieldMask")
+SCALAR_MESSAGES = {f"google.protobuf.{n}" for n in (*WELL_KNOWN, *(f"{w}Value" for w in WRAPPERS))}
 
 
 def compile_descriptors() -> bytes:
@@ -32,7 +30,14 @@ def compile_descriptors() -> bytes:
         out = Path(folder) / "set.binpb"
         include = Path(grpc_tools.__file__).parent / "_proto"
         code = protoc.main(
-            ["protoc", f"-I{ROOT / 'proto'}", f"-I{include}", "--include_imports", f"--descriptor_set_out={out}", *files]
+            [
+                "protoc",
+                f"-I{ROOT / 'proto'}",
+                f"-I{include}",
+                "--include_imports",
+                f"--descriptor_set_out={out}",
+                *files,
+            ]
         )
         if code:
             raise SystemExit(f"protoc failed with code {code}")
@@ -74,7 +79,9 @@ def main(arguments: list[str]) -> int:
     """Write or check the two files; returns the exit code."""
     descriptors = compile_descriptors()
     fields = (json.dumps(field_table(descriptors), indent=0, sort_keys=True) + "\n").encode()
-    stale = [p for p, data in ((DESCRIPTORS, descriptors), (FIELDS, fields)) if not p.exists() or p.read_bytes() != data]
+    stale = [
+        p for p, data in ((DESCRIPTORS, descriptors), (FIELDS, fields)) if not p.exists() or p.read_bytes() != data
+    ]
     if "--check" in arguments:
         for path in stale:
             print(f"{path.relative_to(ROOT)} is not what proto/ compiles to: run python tools/build_proto.py")

@@ -7,7 +7,7 @@ name, then in order, since neither key nor name is unique.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from xdsaudit.ingress.expectation import ExpectedRoute
@@ -78,24 +78,22 @@ def _leaves(one: Any, other: Any) -> list[tuple[str, Any, Any]]:
 
 def align(expected: Sequence[ExpectedRoute], served: Sequence[Route], comparer: Comparer) -> Alignment:
     """Pair two lists of one place; linear in their lengths."""
-    if len(expected) == len(served) and all(
-        e.key == s.key and e.name == s.name for e, s in zip(expected, served, strict=True)
-    ):
+    if len(expected) == len(served) and [(e.key, e.name) for e in expected] == [(s.key, s.name) for s in served]:
         return Alignment(list(range(len(served))), [])
     by_key: dict[MatchKey, list[int]] = defaultdict(list)
     for index, route in enumerate(served):
         by_key[route.key].append(index)
     pairs: list[int | None] = [None] * len(expected)
-    for fits in (
-        lambda e, s: e.name == s.name and comparer.same(e, s),
-        lambda e, s: e.name == s.name,
-        lambda e, s: True,
-    ):
-        for number, route in enumerate(expected):
-            if pairs[number] is None:
-                listed = by_key.get(route.key)
-                chosen = next((i for i in listed if fits(route, served[i])), None) if listed else None
-                if chosen is not None and listed is not None:
-                    pairs[number] = chosen
-                    listed.remove(chosen)
+
+    def pair(fits: Callable[[ExpectedRoute, Route], bool]) -> None:
+        for number, wanted in enumerate(expected):
+            listed = by_key.get(wanted.key) if pairs[number] is None else None
+            chosen = next((i for i in listed if fits(wanted, served[i])), None) if listed else None
+            if chosen is not None and listed is not None:
+                pairs[number] = chosen
+                listed.remove(chosen)
+
+    pair(lambda wanted, route: wanted.name == route.name and comparer.same(wanted, route))
+    pair(lambda wanted, route: wanted.name == route.name)
+    pair(lambda _, __: True)
     return Alignment(pairs, sorted(i for listed in by_key.values() for i in listed))

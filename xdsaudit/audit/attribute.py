@@ -94,7 +94,7 @@ def rejections(world: World) -> dict[str | None, Rejection]:
         places = _places(world, held)
         guilty = [c for p in pilots for place in places for c in _culprits(world, p.view, gateway, place)]
         once = {(c.rule, c.route.name if c.rule is None else "", c.flaw): c for c in reversed(guilty)}
-        rejection.culprits = sorted(reversed(once.values()), key=lambda c: not c.flaw.sure)
+        rejection.culprits = sorted(once.values(), key=lambda c: not c.flaw.sure)
         tables = {t.resource for p in pilots for place in places if (t := p.view.tables.get(place))}
         rejection.counted = any(f"rds.{t}" in gateway.rejected for t in tables)
         if rejection.proven or rejection.culprits:
@@ -132,7 +132,7 @@ def _unchanged(route: Route, there: tuple[Route, ...]) -> bool:
     return any(r[:4] == route[:4] for r in there)
 
 
-def delivery_slug(world: World, rejected: dict[str | None, Rejection], judged: Judgement, rule: int) -> str:
+def delivery_slug(rejected: dict[str | None, Rejection], judged: Judgement, rule: int) -> str:
     """Why a gateway does not have what pilot serves, by the strongest evidence (disconnection outranks all)."""
     gateway = judged.view
     if gateway.connected is False:
@@ -150,7 +150,7 @@ def delivery_slug(world: World, rejected: dict[str | None, Rejection], judged: J
     return "not-delivered"
 
 
-def control_plane_slug(world: World, stage: Stage | None, missing: list[Missing], host: str) -> str:
+def control_plane_slug(stage: Stage | None, missing: list[Missing], host: str) -> str:
     """Why the control plane does not serve a rule, as far as the stage and what is missing tell."""
     if stage is Stage.TRANSLATION:
         return "not-translated"

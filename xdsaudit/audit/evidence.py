@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xdsaudit.audit.attribute import Rejection, Where, single_label
+from xdsaudit.audit.attribute import Rejection, single_label
 from xdsaudit.audit.judge import Judgement, Missing
 from xdsaudit.audit.world import PIPELINE, World
 from xdsaudit.model.view import ViewName
@@ -30,21 +30,22 @@ def _lacking(missing: list[Missing]) -> str:
     return text + (f" (and {len(missing) - 1} more of its routes)" if len(missing) > 1 else "")
 
 
-def journey(
-    world: World, rejected: dict[str | None, Rejection], rule: int, where: Where, slug: str
-) -> Iterator[str]:
+def journey(world: World, rejected: dict[str | None, Rejection], rule: int, slug: str) -> Iterator[str]:
     """One line per view in the order of the pipeline, then what tells the cause."""
     for name in PIPELINE:
         for judged in world.read(name):
-            yield _line(judged, rule, where)
+            yield _line(judged, rule)
     host = world.expectation.plans[rule].rule.host
     if slug == "blackhole-table" and single_label(host):
         system = world.expectation.profile.system_namespace
         port = world.expectation.profile.http_port
         yield (
             f"{host} is a single label, which pilot expands to {host}.{system}"
-            + (": its scope leads to a table with the virtual host "
-               f"blackhole:{port}" if world.expectation.profile.scoped_rds else " and binds to no virtual host")
+            + (
+                f": its scope leads to a table with the virtual host blackhole:{port}"
+                if world.expectation.profile.scoped_rds
+                else " and binds to no virtual host"
+            )
         )
     if slug == "stale-route-cache":
         yield "a private cache line of the same pilot has it: the table that gateways are served is stale"
@@ -58,7 +59,7 @@ def journey(
         yield "the gateway still serves the route from an older table: the next push or a restart ends that"
 
 
-def _line(judged: Judgement, rule: int, where: Where) -> str:
+def _line(judged: Judgement, rule: int) -> str:
     view = judged.view
     label = {
         ViewName.PILOT_FRESH: f"pilot {view.replica}, private cache line,",

@@ -77,7 +77,9 @@ def _warming(view: View) -> Iterator[Finding]:
     waiting = f"waiting for the certificates {', '.join(waited)}" if waited else "waiting for something not shown here"
     yield _make(
         "listener-warming",
-        f"{view.label}: {names} serve nothing yet, {waiting}" if len(warming) > 1 else f"{view.label}: {names} serves nothing yet, {waiting}",
+        f"{view.label}: {names} serve nothing yet, {waiting}"
+        if len(warming) > 1
+        else f"{view.label}: {names} serves nothing yet, {waiting}",
         tuple(Concern(view.name.value, view.replica, li.name) for li in warming),
         evidence=tuple(f"dynamic_warming_secrets holds {s}" for s in waited),
     )
@@ -99,13 +101,21 @@ def _rejected(world: World, rejection: Rejection) -> Finding:
     hosts = {plans[i].rule.host for i in rejection.held}
     guilty = [c for c in rejection.culprits if c.rule is not None]
     names = list(dict.fromkeys(plans[c.rule].rule.ref for c in guilty if c.rule is not None))
-    count = f"{len(rejection.held)} rule{'s' * (len(rejection.held) != 1)} on {len(hosts)} host{'s' * (len(hosts) != 1)}"
+    count = (
+        f"{len(rejection.held)} rule{'s' * (len(rejection.held) != 1)} on {len(hosts)} host{'s' * (len(hosts) != 1)}"
+    )
     sure = all(c.flaw.sure for c in rejection.culprits)
     if names:
-        who = f"{', '.join(names)} {'makes' if len(names) == 1 else 'make'} it" if sure else f"probably {', '.join(names)}"
+        who = (
+            f"{', '.join(names)} {'makes' if len(names) == 1 else 'make'} it"
+            if sure
+            else f"probably {', '.join(names)}"
+        )
         message = f"{rejection.gateway.label} rejects what pilot serves ({who}), which holds back {count}"
     else:
-        message = f"{rejection.gateway.label} rejects what pilot serves, which holds back {count}; the culprit is not known"
+        message = (
+            f"{rejection.gateway.label} rejects what pilot serves, which holds back {count}; the culprit is not known"
+        )
     concerns = [Concern(ViewName.GATEWAY.value, rejection.gateway.replica)]
     concerns += [
         Concern(ViewName.PILOT.value, None, c.route.name, plans[c.rule].rule.namespace, plans[c.rule].rule.ingress)

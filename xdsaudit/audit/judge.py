@@ -153,7 +153,9 @@ def _reach(
     hidden = shadows(table.routes)
     if not hidden:
         return
-    owner = {index: route.rules[0] for route, index in zip(expected, pairs, strict=True) if index is not None and route.rules}
+    owner = {
+        index: route.rules[0] for route, index in zip(expected, pairs, strict=True) if index is not None and route.rules
+    }
     state: dict[int, list[int | None]] = {}
     for route, index in zip(expected, pairs, strict=True):
         if index is not None and not route.generated:

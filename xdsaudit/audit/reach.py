@@ -22,45 +22,34 @@ def shadows(routes: Sequence[Route]) -> dict[int, int]:
     paths: dict[str, list[int]] = {}
     prefixes: dict[str, list[int]] = {}
     lengths: list[int] = []
-    folded: list[int] = []
-    regexes: list[int] = []
+    shortest = 1 << 30
+    anywhere: list[int] = []  # routes whose reach no dictionary tells: regexes, and those that ignore case
     for index, route in enumerate(routes):
         key = route.key
-        candidates = _candidates(key, paths, prefixes, lengths) + folded + regexes
-        for earlier in sorted(candidates):
+        kind, value = key.kind, key.value
+        candidates = list(anywhere) if anywhere else []
+        if kind == "path":
+            candidates += paths.get(value, ())
+        text = literal_prefix(value) if kind == "safe_regex" else value
+        if len(text) >= shortest:
+            candidates += [i for n in lengths if n <= len(text) for i in prefixes.get(text[:n], ())]
+        for earlier in sorted(candidates) if candidates else ():
             other = routes[earlier]
             if covers(other.key, key) and not _twin(other, route):
                 found[index] = earlier
                 break
-        if key.ignore_case:
-            folded.append(index)
-        elif key.kind == "path":
-            paths.setdefault(key.value, []).append(index)
-        elif key.kind == "prefix":
-            if key.value not in prefixes:
-                prefixes[key.value] = []
-                if len(key.value) not in lengths:
-                    lengths.append(len(key.value))
-            prefixes[key.value].append(index)
-        elif key.kind == "safe_regex":
-            regexes.append(index)
+        if key.ignore_case or kind == "safe_regex":
+            anywhere.append(index)
+        elif kind == "path":
+            paths.setdefault(value, []).append(index)
+        elif kind == "prefix":
+            if value not in prefixes:
+                prefixes[value] = []
+                if len(value) not in lengths:
+                    lengths.append(len(value))
+                    shortest = min(shortest, len(value))
+            prefixes[value].append(index)
     return found
-
-
-def _candidates(
-    key: MatchKey, paths: dict[str, list[int]], prefixes: dict[str, list[int]], lengths: list[int]
-) -> list[int]:
-    if key.kind == "safe_regex":
-        text = literal_prefix(key.value)
-    elif key.kind in ("path", "prefix"):
-        text = key.value
-    else:
-        return []
-    listed = list(paths.get(text, ())) if key.kind == "path" else []
-    for length in lengths:
-        if length <= len(text):
-            listed += prefixes.get(text[:length], ())
-    return listed
 
 
 def _twin(one: Route, other: Route) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from xdsaudit.audit.attribute import Rejection, Where, control_plane_slug, delivery_slug, locate, rejections
@@ -25,6 +28,23 @@ def audit(snapshot: Snapshot) -> Audit:
     Pure: equal snapshots give equal audits. A view that does not decode becomes a gap and makes verdicts coarser or
     ``unknown``; it never makes a rule ``lost``.
     """
+    with _no_collections():
+        return _audit(snapshot)
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Pause the garbage collector: an audit makes a million values that all live to its end, and makes no cycles."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _audit(snapshot: Snapshot) -> Audit:
     world = build(snapshot)
     rejected = rejections(world)
     serving = upstream_view(world)
@@ -36,7 +56,8 @@ def audit(snapshot: Snapshot) -> Audit:
         world.objects.ready,
     )
     judge_rule = _Judge(world, rejected, upstream)
-    rules, others = [], []
+    rules: list[RuleVerdict] = []
+    others: list[RuleVerdict] = []
     for index, plan in enumerate(world.expectation.plans):
         verdict = judge_rule(index, plan)
         (rules if plan.selected else others).append(verdict)
@@ -112,7 +133,9 @@ class _Judge:
         if plan.unknown:
             return self._said(rule, Verdict.UNKNOWN, "not-modelled", (plan.unknown,))
         if index in self.troubled:
-            missing = self._where(index, plan, lambda j, i: not j.holds(i) and not self.world.partial(j.view), Verdict.LOST)
+            missing = self._where(
+                index, plan, lambda j, i: not j.holds(i) and not self.world.partial(j.view), Verdict.LOST
+            )
             if missing is not None:
                 return missing
             changed = self._where(index, plan, lambda j, i: i in j.changed, Verdict.CHANGED)
@@ -121,11 +144,26 @@ class _Judge:
         return self._rest(index, rule)
 
     def _said(
-        self, rule: Rule, verdict: Verdict, slug: str, evidence: tuple[str, ...], *, stage: Stage | None = None, by: Rule | None = None
+        self,
+        rule: Rule,
+        verdict: Verdict,
+        slug: str,
+        evidence: tuple[str, ...],
+        *,
+        stage: Stage | None = None,
+        by: Rule | None = None,
     ) -> RuleVerdict:
         row = BY_SLUG[slug]
         return RuleVerdict(
-            rule, verdict, stage=stage, code=row.code, slug=slug, by=by, replicas=self.fine, evidence=evidence, remedy=row.remedy
+            rule,
+            verdict,
+            stage=stage,
+            code=row.code,
+            slug=slug,
+            by=by,
+            replicas=self.fine,
+            evidence=evidence,
+            remedy=row.remedy,
         )
 
     def _refused(self, plan: RulePlan) -> RuleVerdict:
@@ -135,15 +173,22 @@ class _Judge:
         if plan.note:
             said.append(plan.note)
         return RuleVerdict(
-            plan.rule, Verdict.REFUSED, Stage.TRANSLATION, code=row.code, slug=plan.slug, by=plan.by, evidence=tuple(said), remedy=row.remedy
+            plan.rule,
+            Verdict.REFUSED,
+            Stage.TRANSLATION,
+            code=row.code,
+            slug=plan.slug,
+            by=plan.by,
+            evidence=tuple(said),
+            remedy=row.remedy,
         )
 
     def _rest(self, index: int, rule: Rule) -> RuleVerdict:
         """A rule that no view lacks or changes."""
-        if self.warming and any(
-            secure in self.warming for secure in self._ports(index)
-        ):
-            return self._said(rule, Verdict.PENDING, "listener-warming", ("its listener is warming and serves nothing yet",))
+        if self.warming and any(secure in self.warming for secure in self._ports(index)):
+            return self._said(
+                rule, Verdict.PENDING, "listener-warming", ("its listener is warming and serves nothing yet",)
+            )
         unsure = [j for j in self.judged if not j.holds(index) and self.world.partial(j.view)]
         if unsure:
             return self._said(rule, Verdict.UNKNOWN, "unreadable", (f"{unsure[0].view.label} was not read to the end",))
@@ -162,7 +207,10 @@ class _Judge:
             return self._said(rule, Verdict.NO_UPSTREAM, found.slug, (found.evidence,), stage=Stage.UPSTREAM)
         if any(index in j.dormant for j in self.judged):
             return RuleVerdict(
-                rule, Verdict.DORMANT, replicas=self.fine, evidence=("on-demand RDS: nobody has asked for this host yet",)
+                rule,
+                Verdict.DORMANT,
+                replicas=self.fine,
+                evidence=("on-demand RDS: nobody has asked for this host yet",),
             )
         return RuleVerdict(rule, Verdict.IN_SYNC, replicas=self.fine)
 
@@ -195,7 +243,7 @@ class _Judge:
             by,
             tuple(fields) if verdict is Verdict.CHANGED else (),
             self._replicas(index, where),
-            tuple(journey(self.world, self.rejected, index, where, slug)),
+            tuple(journey(self.world, self.rejected, index, slug)),
             row.remedy,
         )
 
@@ -203,7 +251,7 @@ class _Judge:
         self, index: int, plan: RulePlan, where: Where, first: list[Judgement], verdict: Verdict
     ) -> tuple[str, Rule | None]:
         if where.first_missing is ViewName.GATEWAY and where.stage is Stage.DELIVERY:
-            slug = delivery_slug(self.world, self.rejected, first[0], index)
+            slug = delivery_slug(self.rejected, first[0], index)
             rejection = self.rejected.get(first[0].view.replica)
             if slug == "envoy-rejected" and rejection is not None:
                 guilty = [c.rule for c in rejection.culprits]
@@ -213,7 +261,7 @@ class _Judge:
         if verdict is Verdict.CHANGED and where.stage is not Stage.CACHE:
             return "changed-in-control-plane", None
         missing = [m for j in first for m in j.missing.get(index, ())]
-        return control_plane_slug(self.world, where.stage, missing, plan.rule.host), None
+        return control_plane_slug(where.stage, missing, plan.rule.host), None
 
     def _replicas(self, index: int, where: Where) -> tuple[ReplicaVerdict, ...]:
         found = []

@@ -1,5 +1,7 @@
-"""Narrowing an audit to what somebody asked about; the judgement itself always looks at everything, since rules of one
-namespace win over rules of another."""
+"""Narrowing an audit to what somebody asked about.
+
+The judgement itself always looks at everything, since rules of one namespace win over rules of another.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def selector_of(text: str) -> Callable[[Labels], bool]:
     for term in re.split(r",(?![^(]*\))", text):
         found = _TERM.match(term)
         if not found:
-            raise InputError(f"-l {text!r}: {term!r} is no label condition; write key=value, key!=value, key, !key or key in (a,b)")
+            raise InputError(
+                f"-l {text!r}: {term!r} is no label condition; write key=value, key!=value, key, !key or key in (a,b)"
+            )
         tests.append(_test(found))
     return lambda labels: all(t(labels) for t in tests)
 
@@ -69,7 +73,9 @@ def narrow(audit: Audit, snapshot: Snapshot, scope: Scope) -> Audit:
     refs = {r.rule.ref for r in every}
     unknown = sorted(scope.ingresses - refs)
     if unknown:
-        raise InputError(f"Ingress {', '.join(unknown)}: not among the {len(refs)} Ingresses that were read; write NAMESPACE/NAME")
+        raise InputError(
+            f"Ingress {', '.join(unknown)}: not among the {len(refs)} Ingresses that were read; write NAMESPACE/NAME"
+        )
     kept = refs & scope.ingresses if scope.ingresses else refs
     if scope.namespaces:
         kept = {ref for ref in kept if ref.partition("/")[0] in scope.namespaces}
@@ -138,7 +144,9 @@ def since(audit: Audit, baseline: Mapping[str, Any]) -> Audit:
     def new(verdict: RuleVerdict) -> bool:
         if verdict.verdict is Verdict.IN_SYNC:
             return True
-        return _identity({**verdict.rule._asdict(), "verdict": verdict.verdict.value, "code": verdict.code}) not in known
+        return (
+            _identity({**verdict.rule._asdict(), "verdict": verdict.verdict.value, "code": verdict.code}) not in known
+        )
 
     return replace(
         audit,

@@ -17,7 +17,10 @@ class Upstream(NamedTuple):
 
 
 def judge_upstream(
-    expectation: Expectation, views: tuple[View, ...], endpoints: View | None, ready: Mapping[tuple[str, str], int] | None
+    expectation: Expectation,
+    views: tuple[View, ...],
+    endpoints: View | None,
+    ready: Mapping[tuple[str, str], int] | None,
 ) -> dict[int, Upstream]:
     """Rules whose route is right and whose upstream is not, by rule index.
 
@@ -51,9 +54,7 @@ def _cached(
 ) -> Upstream | None:
     names = _targets(route)
     if names not in verdicts:
-        verdicts[names] = next(
-            (p for n in names if (p := _cluster(view, endpoints, n, ready)) is not None), None
-        )
+        verdicts[names] = next((p for n in names if (p := _cluster(view, endpoints, n, ready)) is not None), None)
     return verdicts[names]
 
 
@@ -79,9 +80,7 @@ def _certificate(view: View, host: str, warming: frozenset[str]) -> Upstream | N
     return None
 
 
-def _cluster(
-    view: View, eds: View | None, name: str, ready: Mapping[tuple[str, str], int] | None
-) -> Upstream | None:
+def _cluster(view: View, eds: View | None, name: str, ready: Mapping[tuple[str, str], int] | None) -> Upstream | None:
     if view.clusters is None:
         return None
     cluster = view.clusters.get(name)
@@ -92,7 +91,9 @@ def _cluster(
     if cluster.discovery != "EDS":
         return None
     for source in (view, eds):
-        count = source.endpoints.get(cluster.service_name) if source is not None and source.endpoints is not None else None
+        count = (
+            source.endpoints.get(cluster.service_name) if source is not None and source.endpoints is not None else None
+        )
         if count is None:
             continue
         if count:

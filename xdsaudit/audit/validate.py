@@ -28,7 +28,9 @@ def flaw_of(route: Route, gateway: View) -> Flaw | None:
     """The reason this Envoy refuses the route, or None when it has none that is known here."""
     fields = route.fields
     if fields.get("action") == "none":
-        return Flaw("the route has no action (Envoy: 'field: action, reason: is required'), as redirect codes 300, 304, 305 and 306 make it")
+        return Flaw(
+            "the route has no action (Envoy: 'field: action, reason: is required'), as redirect codes 300, 304, 305 and 306 make it"
+        )
     for regex in _regexes(route):
         if compiled(regex) is None:
             return Flaw(f"RE2 does not accept the regular expression {regex!r}")
@@ -41,9 +43,14 @@ def flaw_of(route: Route, gateway: View) -> Flaw | None:
         name = url.removeprefix(_PREFIX)
         if gateway.extensions is not None:
             if name not in gateway.extensions:
-                return Flaw(f"the gateway's Envoy lacks the extension {name} (absent from node.extensions of server_info)")
+                return Flaw(
+                    f"the gateway's Envoy lacks the extension {name} (absent from node.extensions of server_info)"
+                )
         elif name.startswith(_FOREIGN):
-            return Flaw(f"the gateway's Envoy probably lacks the extension {name}, which upstream's Envoy does not have", sure=False)
+            return Flaw(
+                f"the gateway's Envoy probably lacks the extension {name}, which upstream's Envoy does not have",
+                sure=False,
+            )
     return None
 
 

@@ -50,7 +50,10 @@ class World:
     def partial(self, view: View) -> bool:
         """Whether something may be missing from the view only because it was not read to the end."""
         return any(
-            i.state is State.PARTIAL and i.name is view.name and i.replica == view.replica and view.name is not ViewName.GATEWAY
+            i.state is State.PARTIAL
+            and i.name is view.name
+            and i.replica == view.replica
+            and view.name is not ViewName.GATEWAY
             for i in self.infos
         )
 
@@ -134,7 +137,9 @@ def _read_views(
                 infos[key] = ViewInfo(*key, State.UNREAD, "config_dump.json is missing; capture the gateway again")
             continue
         view = attempt(
-            ViewName.GATEWAY, pod, lambda d=pages["config_dump.json"], p=pod: read_config_dump(d, replica=p)  # type: ignore[misc]
+            ViewName.GATEWAY,
+            pod,
+            lambda d=pages["config_dump.json"], p=pod: read_config_dump(d, replica=p),  # type: ignore[misc]
         )
         if view is not None:
             view, complaints = with_pages(view, pages)
@@ -174,5 +179,3 @@ def counts(world: World) -> Mapping[tuple[str, str | None], Mapping[str, int]]:
         for judged in world.judgements.values()
         for j in judged
     }
-
-

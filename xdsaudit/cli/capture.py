@@ -16,7 +16,7 @@ from xdsaudit.cli.output import clear_progress, progress
 @xds_options
 @profile_options
 def capture(out: str, **options: Any) -> int:
-    """Read every source once and write what they said, raw, for a later diff or for a colleague.
+    r"""Read every source once and write what they said, raw, for a later diff or for a colleague.
 
     Values of credentials are replaced by fingerprints that are good for this snapshot only.
 

@@ -25,12 +25,21 @@ from xdsaudit.errors import InputError
 @source_options
 @scope_options
 @judge_options
-@click.option("-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True, help="Format of the result.")
-@click.option("--report", "reports", multiple=True, metavar="FORMAT=FILE", help="Write the result to a file too (repeatable).")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "wide", "json"]),
+    default="table",
+    show_default=True,
+    help="Format of the result.",
+)
+@click.option(
+    "--report", "reports", multiple=True, metavar="FORMAT=FILE", help="Write the result to a file too (repeatable)."
+)
 @xds_options
 @profile_options
 def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
-    """Compare what the Ingresses ask for with what the control plane serves and what Envoy runs.
+    r"""Compare what the Ingresses ask for with what the control plane serves and what Envoy runs.
 
     Every rule gets one verdict; a lost one gets the stage that lost it, the proof and the remedy.
 
@@ -65,7 +74,9 @@ def _fail_on(text: str | None) -> frozenset[str] | None:
     found = frozenset(words((text,)))
     unknown = sorted(found - allowed)
     if unknown:
-        raise InputError(f"--fail-on {', '.join(unknown)}: is no verdict or severity; one of {', '.join(sorted(allowed))}")
+        raise InputError(
+            f"--fail-on {', '.join(unknown)}: is no verdict or severity; one of {', '.join(sorted(allowed))}"
+        )
     return found
 
 

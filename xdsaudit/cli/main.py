@@ -40,7 +40,13 @@ class _Lazy(click.Group):
         return command
 
 
-@click.command(cls=_Lazy, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False, invoke_without_command=True)
+@click.command(
+    cls=_Lazy,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+    invoke_without_command=True,
+)
 @click.version_option(__version__, message="xdsaudit %(version)s (tested against Higress 2.0.1 and 2.1.9, Envoy 1.40)")
 @click.pass_context
 def cli(context: click.Context) -> None:

@@ -25,49 +25,111 @@ def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 source_options = _stack(
     click.option("--snapshot", metavar="PATH", help="Read a snapshot: a directory, .tar.gz, .tar.xz or .zip."),
-    click.option("-f", "--filename", "manifests", multiple=True, metavar="PATH", help="Manifests with the Ingresses, Services and so on: file, folder or - (repeatable)."),
+    click.option(
+        "-f",
+        "--filename",
+        "manifests",
+        multiple=True,
+        metavar="PATH",
+        help="Manifests with the Ingresses, Services and so on: file, folder or - (repeatable).",
+    ),
     click.option("--ads", multiple=True, metavar="HOST:PORT", help="Pilot's ADS port, 15010 or 15012 (repeatable)."),
     click.option("--core", multiple=True, metavar="HOST:PORT", help="higress-core's MCP port, 15051 (repeatable)."),
-    click.option("--gateway", "gateways", multiple=True, metavar="URL|FILE", help="A gateway's admin port (http://HOST:15000) or its saved config dump (repeatable)."),
+    click.option(
+        "--gateway",
+        "gateways",
+        multiple=True,
+        metavar="URL|FILE",
+        help="A gateway's admin port (http://HOST:15000) or its saved config dump (repeatable).",
+    ),
 )
 xds_options = _stack(
-    click.option("--probe-cache", is_flag=True, help="Also read pilot through a private cache line, to tell its cache from its generation."),
-    click.option("--node-from", metavar="GATEWAY", help="Take the node's identity from this gateway (admin URL or config dump)."),
+    click.option(
+        "--probe-cache",
+        is_flag=True,
+        help="Also read pilot through a private cache line, to tell its cache from its generation.",
+    ),
+    click.option(
+        "--node-from", metavar="GATEWAY", help="Take the node's identity from this gateway (admin URL or config dump)."
+    ),
     click.option("--node-id", metavar="ID", help="Node id to show to pilot (router~IP~POD.NS~DOMAIN)."),
-    click.option("--node-label", "node_labels", multiple=True, metavar="KEY=VALUE", help="Label of the node (repeatable; default higress=higress-system-higress-gateway)."),
-    click.option("--istio-version", metavar="TEXT", help="ISTIO_VERSION of the node (default 1.19.5): pilot's cache line."),
+    click.option(
+        "--node-label",
+        "node_labels",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Label of the node (repeatable; default higress=higress-system-higress-gateway).",
+    ),
+    click.option(
+        "--istio-version", metavar="TEXT", help="ISTIO_VERSION of the node (default 1.19.5): pilot's cache line."
+    ),
     click.option("--ads-tls", is_flag=True, help="Use TLS to pilot, verified."),
     click.option("--ca", type=_EXISTING, metavar="FILE", help="Roots that pilot's certificate is verified against."),
     click.option("--cert", type=_EXISTING, metavar="FILE", help="Client certificate."),
     click.option("--key", type=_EXISTING, metavar="FILE", help="Key of the client certificate."),
     click.option("--token-file", type=_EXISTING, metavar="FILE", help="File of a bearer token."),
-    click.option("--tls-server-name", metavar="NAME", help="Name in pilot's certificate, where it is not the host dialled."),
-    click.option("--timeout", type=click.FloatRange(min=0.1), default=10.0, show_default=True, metavar="SECONDS", help="Deadline of each source."),
+    click.option(
+        "--tls-server-name", metavar="NAME", help="Name in pilot's certificate, where it is not the host dialled."
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0.1),
+        default=10.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Deadline of each source.",
+    ),
 )
 profile_options = _stack(
-    click.option("--controller-version", metavar="VERSION", help="Higress version (default: what the snapshot tells, else 2.0.1)."),
+    click.option(
+        "--controller-version",
+        metavar="VERSION",
+        help="Higress version (default: what the snapshot tells, else 2.0.1).",
+    ),
     click.option("--system-namespace", metavar="NS", help="Namespace of the controller (default higress-system)."),
     click.option("--ingress-class", metavar="CLASS", help="Class the controller takes ('' for all)."),
     click.option("--watch-namespace", metavar="NS", help="The one namespace the controller watches."),
     click.option("--domain-suffix", metavar="DOMAIN", help="Domain of the cluster (default cluster.local)."),
-    click.option("--scoped-rds/--no-scoped-rds", default=None, help="Whether pilot serves a table per host (default: as seen)."),
+    click.option(
+        "--scoped-rds/--no-scoped-rds", default=None, help="Whether pilot serves a table per host (default: as seen)."
+    ),
     click.option("--on-demand-rds", is_flag=True, default=None, help="Whether gateways ask for tables on demand."),
     click.option("--merge-subset", is_flag=True, default=None, help="HOST_RDS_MERGE_SUBSET is on."),
     click.option("--http-port", type=click.IntRange(1, 65535), help="HTTP port of the gateway (default 80)."),
     click.option("--https-port", type=click.IntRange(1, 65535), help="HTTPS port of the gateway (default 443)."),
 )
 scope_options = _stack(
-    click.option("-n", "--namespace", "namespaces", multiple=True, metavar="NS", help="Only Ingresses of this namespace (repeatable)."),
+    click.option(
+        "-n",
+        "--namespace",
+        "namespaces",
+        multiple=True,
+        metavar="NS",
+        help="Only Ingresses of this namespace (repeatable).",
+    ),
     click.option("-A", "--all-namespaces", is_flag=True, help="Ingresses of all namespaces (the default)."),
     click.option("-l", "--selector", default="", metavar="SELECTOR", help="Only Ingresses with these labels."),
     click.argument("ingresses", nargs=-1, metavar="[NS/INGRESS]..."),
 )
 judge_options = _stack(
-    click.option("--grace", type=click.FloatRange(min=0), metavar="SECONDS", help="Call a rule younger than this pending, not lost (default 15 live, 0 for a snapshot)."),
-    click.option("--fail-on", metavar="LIST", help="Verdicts and severities that exit with 1, instead of the default list; comma separated."),
+    click.option(
+        "--grace",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        help="Call a rule younger than this pending, not lost (default 15 live, 0 for a snapshot).",
+    ),
+    click.option(
+        "--fail-on",
+        metavar="LIST",
+        help="Verdicts and severities that exit with 1, instead of the default list; comma separated.",
+    ),
     click.option("--only", multiple=True, metavar="CODE", help="Only these codes (repeatable, or comma separated)."),
-    click.option("--skip", multiple=True, metavar="CODE", help="Leave these codes out (repeatable, or comma separated)."),
-    click.option("--baseline", type=_EXISTING, metavar="FILE", help="Leave out what this earlier -o json output said already."),
+    click.option(
+        "--skip", multiple=True, metavar="CODE", help="Leave these codes out (repeatable, or comma separated)."
+    ),
+    click.option(
+        "--baseline", type=_EXISTING, metavar="FILE", help="Leave out what this earlier -o json output said already."
+    ),
 )
 
 _PROFILE_KEYS = {
@@ -115,7 +177,9 @@ def snapshot_of(options: dict[str, Any], progress: Callable[[str], None]) -> Any
     live = [name for name in ("ads", "core", "gateways") if options[name]]
     if options["snapshot"]:
         if live or options["manifests"]:
-            raise InputError("--snapshot holds all views: leave -f, --ads, --core and --gateway out, or drop --snapshot")
+            raise InputError(
+                "--snapshot holds all views: leave -f, --ads, --core and --gateway out, or drop --snapshot"
+            )
         snapshot = load(options["snapshot"])
         return replace(snapshot, controller={**snapshot.controller, **controller}, grace=options.get("grace") or 0.0)
     if not options["manifests"] and not live:
@@ -123,7 +187,9 @@ def snapshot_of(options: dict[str, Any], progress: Callable[[str], None]) -> Any
             "nothing to read: give --snapshot PATH, or -f MANIFESTS with --ads HOST:PORT and --gateway URL (see xdsaudit diff --help)"
         )
     if not options["manifests"]:
-        raise InputError("there are no Ingresses to look for: give their manifests with -f, for example: kubectl get ingress,svc -A -o yaml | xdsaudit diff -f - ...")
+        raise InputError(
+            "there are no Ingresses to look for: give their manifests with -f, for example: kubectl get ingress,svc -A -o yaml | xdsaudit diff -f - ..."
+        )
     labels = dict(_pair(text) for text in options["node_labels"])
     node = Node(namespace=controller.get("system_namespace", "higress-system"))
     node = replace(

@@ -32,7 +32,9 @@ def read_gateway(source: str, timeout: float) -> tuple[dict[str, bytes], list[st
     pages: dict[str, bytes] = {}
     complaints = []
     base = source.rstrip("/")
-    with urllib3.PoolManager(retries=urllib3.Retry(total=1, redirect=0, status=0), timeout=urllib3.Timeout(total=timeout)) as pool:
+    with urllib3.PoolManager(
+        retries=urllib3.Retry(total=1, redirect=0, status=0), timeout=urllib3.Timeout(total=timeout)
+    ) as pool:
         for name, path in PAGES.items():
             try:
                 pages[name] = _get(pool, base + path, timeout)
@@ -64,11 +66,15 @@ def _get(pool: Any, url: str, timeout: float) -> bytes:
         finally:
             response.close()
     except urllib3.exceptions.TimeoutError as error:
-        raise ReadError(f"gateway {url}: no answer within {timeout:g} s; raise --timeout, or look at the gateway's load") from error
+        raise ReadError(
+            f"gateway {url}: no answer within {timeout:g} s; raise --timeout, or look at the gateway's load"
+        ) from error
     except urllib3.exceptions.LocationParseError as error:
         raise ReadError(f"gateway {url}: is no URL ({error}); expected http://HOST:PORT") from error
     except urllib3.exceptions.HTTPError as error:
-        raise ReadError(f"gateway {url}: cannot be reached ({_reason(error)}); check the address, or forward port 15000 of the pod") from error
+        raise ReadError(
+            f"gateway {url}: cannot be reached ({_reason(error)}); check the address, or forward port 15000 of the pod"
+        ) from error
 
 
 def _reason(error: Exception) -> str:
@@ -92,7 +98,9 @@ def _from_file(path: Path) -> dict[str, bytes]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ReadError(f"gateway {path}: {error.strerror or error}; give an http:// URL or a file of /config_dump") from error
+        raise ReadError(
+            f"gateway {path}: {error.strerror or error}; give an http:// URL or a file of /config_dump"
+        ) from error
     pages = {"config_dump.json": data}
     for name in PAGES:
         beside = path.parent / name

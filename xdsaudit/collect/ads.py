@@ -70,7 +70,7 @@ def _channel(endpoint: str, access: Access) -> Iterator[tuple[Any, list[tuple[st
         if not access.tls:
             raise InputError("a token is sent over TLS only: add --ads-tls, or leave --token-file out")
         metadata.append(("authorization", f"Bearer {token.decode().strip()}"))
-    options = list(_OPTIONS)
+    options: list[tuple[str, str | int]] = list(_OPTIONS)
     if access.server_name:
         options.append(("grpc.ssl_target_name_override", access.server_name))
     if access.tls:
@@ -122,7 +122,7 @@ class _Stream:
         try:
             for response in self._call:
                 self._in.put(response)
-        except Exception as error:  # noqa: BLE001 - handed to the reader
+        except Exception as error:
             self._in.put(error)
         else:
             self._in.put(None)
@@ -142,7 +142,11 @@ class _Stream:
 
 
 def _exchange(
-    endpoint: str, access: Access, start: Callable[[], list[bytes]], step: Callable[[bytes], list[bytes] | None], done: Callable[[], bool]
+    endpoint: str,
+    access: Access,
+    start: Callable[[], list[bytes]],
+    step: Callable[[bytes], list[bytes] | None],
+    done: Callable[[], bool],
 ) -> str | None:
     """Run one stream until ``done``; returns why it ended early, or None. Raises grpc.RpcError and ReadError."""
     deadline = time.monotonic() + access.timeout
@@ -229,11 +233,17 @@ def read_core(endpoint: str, types: tuple[str, ...], access: Access) -> tuple[by
     def attempt(_: int) -> str | None:
         found.clear()
         return _exchange(
-            endpoint, access, lambda: [mcp_request(t, node) for t in types], step, lambda: all(t in found for t in types)
+            endpoint,
+            access,
+            lambda: [mcp_request(t, node) for t in types],
+            step,
+            lambda: all(t in found for t in types),
         )
 
     why = _with_retries(endpoint, access, attempt)
     if why:
         missing = [t.rpartition("/")[2] for t in types if t not in found]
-        raise ReadError(f"core {endpoint}: {why}: {', '.join(missing)} unanswered; check that it is higress-core's port 15051")
+        raise ReadError(
+            f"core {endpoint}: {why}: {', '.join(missing)} unanswered; check that it is higress-core's port 15051"
+        )
     return tuple(found[t] for t in types)

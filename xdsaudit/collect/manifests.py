@@ -46,7 +46,9 @@ def read_manifests(places: Iterable[str], default_namespace: str = "default") ->
     for (kind, _, _), item in objects.items():
         lists.setdefault(_PLURALS[kind], []).append(item)
     if "ingresses" not in lists:
-        raise InputError(f"-f {', '.join(places)}: no Ingress among {count} documents; give the manifests of the Ingresses too")
+        raise InputError(
+            f"-f {', '.join(places)}: no Ingress among {count} documents; give the manifests of the Ingresses too"
+        )
     return {plural: _encode(plural, items) for plural, items in lists.items()}
 
 
@@ -77,16 +79,19 @@ def _parse(source: str, data: bytes) -> Iterator[tuple[str, int, Any]]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         number = 0
-        for document in yaml.load_all(data, Loader=loader):  # noqa: S506 - a safe loader
+        for document in yaml.load_all(data, Loader=loader):
             number += 1
             if document is None:
                 continue
-            if isinstance(document, dict) and str(document.get("kind", "")).endswith("List") and isinstance(document.get("items"), list):
+            if (
+                isinstance(document, dict)
+                and str(document.get("kind", "")).endswith("List")
+                and isinstance(document.get("items"), list)
+            ):
                 inner = document["kind"].removesuffix("List")
                 for item in document["items"]:
-                    if isinstance(item, dict) and inner and "kind" not in item:
-                        item = {"kind": inner, **item}
-                    yield source, number, item
+                    bare = isinstance(item, dict) and inner and "kind" not in item
+                    yield source, number, {"kind": inner, **item} if bare else item
             else:
                 yield source, number, document
     except (yaml.YAMLError, UnicodeDecodeError) as error:

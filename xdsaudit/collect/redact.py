@@ -21,8 +21,28 @@ from xdsaudit.xds.pool import known_type, message
 
 _SENSITIVE: Final = re.compile(r"^(?:proxy-)?authorization$|cookie|token|secret|api-?key|password", re.IGNORECASE)
 _SECRET_KEYS: Final = frozenset(
-    "password passwd client_secret private_key privateKey inline_string inline_bytes api_key apikey apiKey access_key "
-    "accessKey secret_key secretKey ak sk token access_token credential credentials".split()
+    [
+        "password",
+        "passwd",
+        "client_secret",
+        "private_key",
+        "privateKey",
+        "inline_string",
+        "inline_bytes",
+        "api_key",
+        "apikey",
+        "apiKey",
+        "access_key",
+        "accessKey",
+        "secret_key",
+        "secretKey",
+        "ak",
+        "sk",
+        "token",
+        "access_token",
+        "credential",
+        "credentials",
+    ]
 )
 _HEADER_CONTROL: Final = re.compile(r"(?:request|response)-header-control-(?:add|update)$")
 _HEADER_MATCH: Final = re.compile(r"(?:exact|prefix|regex)-match-(?:pseudo-)?header-(?P<name>.+)$")
@@ -198,7 +218,13 @@ def _json(value: Any, hide: Hide, *, filters: bool = False) -> Any:
     sensitive = isinstance(named, str) and bool(_SENSITIVE.search(named))
     result = {}
     for key, part in value.items():
-        inside = filters or key in ("http_filters", "typed_per_filter_config", "ecds_filters", "listener_filters", "access_log")
+        inside = filters or key in (
+            "http_filters",
+            "typed_per_filter_config",
+            "ecds_filters",
+            "listener_filters",
+            "access_log",
+        )
         if isinstance(part, str) and (key in _SECRET_KEYS or (key == "value" and sensitive)):
             result[key] = hide(part)
         elif sensitive and key in ("string_match", "safe_regex_match", *(f"{op}_match" for op in _MATCH_OPS)):

@@ -36,7 +36,9 @@ def load(path: str | Path) -> Snapshot:
     try:
         files = dict(_read_dir(place) if place.is_dir() else _read_archive(place))
     except OSError as error:
-        raise InputError(f"snapshot {place}: cannot be read: {error.strerror or error}; check its permissions") from error
+        raise InputError(
+            f"snapshot {place}: cannot be read: {error.strerror or error}; check its permissions"
+        ) from error
     return from_files(files, str(place))
 
 
@@ -47,7 +49,9 @@ def _read_dir(place: Path) -> Iterator[tuple[str, bytes]]:
             continue
         total += file.stat().st_size
         if total > MAX_BYTES:
-            raise InputError(f"snapshot {place}: holds more than {MAX_BYTES >> 30} GiB; remove what does not belong to it")
+            raise InputError(
+                f"snapshot {place}: holds more than {MAX_BYTES >> 30} GiB; remove what does not belong to it"
+            )
         yield file.relative_to(place).as_posix(), file.read_bytes()
 
 
@@ -55,7 +59,9 @@ def _read_archive(place: Path) -> Iterator[tuple[str, bytes]]:
     try:
         yield from _checked(place, _members(place))
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError) as error:
-        raise InputError(f"snapshot {place}: is no readable .tar.gz, .tar.xz or .zip ({error}); give a directory or an archive") from error
+        raise InputError(
+            f"snapshot {place}: is no readable .tar.gz, .tar.xz or .zip ({error}); give a directory or an archive"
+        ) from error
     except Exception as error:
         if type(error).__name__ in ("LZMAError", "BadGzipFile", "error"):
             raise InputError(f"snapshot {place}: is damaged ({error}); copy it again") from error
@@ -68,7 +74,9 @@ def _members(place: Path) -> Iterator[tuple[str, int, bytes]]:
             for entry in archive.infolist():
                 if not entry.is_dir():
                     if entry.file_size > MAX_BYTES:
-                        raise InputError(f"snapshot {place}: {entry.filename} unpacks to more than {MAX_BYTES >> 30} GiB; refused")
+                        raise InputError(
+                            f"snapshot {place}: {entry.filename} unpacks to more than {MAX_BYTES >> 30} GiB; refused"
+                        )
                     yield entry.filename, entry.file_size, archive.read(entry)
         return
     with tarfile.open(place, "r:*") as archive:
@@ -91,7 +99,9 @@ def _checked(place: Path, members: Iterator[tuple[str, int, bytes]]) -> Iterator
             raise InputError(f"snapshot {place}: the entry {name!r} leads out of the archive; refused")
         total += size
         if total > MAX_BYTES or number >= MAX_FILES:
-            raise InputError(f"snapshot {place}: unpacks to more than {MAX_BYTES >> 30} GiB or {MAX_FILES} files; refused")
+            raise InputError(
+                f"snapshot {place}: unpacks to more than {MAX_BYTES >> 30} GiB or {MAX_FILES} files; refused"
+            )
         yield pure.as_posix(), data
 
 
@@ -107,7 +117,9 @@ def from_files(files: Mapping[str, bytes], source: str) -> Snapshot:
         if len(roots) == 1 and f"{(root := roots.pop())}/snapshot.json" in files:
             files = {n.partition("/")[2]: d for n, d in files.items() if n.startswith(f"{root}/")}
         else:
-            raise InputError(f"snapshot {source}: has no snapshot.json; give a directory or archive that xdsaudit capture wrote")
+            raise InputError(
+                f"snapshot {source}: has no snapshot.json; give a directory or archive that xdsaudit capture wrote"
+            )
     try:
         meta = json.loads(files["snapshot.json"])
     except (ValueError, RecursionError) as error:
@@ -187,12 +199,18 @@ def _infos(listed: Any, source: str) -> Iterator[ViewInfo]:
                 *(each.get(k) for k in ("why", "read_at", "endpoint", "node_id")),
             )
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise InputError(f"snapshot {source}: snapshot.json: views is not as expected ({error}); capture it again") from error
+        raise InputError(
+            f"snapshot {source}: snapshot.json: views is not as expected ({error}); capture it again"
+        ) from error
 
 
 def to_files(snapshot: Snapshot) -> dict[str, bytes]:
     """The files of a snapshot by relative path: the inverse of ``from_files``."""
-    meta: dict[str, Any] = {"format": FORMAT, "captured_at": snapshot.captured_at, "controller": dict(snapshot.controller)}
+    meta: dict[str, Any] = {
+        "format": FORMAT,
+        "captured_at": snapshot.captured_at,
+        "controller": dict(snapshot.controller),
+    }
     if snapshot.views:
         meta["views"] = [v._asdict() for v in snapshot.views]
     if snapshot.story is not None:
@@ -247,5 +265,7 @@ def save(snapshot: Snapshot, path: str | Path) -> int:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
     except OSError as error:
-        raise InputError(f"{place}: cannot be written: {error.strerror or error}; name another place with -O") from error
+        raise InputError(
+            f"{place}: cannot be written: {error.strerror or error}; name another place with -O"
+        ) from error
     return sum(map(len, files.values()))

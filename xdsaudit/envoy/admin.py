@@ -12,7 +12,9 @@ import msgspec
 from xdsaudit.errors import ReadError
 from xdsaudit.model.view import View
 
-_REJECTED: Final = re.compile(r"^(?:http\.[^.]*(?:\.[^.]*)*?\.)?(?P<what>rds\..+|cluster_manager\.cds|listener_manager\.lds|cds|lds|.*scoped_rds\..+)\.update_rejected$")
+_REJECTED: Final = re.compile(
+    r"^(?:http\.[^.]*(?:\.[^.]*)*?\.)?(?P<what>rds\..+|cluster_manager\.cds|listener_manager\.lds|cds|lds|.*scoped_rds\..+)\.update_rejected$"
+)
 
 
 def _decode(data: bytes, name: str) -> Any:

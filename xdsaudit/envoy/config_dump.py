@@ -57,18 +57,19 @@ class _Route(Struct):
 
 
 _MATCH_RAW: Final = tuple(f for f in _Match.__struct_fields__ if f not in ("path", "prefix", "case_sensitive"))
-_ROUTE_RAW: Final = tuple(f for f in _Route.__struct_fields__ if f not in ("match", "name", "route"))
+_ROUTE_RAW: Final = _Route.__struct_fields__[3:]  # all but match, name and route
+_ALL_ABSENT: Final = (_ABSENT,) * len(_ROUTE_RAW)
 
 
 class _VirtualHost(Struct):
     name: str = ""
-    domains: list[str] = []  # noqa: RUF012 - msgspec copies an empty default
-    routes: list[_Route] = []  # noqa: RUF012
+    domains: list[str] = []
+    routes: list[_Route] = []
 
 
 class _RouteConfig(Struct):
     name: str = ""
-    virtual_hosts: list[_VirtualHost] = []  # noqa: RUF012
+    virtual_hosts: list[_VirtualHost] = []
 
 
 class _RouteConfigEntry(Struct):
@@ -82,7 +83,7 @@ class _Fragment(Struct):
 
 
 class _ScopeKey(Struct):
-    fragments: list[_Fragment] = []  # noqa: RUF012
+    fragments: list[_Fragment] = []
 
 
 class _ScopedRoute(Struct):
@@ -92,7 +93,7 @@ class _ScopedRoute(Struct):
 
 
 class _ScopedRoutes(Struct):
-    scoped_route_configs: list[_ScopedRoute] = []  # noqa: RUF012
+    scoped_route_configs: list[_ScopedRoute] = []
 
 
 class _SocketAddress(Struct):
@@ -106,7 +107,7 @@ class _Address(Struct):
 class _ListenerMessage(Struct):
     name: str = ""
     address: _Address = msgspec.field(default_factory=_Address)
-    filter_chains: list[dict[str, Any]] = []  # noqa: RUF012
+    filter_chains: list[dict[str, Any]] = []
     default_filter_chain: dict[str, Any] | None = None
 
 
@@ -133,12 +134,12 @@ class _EdsConfig(Struct):
 
 
 class _Endpoints(Struct):
-    lb_endpoints: list[dict[str, Any]] = []  # noqa: RUF012
+    lb_endpoints: list[dict[str, Any]] = []
 
 
 class _Assignment(Struct):
     cluster_name: str = ""
-    endpoints: list[_Endpoints] = []  # noqa: RUF012
+    endpoints: list[_Endpoints] = []
 
 
 class _ClusterMessage(Struct):
@@ -166,16 +167,16 @@ class _Section(Struct):
     """Any section: their keys are disjoint, so that one type reads all in one pass."""
 
     type: str = msgspec.field(name="@type", default="")
-    static_route_configs: list[_RouteConfigEntry] = []  # noqa: RUF012
-    dynamic_route_configs: list[_RouteConfigEntry] = []  # noqa: RUF012
-    dynamic_scoped_route_configs: list[_ScopedRoutes] = []  # noqa: RUF012
-    dynamic_listeners: list[_DynamicListener] = []  # noqa: RUF012
-    static_clusters: list[_ClusterEntry] = []  # noqa: RUF012
-    dynamic_active_clusters: list[_ClusterEntry] = []  # noqa: RUF012
-    dynamic_warming_clusters: list[_ClusterEntry] = []  # noqa: RUF012
-    dynamic_warming_secrets: list[_Secret] = []  # noqa: RUF012
-    static_endpoint_configs: list[_EndpointEntry] = []  # noqa: RUF012
-    dynamic_endpoint_configs: list[_EndpointEntry] = []  # noqa: RUF012
+    static_route_configs: list[_RouteConfigEntry] = []
+    dynamic_route_configs: list[_RouteConfigEntry] = []
+    dynamic_scoped_route_configs: list[_ScopedRoutes] = []
+    dynamic_listeners: list[_DynamicListener] = []
+    static_clusters: list[_ClusterEntry] = []
+    dynamic_active_clusters: list[_ClusterEntry] = []
+    dynamic_warming_clusters: list[_ClusterEntry] = []
+    dynamic_warming_secrets: list[_Secret] = []
+    static_endpoint_configs: list[_EndpointEntry] = []
+    dynamic_endpoint_configs: list[_EndpointEntry] = []
 
 
 class _Dump(Struct):
@@ -189,7 +190,7 @@ class _RouteReader:
     """Routes of JSON to values, sharing the canonical fields of routes that act alike."""
 
     def __init__(self) -> None:
-        self._fields: dict[tuple[bytes | None, ...], Fields] = {}
+        self._fields: dict[tuple[bytes | bool | None, ...], Fields] = {}
 
     def route(self, route: _Route) -> Route:
         action, cluster = route.route, None
@@ -199,8 +200,8 @@ class _RouteReader:
             found = _LEADING_CLUSTER.match(rest)
             if found:
                 cluster, rest = found[1].decode(), rest[found.end() :]
-        raw = [getattr(route, f) for f in _ROUTE_RAW]
-        key = (rest, b"" if cluster is None else None, *map(bytes, raw))
+        raw = msgspec.structs.astuple(route)[3:]
+        key = (rest, cluster is None) if raw == _ALL_ABSENT else (rest, cluster is None, *map(bytes, raw))
         fields = self._fields.get(key)
         if fields is None:
             plain: dict[str, Any] = {
@@ -251,7 +252,9 @@ def read_config_dump(data: bytes, *, replica: str | None) -> View:
     try:
         dump = _DECODER.decode(data)
     except msgspec.DecodeError as error:
-        raise ReadError(f"config_dump.json ({len(data)} bytes) is not Envoy's config dump: {error}; read it again") from error
+        raise ReadError(
+            f"config_dump.json ({len(data)} bytes) is not Envoy's config dump: {error}; read it again"
+        ) from error
     except RecursionError as error:
         raise ReadError("config_dump.json is nested too deeply to be Envoy's; read it again") from error
     sections = dump.configs

@@ -97,6 +97,13 @@ def unmodelled(annotations: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def relevant(annotations: Mapping[str, str]) -> dict[str, str]:
+    """The annotations whose key can mean anything to Higress."""
+    return {
+        k: v for k, v in annotations.items() if k.startswith((NGINX, HIGRESS)) or any(m in k for m in MATCH_MARKERS)
+    }
+
+
 def text(raw: str) -> str | None:
     """A string value: every line trimmed; empty counts as absent."""
     return "\n".join(line.strip() for line in raw.split("\n")) or None
@@ -130,9 +137,7 @@ def look(annotations: Mapping[str, str], key: str, parse: Callable[[str], T | No
 
 def has(annotations: Mapping[str, str], *keys: str) -> bool:
     """Whether any of these keys is written at all, under a prefix that counts."""
-    return any(
-        p + k in annotations for k in keys for p in ((NGINX, HIGRESS) if _BY_KEY[k].nginx else (HIGRESS,))
-    )
+    return any(p + k in annotations for k in keys for p in ((NGINX, HIGRESS) if _BY_KEY[k].nginx else (HIGRESS,)))
 
 
 def items(raw: str) -> list[str]:

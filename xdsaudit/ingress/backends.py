@@ -68,7 +68,12 @@ class Backends:
         return ports_of.pop() if len(ports_of) == 1 else None
 
     def resolve(
-        self, namespace: str, backend: Backend | None, destinations: list[Destination] | None, *, bridge_only: bool = False
+        self,
+        namespace: str,
+        backend: Backend | None,
+        destinations: list[Destination] | None,
+        *,
+        bridge_only: bool = False,
     ) -> Resolved:
         """Destinations of a backend.
 
@@ -111,7 +116,8 @@ def parse_destinations(annotations: Annotations) -> list[Destination] | None:
         return None
     lines = [line.split() for line in written.split("\n") if line.strip()]
     found = []
-    for words in lines:
+    for line in lines:
+        words = line
         weight = 100 if len(lines) == 1 else 0
         weighted = _WEIGHT.match(words[0])
         if weighted:

@@ -73,7 +73,7 @@ def by_weight(base: Work, canary: Canary, rules: list[int], destination: Destina
     first = base.destinations[0]
     if len(base.destinations) == 1:
         first.request, first.response = base.request, base.response
-        base.request, base.response = type(base.request)(), type(base.response)()
+        base.request = base.response = None
         base.weight_total = canary.total
     added = copy.deepcopy(destination)
     added.weight = canary.weight

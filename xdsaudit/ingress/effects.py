@@ -37,7 +37,7 @@ _NO_WRITES: Final = {
 
 # --- path type -------------------------------------------------------------------------------------------------------
 def rewrite_target(annotations: Annotations) -> str | None:
-    """The rewrite-target as Higress keeps it: ``$1`` becomes ``\\1``, unless rewrite-path is set."""
+    r"""The rewrite-target as Higress keeps it: ``$1`` becomes ``\1``, unless rewrite-path is set."""
     target = look(annotations, "rewrite-target", text)
     if target and not look(annotations, "rewrite-path", text) and re.search(r"\$[0-9]", target):
         target = target.replace("$", "\\")
@@ -57,23 +57,50 @@ def needs_regex(annotations: Annotations, path: str) -> bool:
 
 def path_type(annotations: Annotations, path: str, declared: str | None) -> str:
     """Effective path type of a path."""
-    if needs_regex(annotations, path):
+    if annotations and needs_regex(annotations, path):
         return "fullPathRegex" if look(annotations, "full-path-regex", boolean) else "prefixRegex"
     return "exact" if declared == "Exact" else "prefix"
 
 
 # --- routes ----------------------------------------------------------------------------------------------------------
-def apply(route: Work, annotations: Annotations) -> None:
-    """Put on a route everything its Ingress's annotations say of it, except fallback and mirror."""
-    _cors(route, annotations)
-    _redirect(route, annotations)
-    _rewrite(route, annotations)
-    _filters(route, annotations)
-    _timeout(route, annotations)
-    _retry(route, annotations)
-    route.ignore_case = bool(look(annotations, "ignore-path-case", boolean))
-    _match(route, annotations)
-    header_control(route, annotations)
+class Effects:
+    """What the annotations of one Ingress do to every route of it, worked out once.
+
+    Only the rewrite depends on the path too.
+    """
+
+    def __init__(self, annotations: Annotations) -> None:
+        """Read the annotations."""
+        self.annotations = annotations
+        self._all = made = Work("", [], "", "", [], [], fields={} if annotations else PLAIN)
+        self._path = self._target = None
+        if not annotations:
+            return
+        _cors(made, annotations)
+        _redirect(made, annotations)
+        _filters(made, annotations)
+        _timeout(made, annotations)
+        _retry(made, annotations)
+        made.ignore_case = bool(look(annotations, "ignore-path-case", boolean))
+        _match(made, annotations)
+        header_control(made, annotations)
+        made.host_rewrite = look(annotations, "upstream-vhost", text)
+        self._path = look(annotations, "rewrite-path", text)
+        self._target = rewrite_target(annotations)
+
+    def on(self, route: Work) -> None:
+        """Put them on a route, except fallback and mirror, which need Services."""
+        made = self._all
+        if not self.annotations:
+            route.fields = PLAIN  # shared: nothing may change it
+            return
+        route.fields = dict(made.fields)
+        route.redirect, route.https_redirect = made.redirect, made.https_redirect
+        route.host_rewrite, route.ignore_case, route.method = made.host_rewrite, made.ignore_case, made.method
+        route.headers, route.query = list(made.headers), list(made.query)
+        route.request, route.response = made.request, made.response
+        if self._path is not None or self._target is not None:
+            _rewrite(route, self._path, self._target)
 
 
 def _string_list(annotations: Annotations, key: str, default: str) -> list[str]:
@@ -162,10 +189,7 @@ def _redirect(route: Work, annotations: Annotations) -> None:
     route.redirect = redirect if code in _CODES else {}
 
 
-def _rewrite(route: Work, annotations: Annotations) -> None:
-    path = look(annotations, "rewrite-path", text)
-    target = rewrite_target(annotations)
-    route.host_rewrite = look(annotations, "upstream-vhost", text)
+def _rewrite(route: Work, path: str | None, target: str | None) -> None:
     kind, value = route.uris[0]
     if path is not None:
         prefix = next((v for k, v in route.uris if k == "prefix" and v.endswith("/")), None)
@@ -295,6 +319,7 @@ def _retry(route: Work, annotations: Annotations) -> None:
 
 
 DEFAULT_RETRY: Final = retry_policy()
+PLAIN: Final[dict[str, Any]] = {"timeout": "0s", "max_grpc_timeout": "0s", "retry_policy": DEFAULT_RETRY}
 
 
 def _match(route: Work, annotations: Annotations) -> None:
@@ -320,7 +345,7 @@ def header_control(route: Work, annotations: Annotations) -> None:
             _pairs(look(annotations, f"{direction}-header-control-add", text)),
             items(look(annotations, f"{direction}-header-control-remove", text) or ""),
         )
-        setattr(route, direction, ops)
+        setattr(route, direction, ops or None)
 
 
 def _pairs(lines: str | None) -> dict[str, str]:

@@ -6,17 +6,21 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from xdsaudit.ingress.backends import Backends
+from xdsaudit.ingress.effects import PLAIN
 from xdsaudit.ingress.expectation import ExpectedRoute
 from xdsaudit.ingress.work import FALLBACK_TYPE, Destination, HeaderOps, Work
 from xdsaudit.model.route import HeaderMatch, MatchKey
 
+_NONE: Final[frozenset[str]] = frozenset()
 _PLUGIN: Final = "envoy.router.cluster_specifier_plugin.cluster_fallback"
 
 
 class Emitter:
     """Makes the routes of one port."""
 
-    def __init__(self, backends: Backends, port: int, https_port: int, hash_policies: dict[tuple[str, int | None], Any]) -> None:
+    def __init__(
+        self, backends: Backends, port: int, https_port: int, hash_policies: dict[tuple[str, int | None], Any]
+    ) -> None:
         """Keep what every route of the port needs."""
         self._backends = backends
         self._port = port
@@ -33,11 +37,9 @@ class Emitter:
                 hidden.append(work)
                 continue
             fields, cluster = self._fields(work)
-            headers = list(work.headers)
-            if work.method:
-                headers.append(HeaderMatch(":method", "regex", work.method))
-            conditions = tuple(sorted(headers)), tuple(sorted(work.query))
-            rules, uncertain = tuple(work.rules), frozenset(work.uncertain)
+            headers = [*work.headers, HeaderMatch(":method", "regex", work.method)] if work.method else work.headers
+            conditions = (tuple(sorted(headers)), tuple(sorted(work.query))) if headers or work.query else ((), ())
+            rules, uncertain = tuple(work.rules), frozenset(work.uncertain) if work.uncertain else _NONE
             generated = not work.path_type and not work.default
             for kind, value in work.uris:
                 ignore = work.ignore_case and kind != "safe_regex"
@@ -53,15 +55,19 @@ class Emitter:
         return f"outbound|{port}|{subset}|{host}"
 
     def _fields(self, work: Work) -> tuple[dict[str, Any], str | None]:
+        if work.fields is PLAIN and len(work.destinations) == 1 and not self._hash:
+            only = work.destinations[0]
+            if not (only.fallbacks or only.request or only.response):
+                return PLAIN, self.cluster(only.host, only.port, only.subset)
         if work.redirect is not None:
-            fields = {k: v for k, v in work.fields.items() if k in ("typed_per_filter_config",)}
+            fields = {k: v for k, v in work.fields.items() if k == "typed_per_filter_config"}
             if work.redirect:
                 fields["redirect"] = work.redirect
             else:
                 fields["action"] = "none"
             return fields | self._header_ops(work.request, work.response), None
         if work.https_redirect and not self._https:
-            fields = {k: v for k, v in work.fields.items() if k in ("typed_per_filter_config",)}
+            fields = {k: v for k, v in work.fields.items() if k == "typed_per_filter_config"}
             redirect = {"path_redirect": "", "scheme_redirect": "https", "response_code": "PERMANENT_REDIRECT"}
             return fields | {"redirect": redirect} | self._header_ops(work.request, work.response), None
         plain = not (work.rewrite or work.request or work.response or work.host_rewrite)
@@ -87,7 +93,7 @@ class Emitter:
         host = work.host_rewrite
         ops = self._header_ops(request, response)
         if host is None:
-            for group in (request.update, request.add):
+            for group in (request.update, request.add) if request else ():
                 host = host or next((v for k, v in group.items() if k.lower() in ("host", ":authority")), None)
         if host is not None:
             extra["host_rewrite_literal"] = host
@@ -126,7 +132,9 @@ class Emitter:
                 for k, v in sorted(ops.update.items())
                 if not _special(k, direction)
             ]
-            listed += [{"header": {"key": k, "value": v}} for k, v in sorted(ops.add.items()) if not _special(k, direction)]
+            listed += [
+                {"header": {"key": k, "value": v}} for k, v in sorted(ops.add.items()) if not _special(k, direction)
+            ]
             if listed:
                 fields[f"{direction}_headers_to_add"] = listed
             if ops.remove:

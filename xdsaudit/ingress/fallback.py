@@ -112,5 +112,3 @@ def stateful_session(route: Work, annotations: Annotations, profile: Profile) ->
         "McpSseStatefulSessionPerRoute"
     }
     route.fields["typed_per_filter_config"] = filters
-
-

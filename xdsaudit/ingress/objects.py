@@ -289,10 +289,7 @@ def read_objects(kube: Mapping[str, bytes]) -> tuple[KubeObjects, list[str]]:
             configmaps={_key(c.metadata): c for c in lists["configmaps"] or ()},
             secrets=None if secrets is None else frozenset(_key(s.metadata) for s in secrets),
             registries=tuple(
-                r
-                for b in lists["mcpbridges"] or ()
-                if b.metadata.name == "default"
-                for r in b.spec.registries or ()
+                r for b in lists["mcpbridges"] or () if b.metadata.name == "default" for r in b.spec.registries or ()
             ),
         ),
         complaints,

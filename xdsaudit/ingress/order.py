@@ -89,8 +89,9 @@ def before(one: Any, other: Any) -> bool:
     if other.catch_all:
         return True
     if one.path_type == other.path_type:
-        if len(one.origin_bytes) != len(other.origin_bytes):
-            return len(one.origin_bytes) > len(other.origin_bytes)
+        mine, theirs = one.length, other.length
+        if mine != theirs:
+            return bool(mine > theirs)
         a, b = len(one.method), len(other.method)
         if a != b:
             return a < b if a and b else a != 0

@@ -62,9 +62,7 @@ def _covers(domain: str, host: str) -> bool:
     return domain.startswith("*.") and host.endswith(domain[1:]) and host != domain[1:]
 
 
-def first_secrets(
-    hosts: Iterable[tuple[Ingress, str]], certificates: Certificates
-) -> dict[str, tuple[str, str]]:
+def first_secrets(hosts: Iterable[tuple[Ingress, str]], certificates: Certificates) -> dict[str, tuple[str, str]]:
     """Secret by host: the oldest Ingress that brings one wins."""
     secrets: dict[str, tuple[str, str]] = {}
     for ingress, host in hosts:
@@ -73,5 +71,3 @@ def first_secrets(
             if found is not None:
                 secrets[host] = found
     return secrets
-
-

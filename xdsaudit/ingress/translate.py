@@ -10,9 +10,9 @@ from collections import defaultdict
 from typing import Any
 
 from xdsaudit.ingress import canary as canaries
-from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS, crash_keys, look, text, unmodelled
+from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS, crash_keys, look, relevant, text, unmodelled
 from xdsaudit.ingress.backends import Backends, Resolved, parse_destinations
-from xdsaudit.ingress.effects import apply, has_traffic_policy, hash_policy, path_type
+from xdsaudit.ingress.effects import Effects, has_traffic_policy, hash_policy, path_type
 from xdsaudit.ingress.emit import Emitter
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, RulePlan
 from xdsaudit.ingress.fallback import default_backend, mirror, stateful_session
@@ -113,7 +113,7 @@ class _Translation:
     def _plan(self, ingress: Ingress, mine: bool) -> None:
         """One plan per rule, whatever becomes of it."""
         indices: dict[tuple[int, int], int] = {}
-        named = unmodelled(ingress.annotations) if mine else ()
+        named = unmodelled(ingress.annotations) if mine and ingress.annotations else ()
         unknown = f"annotation {', '.join(named)} is not modelled" if named else None
         changed = ingress.changed_at
 
@@ -146,9 +146,10 @@ class _Translation:
 
     # -- base Ingresses -----------------------------------------------------------------------------------------------
     def _convert(self, ingress: Ingress) -> None:
-        annotations = ingress.annotations
+        annotations = relevant(ingress.annotations)
         shared = parse_destinations(annotations)
         declared = sum(d.weight for d in shared or ())
+        effects = Effects(annotations)
         conditions = _conditions(annotations)
         root = look(annotations, "app-root", text)
         for r, rule in enumerate(ingress.spec.rules or ()):
@@ -170,7 +171,9 @@ class _Translation:
                 resolved = self.backends.resolve(ingress.namespace, path.backend, shared)
                 if not self._usable(index, resolved):
                     continue
-                self._add(ingress, host, key, self._work(ingress, index, kind, value, resolved, declared=declared))
+                self._add(
+                    ingress, effects, host, key, self._work(ingress, index, kind, value, resolved, declared=declared)
+                )
             if root:
                 self.app_roots[host] = (ingress, root, [i for (rr, _), i in indices.items() if rr == r])
 
@@ -194,9 +197,13 @@ class _Translation:
                 each.host = f"{each.host}.{self.profile.system_namespace}"
         return work
 
-    def _add(self, ingress: Ingress, host: str, key: tuple[str, RuleKey], work: Work) -> None:
-        annotations = ingress.annotations
-        apply(work, annotations)
+    def _add(self, ingress: Ingress, effects: Effects, host: str, key: tuple[str, RuleKey], work: Work) -> None:
+        effects.on(work)
+        self.hosts[host].append(work)
+        self.bases[key] = work
+        annotations = effects.annotations
+        if not annotations:
+            return
         extra = default_backend(work, annotations, ingress.namespace, self.backends)
         for route in (work, extra):
             if route is not None:
@@ -204,8 +211,6 @@ class _Translation:
                 stateful_session(route, annotations, self.profile)
         if extra is not None:
             self.fallbacks[host].insert(0, extra)
-        self.hosts[host].append(work)
-        self.bases[key] = work
 
     def _traffic_policy(self, ingress: Ingress) -> None:
         """Hash policies by destination: the first Ingress with a traffic policy for a service and port wins."""
@@ -223,7 +228,7 @@ class _Translation:
 
     # -- canaries -----------------------------------------------------------------------------------------------------
     def _canary(self, ingress: Ingress, weighted: dict[int, Work]) -> None:
-        annotations = ingress.annotations
+        annotations = relevant(ingress.annotations)
         shared = parse_destinations(annotations)
         kind_of = canaries.parse(annotations)
         conditions = _conditions(annotations)
@@ -266,7 +271,10 @@ class _Translation:
             if index is None:
                 continue
             resolved = self.backends.resolve(
-                ingress.namespace, ingress.spec.defaultBackend, parse_destinations(ingress.annotations), bridge_only=True
+                ingress.namespace,
+                ingress.spec.defaultBackend,
+                parse_destinations(ingress.annotations),
+                bridge_only=True,
             )
             if not self._usable(index, resolved):
                 continue
@@ -280,9 +288,11 @@ class _Translation:
                 continue
             index = self.default_of[id(ingress)]
             used.add(index)
-            work = Work(f"{self._name(ingress)}-default", [index], "", "", [("prefix", "/")], list(resolved.destinations))
+            work = Work(
+                f"{self._name(ingress)}-default", [index], "", "", [("prefix", "/")], list(resolved.destinations)
+            )
             work.default = True
-            apply(work, {})
+            Effects({}).on(work)
             normalise(work.destinations, 0)
             self.hosts[host].append(work)
         for ingress in ingresses:
@@ -334,6 +344,8 @@ class _Translation:
 
 def _conditions(annotations: dict[str, str]) -> tuple[Any, ...]:
     """The part of a rule's key that its annotations make: raw texts, sorted (createRuleKey)."""
+    if not annotations:
+        return "", (), (), ()
     found: list[Any] = [annotations.get(f"{HIGRESS}match-method", "")]
     for marker in MATCH_MARKERS:
         pairs = []
@@ -351,10 +363,9 @@ def _effective(annotations: dict[str, str], path: Path) -> tuple[str, str]:
     kind = path_type(annotations, written, path.pathType)
     if kind in ("prefixRegex", "fullPathRegex"):
         return kind, written
-    if not path.pathType and look(annotations, "rewrite-target", text) is None:
+    if not path.pathType and (not annotations or look(annotations, "rewrite-target", text) is None):
         for tail in (".*", "/*"):
-            if written.endswith(tail):
-                written = written[: -len(tail)]
+            written = written.removesuffix(tail)
     return kind, _trim(written) if kind == "prefix" else written
 
 
@@ -366,5 +377,3 @@ def _uris(kind: str, value: str) -> list[Uri]:
     if kind == "fullPathRegex":
         return [("safe_regex", f"{value}$")]
     return [("prefix", "/")] if value == "/" else [("path", value), ("prefix", f"{value}/")]
-
-

@@ -29,7 +29,7 @@ class HeaderOps:
         return bool(self.update or self.add or self.remove)
 
 
-@dataclass
+@dataclass(slots=True)
 class Destination:
     """Where a share of the requests goes. Paths of one Ingress share the objects of its ``destination`` annotation."""
 
@@ -42,7 +42,7 @@ class Destination:
     response: HeaderOps | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class Work:
     """One HTTPRoute.
 
@@ -73,15 +73,15 @@ class Work:
     rewrite: dict[str, Any] = field(default_factory=dict)
     host_rewrite: str | None = None
     fields: dict[str, Any] = field(default_factory=dict)
-    request: HeaderOps = field(default_factory=HeaderOps)
-    response: HeaderOps = field(default_factory=HeaderOps)
+    request: HeaderOps | None = None
+    response: HeaderOps | None = None
     weight_total: int = 0
     uncertain: set[str] = field(default_factory=set)
 
     @property
-    def origin_bytes(self) -> bytes:
-        """The path whose length in bytes counts for order."""
-        return self.origin.encode()
+    def length(self) -> int:
+        """Length of the path in bytes, which counts for order."""
+        return len(self.origin) if self.origin.isascii() else len(self.origin.encode())
 
     @property
     def catch_all(self) -> bool:

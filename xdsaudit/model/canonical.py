@@ -50,17 +50,13 @@ def known(plain: Any, message: str) -> Any:
     fields = known_fields().get(message)
     if fields is None:
         return plain
-    result = {}
-    for key, value in plain.items():
-        kind = fields.get(key)
-        if kind is None:
-            continue
-        if kind.startswith("@map:"):
-            value = {k: known(v, kind[5:]) if kind[5:] else v for k, v in value.items()}
-        elif kind:
-            value = known(value, kind)
-        result[key] = value
-    return result
+    return {k: _known_field(v, kind) for k, v in plain.items() if (kind := fields.get(k)) is not None}
+
+
+def _known_field(value: Any, kind: str) -> Any:
+    if kind.startswith("@map:"):
+        return {k: known(v, kind[5:]) if kind[5:] else v for k, v in value.items()}
+    return known(value, kind) if kind else value
 
 
 def clean(plain: Any) -> Any:

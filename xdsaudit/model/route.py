@@ -59,9 +59,7 @@ class MatchKey(NamedTuple):
     @property
     def catch_all(self) -> bool:
         """True when every request matches."""
-        return (self.kind == "prefix" and self.value == "/") and not (
-            self.headers or self.query or self.other
-        )
+        return (self.kind == "prefix" and self.value == "/") and not (self.headers or self.query or self.other)
 
 
 _KINDS: Final = {"safe_regex": "regex", "path_separated_prefix": "prefix by segment"}

@@ -136,9 +136,7 @@ class Finding:
     remedy: str | None = None
 
 
-FAILING: Final = frozenset(
-    {Verdict.LOST, Verdict.CHANGED, Verdict.REFUSED, Verdict.SHADOWED, Verdict.NO_UPSTREAM}
-)
+FAILING: Final = frozenset({Verdict.LOST, Verdict.CHANGED, Verdict.REFUSED, Verdict.SHADOWED, Verdict.NO_UPSTREAM})
 """Verdicts that end with exit code 1 (contract 4)."""
 
 

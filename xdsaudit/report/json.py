@@ -29,7 +29,9 @@ def to_object(audit: Audit) -> dict[str, Any]:
                     "replica": v.replica,
                     "state": v.state.value,
                     "why": v.why,
-                    "counts": dict(audit.counts[v.name.value, v.replica]) if (v.name.value, v.replica) in audit.counts else None,
+                    "counts": dict(audit.counts[v.name.value, v.replica])
+                    if (v.name.value, v.replica) in audit.counts
+                    else None,
                 }
                 for v in audit.views
             ],
@@ -59,7 +61,12 @@ def _rule(verdict: RuleVerdict) -> dict[str, Any]:
         "by": _by(verdict.by),
         "fields": [d._asdict() for d in verdict.fields],
         "replicas": [
-            {"view": r.view, "replica": r.replica, "verdict": r.verdict.value, "stage": r.stage.value if r.stage else None}
+            {
+                "view": r.view,
+                "replica": r.replica,
+                "verdict": r.verdict.value,
+                "stage": r.stage.value if r.stage else None,
+            }
             for r in verdict.replicas
         ],
         "evidence": list(verdict.evidence),

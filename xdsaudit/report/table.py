@@ -62,8 +62,15 @@ def to_table(audit: Audit, *, width: int = 80, color: bool = False, wide: bool =
 
     out = io.StringIO()
     console = Console(
-        file=out, width=width, force_terminal=color, no_color=not color, color_system="standard" if color else None,
-        highlight=False, emoji=False, markup=False, legacy_windows=False,
+        file=out,
+        width=width,
+        force_terminal=color,
+        no_color=not color,
+        color_system="standard" if color else None,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        legacy_windows=False,
     )
     _head(console, audit)
     for verdict in _ORDER:
@@ -108,7 +115,11 @@ def _head(console: Console, audit: Audit) -> None:
     controller = audit.controller
     name = str(controller.get("kind") or "higress").capitalize()
     version = controller.get("version")
-    _say(console, f"{name} {version or '(version not known)'}, captured {audit.captured_at or 'at an unknown time'}", "bold")
+    _say(
+        console,
+        f"{name} {version or '(version not known)'}, captured {audit.captured_at or 'at an unknown time'}",
+        "bold",
+    )
     for info in audit.views:
         label = f"{info.name.value} {info.replica or ''}".strip()
         if info.state in (State.UNREAD, State.PARTIAL):
@@ -146,7 +157,11 @@ def _section(console: Console, verdict: Verdict, rules: tuple[RuleVerdict, ...],
             _say(console, _name(rule), indent=4, hang=2)
             if rule.by is not None:
                 _say(console, f"by {rule.by}", "dim", indent=6, hang=2)
-            lines = rule.evidence if wide or verdict in (Verdict.LOST, Verdict.CHANGED) or len(listed) <= 3 else rule.evidence[:1]
+            lines = (
+                rule.evidence
+                if wide or verdict in (Verdict.LOST, Verdict.CHANGED) or len(listed) <= 3
+                else rule.evidence[:1]
+            )
             if lines == proofs or (verdict is Verdict.REFUSED and not wide):
                 continue
             proofs = lines

@@ -70,7 +70,7 @@ class FakeAdmin(LoopbackServer):
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            def log_message(self, format: str, *args: object) -> None:
                 pass
 
         super().__init__(Handler)

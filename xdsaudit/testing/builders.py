@@ -59,7 +59,12 @@ def ingress(
 def service(name: str, *ports: tuple[str, int], namespace: str = "default") -> Json:
     """A Service with named ports; ``("http", 80)`` when none is given."""
     listed = [{"name": n, "port": p} for n, p in (ports or (("http", 80),))]
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}, "spec": {"ports": listed}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"ports": listed},
+    }
 
 
 def ingress_list(items: Iterable[Json], kind: str = "Ingress") -> bytes:

@@ -98,7 +98,9 @@ class ControlPlane:
         self.endpoint = ""
 
     @classmethod
-    def of(cls, snapshot: Snapshot, *, pod: str | None = None, rewrite: Callable[[str, bytes], bytes] | None = None) -> ControlPlane:
+    def of(
+        cls, snapshot: Snapshot, *, pod: str | None = None, rewrite: Callable[[str, bytes], bytes] | None = None
+    ) -> ControlPlane:
         """A control plane that serves what a snapshot's pilot served."""
         name = pod or next(iter(snapshot.pilot), None)
         capture = snapshot.pilot[name] if name else None
@@ -131,7 +133,11 @@ class ControlPlane:
 
         self._server = grpc.server(
             ThreadPoolExecutor(max_workers=32, thread_name_prefix="xdsaudit-plane"),
-            options=(("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)),
+            options=(
+                ("grpc.max_send_message_length", -1),
+                ("grpc.max_receive_message_length", -1),
+                ("grpc.so_reuseport", 0),
+            ),
         )
         service, _, name = METHOD.removeprefix("/").partition("/")
         handler = grpc.stream_stream_rpc_method_handler(self._stream)
@@ -212,7 +218,7 @@ class ControlPlane:
             try:
                 for request in requests:
                     client.events.put(("request", request))
-            except Exception:  # noqa: BLE001, S110 - the stream was cancelled
+            except Exception:  # noqa: S110 - the stream was cancelled
                 pass
             client.events.put(("end", None))
 

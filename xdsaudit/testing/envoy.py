@@ -46,7 +46,7 @@ class Backend(LoopbackServer):
 
             do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 - the base class's names
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            def log_message(self, format: str, *args: object) -> None:
                 pass
 
         super().__init__(Handler)

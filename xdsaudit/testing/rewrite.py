@@ -146,10 +146,14 @@ def _walk(value: Any, path: str) -> None:
     elif isinstance(value, dict):
         url = value.get("@type")
         if isinstance(url, str) and len(value) == 1 and url.rpartition("/")[2] not in _HARMLESS and not _modelled(url):
-            raise InputError(f"{path}: {url} cannot be looked into, so it may point outside this machine; take it out of the recording")
+            raise InputError(
+                f"{path}: {url} cannot be looked into, so it may point outside this machine; take it out of the recording"
+            )
         for key, each in value.items():
             if key == "socket_address" and not str(each.get("address", "")).startswith("127."):
-                raise InputError(f"{path}.{key}: {each.get('address')!r} is not on loopback; the rewrite does not know this place")
+                raise InputError(
+                    f"{path}.{key}: {each.get('address')!r} is not on loopback; the rewrite does not know this place"
+                )
             if key in ("path", "filename", "pipe") and "sds" in path:
                 raise InputError(f"{path}.{key}: reads a file of this machine; refused")
             _walk(each, f"{path}.{key}")

@@ -49,8 +49,10 @@ def to_plain(message: Any, opaque: list[str]) -> Any:
         return any_to_plain(message.type_url, message.value, opaque)
     if name in ("google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue"):
         return digest(message.SerializeToString(deterministic=True))
-    for unknown in unknown_fields.UnknownFieldSet(message):  # type: ignore[no-untyped-call]
-        opaque.append(f"{name}#{unknown.field_number}={digest(repr(unknown.data).encode())}")
+    opaque.extend(
+        f"{name}#{unknown.field_number}={digest(repr(unknown.data).encode())}"
+        for unknown in unknown_fields.UnknownFieldSet(message)  # type: ignore[attr-defined]
+    )
     return {field.name: _value(field, value, opaque) for field, value in message.ListFields()}
 
 
@@ -60,7 +62,7 @@ def any_to_plain(type_url: str, value: bytes, opaque: list[str]) -> dict[str, An
     if cls is not None:
         try:
             inner = cls.FromString(value)
-        except Exception as error:  # noqa: BLE001 - upb raises DecodeError of its own module
+        except Exception as error:
             opaque.append(f"{type_url}!{type(error).__name__}")
         else:
             return {"@type": type_url, **to_plain(inner, opaque)}

@@ -27,7 +27,7 @@ def pool() -> descriptor_pool.DescriptorPool:
     data = resources.files("xdsaudit.xds").joinpath("descriptors.binpb").read_bytes()
     made = descriptor_pool.DescriptorPool()
     for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
-        made.Add(file)  # type: ignore[no-untyped-call]
+        made.Add(file)
     return made
 
 

@@ -62,7 +62,7 @@ def type_of(response: bytes) -> str:
     """Type URL of a DiscoveryResponse, "" when the bytes are none."""
     try:
         found: str = message("envoy.service.discovery.v3.DiscoveryResponse").FromString(response).type_url
-    except Exception:  # noqa: BLE001 - upb raises DecodeError of its own module
+    except Exception:
         return ""
     return found
 
@@ -144,7 +144,9 @@ class AdsSession:
         try:
             decoded = message("envoy.service.discovery.v3.DiscoveryResponse").FromString(response)
         except Exception as error:
-            raise ReadError(f"the control plane sent {len(response)} bytes that are no DiscoveryResponse: {error}") from error
+            raise ReadError(
+                f"the control plane sent {len(response)} bytes that are no DiscoveryResponse: {error}"
+            ) from error
         short = _SHORT.get(decoded.type_url)
         subscription = self._subscriptions.get(short) if short else None
         if short is None or subscription is None:
@@ -154,7 +156,7 @@ class AdsSession:
         try:
             resources = fold([response]).get(short, {})
             wanted = list(self._wanted(short, resources))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is refused as Envoy would
+        except Exception as error:
             subscription.refused = str(error)
             return [self._request(short, error=str(error))]
         self._responses.append(response)

@@ -16,7 +16,9 @@ def typed(route: Route) -> Any:
         NotCaptured: the route was read from a view that keeps no bytes (the gateway's or core's).
     """
     if route.source is None:
-        raise NotCaptured(f"route {route.name!r} ({route.key}) was not read from pilot, which alone keeps its bytes; take it from a pilot view")
+        raise NotCaptured(
+            f"route {route.name!r} ({route.key}) was not read from pilot, which alone keeps its bytes; take it from a pilot view"
+        )
     from envoy_data_plane.envoy.config.route.v3 import Route as TypedRoute
 
     data, host, index = route.source

@@ -1,0 +1,98 @@
+"""Speed and size on the recording ``scale-10k``, as ratios to a floor that is measured in the same run.
+
+The floor is what any tool must do: a raw parse of the pilot responses by upb and ``json.loads`` of the config dump and the
+Kubernetes lists, with no code of ours. Prints medians; asserts nothing, since machines differ.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RUNS = 7
+
+
+def median(work: Callable[[], object]) -> float:
+    """Median seconds of several runs, garbage collected before each."""
+    times = []
+    for _ in range(RUNS):
+        gc.collect()
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def process(arguments: list[str]) -> tuple[float, float]:
+    """Median seconds and peak MB of a command, by the children's resource usage of a helper."""
+    code = (
+        "import resource, subprocess, sys, time\n"
+        "t = time.perf_counter()\n"
+        "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=False)\n"
+        "print(time.perf_counter() - t, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)\n"
+    )
+    rows = []
+    for _ in range(RUNS):
+        out = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+        seconds, peak = map(float, out.stdout.split())
+        rows.append((seconds, peak))
+    return statistics.median(r[0] for r in rows), max(r[1] for r in rows)
+
+
+def main() -> None:
+    """Measure and print."""
+    from xdsaudit import audit, load
+    from xdsaudit.xds.pool import TYPES, message
+
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(ROOT / "tests" / "recordings" / "scale-10k.tar.xz") as archive:
+            archive.extractall(folder, filter="data")
+        place = Path(folder) / "scale-10k"
+        snapshot = load(place)
+        capture = next(iter(snapshot.pilot.values()))
+        dump = next(iter(snapshot.gateway.values()))["config_dump.json"]
+        texts = [dump, *snapshot.kube.values()]
+        response = message("envoy.service.discovery.v3.DiscoveryResponse")
+        classes = {url: message(url.rpartition("/")[2]) for url in TYPES.values()}
+
+        def parse() -> None:
+            for data in capture.served:
+                found = response.FromString(data)
+                cls = classes[found.type_url]
+                for resource in found.resources:
+                    cls.FromString(resource.value)
+
+        def loads() -> None:
+            for text in texts:
+                json.loads(text)
+
+        pilot_floor, json_floor = median(parse), median(loads)
+        floor = pilot_floor + json_floor
+        result = audit(snapshot)
+        memory = median(lambda: audit(snapshot))
+        binary = str(Path(sys.executable).parent / "xdsaudit")
+        diff, peak = process([binary, "diff", "--snapshot", str(place)])
+        bare, _ = process([sys.executable, "-c", "pass"])
+        help_, _ = process([binary, "--help"])
+        print(f"scale-10k: {len(result.rules):,} rules, {result.by_verdict['in_sync']:,} in sync")
+        print(
+            f"floor: upb parse {pilot_floor * 1e3:.0f} ms + json.loads {json_floor * 1e3:.0f} ms = {floor * 1e3:.0f} ms"
+        )
+        print(f"audit from memory: {memory * 1e3:.0f} ms = {memory / floor:.2f} x the floor (aim: 2)")
+        print(
+            f"diff --snapshot, whole process: {diff * 1e3:.0f} ms = {diff / json_floor:.2f} x json.loads (aim: 4), peak {peak:.0f} MB (aim: 300)"
+        )
+        print(f"--help: {help_ * 1e3:.0f} ms = {help_ / bare:.1f} x bare Python (aim: 10)")
+
+
+if __name__ == "__main__":
+    main()
