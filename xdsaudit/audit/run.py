@@ -231,7 +231,8 @@ class _Judge:
         row = BY_SLUG[slug]
         if slug not in _PROVEN and self._young(plan):
             verdict = Verdict.PENDING
-        fields: list[FieldDelta] = [d for j in self.judged for d in j.changed.get(index, ())]
+        # A rule's routes differ alike: each difference is said once.
+        fields: dict[str, FieldDelta] = {repr(d): d for j in self.judged for d in j.changed.get(index, ())}
         return RuleVerdict(
             plan.rule,
             verdict,
@@ -241,7 +242,7 @@ class _Judge:
             row.code,
             slug,
             by,
-            tuple(fields) if verdict is Verdict.CHANGED else (),
+            tuple(fields.values()) if verdict is Verdict.CHANGED else (),
             self._replicas(index, where),
             tuple(journey(self.world, self.rejected, index, slug)),
             row.remedy,

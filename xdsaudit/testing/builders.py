@@ -49,7 +49,7 @@ def ingress(
     if ingress_class is not None:
         spec["ingressClassName"] = ingress_class
     if tls is not None:
-        spec["tls"] = [{"hosts": [host], "secretName": tls}]
+        spec["tls"] = [{"hosts": [] if host is None else [host], "secretName": tls}]
     meta: Json = {"name": name, "namespace": namespace, "creationTimestamp": created}
     if annotations:
         meta["annotations"] = dict(annotations)

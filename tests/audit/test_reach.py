@@ -1,0 +1,65 @@
+"""First-match semantics, against a brute-force matcher over sampled requests."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xdsaudit.audit.reach import covers, literal_prefix, shadows
+from xdsaudit.model.route import HeaderMatch, MatchKey, Route
+
+PATHS = ("/", "/a", "/a/", "/a/b", "/ab", "/A", "/b/c")
+KEYS = st.builds(
+    MatchKey,
+    st.sampled_from(("path", "prefix", "safe_regex")),
+    st.sampled_from(("/", "/a", "/a/", "/a.*", "/.*", "/b/c", "/[ab]")),
+    st.booleans(),
+    st.sampled_from(((), (HeaderMatch("x", "exact", "1"),))),
+)
+
+
+def matches(key: MatchKey, path: str, headers: dict[str, str]) -> bool:
+    value, given_path = (
+        (key.value.lower(), path.lower()) if key.ignore_case and key.kind != "safe_regex" else (key.value, path)
+    )
+    fits = {
+        "path": lambda: given_path == value,
+        "prefix": lambda: given_path.startswith(value),
+        "safe_regex": lambda: re.fullmatch(key.value, path) is not None,
+    }[key.kind]()
+    return fits and all(headers.get(h.name) == h.value for h in key.headers)
+
+
+REQUESTS = [(p, h) for p in (*PATHS, "/a/b/c", "/x", "/ab/c", "/A/b") for h in ({}, {"x": "1"})]
+
+
+@given(st.lists(KEYS, max_size=6))
+def test_a_shadowed_route_answers_no_request(keys: list[MatchKey]) -> None:
+    routes = [Route(k, f"r{n}", {}, f"c{n}") for n, k in enumerate(keys)]
+    hidden = shadows(routes)
+    for path, headers in REQUESTS:
+        first = next((n for n, k in enumerate(keys) if matches(k, path, headers)), None)
+        assert first not in hidden
+
+
+@given(KEYS, KEYS)
+def test_covers_is_sound(one: MatchKey, other: MatchKey) -> None:
+    if covers(one, other):
+        assert all(matches(one, p, h) for p, h in REQUESTS if matches(other, p, h))
+
+
+@pytest.mark.parametrize(
+    ("regex", "text"),
+    [("/a.*", "/a"), ("/a/b", "/a/b"), ("/a?b", "/"), ("(?i)/a", ""), ("/a|/b", ""), ("/a/(.*)", "/a/")],
+)
+def test_literal_prefix(regex: str, text: str) -> None:
+    assert literal_prefix(regex) == text
+
+
+def test_a_copy_behind_its_twin_is_not_shadowed() -> None:
+    key = MatchKey("prefix", "/")
+    assert shadows([Route(key, "a", {}, "c"), Route(key, "a", {}, "c")]) == {}
+    assert shadows([Route(key, "a", {}, "c"), Route(key, "b", {}, "c")]) == {1: 0}

@@ -1,0 +1,35 @@
+"""Shared by all tests: recordings by name, loaded once, and Hypothesis without deadlines on busy machines."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from xdsaudit.collect.snapshot import load
+from xdsaudit.model.snapshot import Snapshot
+
+RECORDINGS = Path(__file__).parent / "recordings"
+settings.register_profile(
+    "ci", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+settings.load_profile("ci")
+
+
+@cache
+def _load(name: str) -> Snapshot:
+    return load(RECORDINGS / name)
+
+
+@pytest.fixture(scope="session")
+def recording():
+    """A recording by name."""
+    return _load
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """Folder of the recordings."""
+    return RECORDINGS

@@ -1,0 +1,60 @@
+"""Laws of translation: order of input means nothing, strangers do not matter, Go's sort is a sort."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xdsaudit.ingress.objects import read_objects
+from xdsaudit.ingress.order import stable_sort
+from xdsaudit.ingress.profile import Profile
+from xdsaudit.ingress.translate import translate
+from xdsaudit.testing import ingress, ingress_list, service
+from xdsaudit.testing.strategies import ingresses
+
+
+def tables(items: list[dict[str, Any]]) -> Any:
+    objects, _ = read_objects({"ingresses": ingress_list(items), "services": ingress_list([service("web")], "Service")})
+    found = translate(objects, Profile())
+    return (
+        {place: [r[:4] for r in routes] for place, routes in found.tables.items()},
+        sorted((p.rule, p.slug, p.by) for p in found.plans),
+    )
+
+
+@given(
+    st.lists(ingresses(), max_size=8, unique_by=lambda i: (i["metadata"]["namespace"], i["metadata"]["name"])),
+    st.randoms(),
+)
+def test_translation_is_independent_of_input_order(items: list[dict[str, Any]], rng: random.Random) -> None:
+    shuffled = list(items)
+    rng.shuffle(shuffled)
+    assert tables(items) == tables(shuffled)
+
+
+@given(st.lists(ingresses(), max_size=6, unique_by=lambda i: (i["metadata"]["namespace"], i["metadata"]["name"])))
+def test_an_unrelated_ingress_changes_no_other_rule(items: list[dict[str, Any]]) -> None:
+    stranger = ingress("stranger", "stranger.test", "/s", namespace="elsewhere")
+    before, plans = tables(items)
+    after, more = tables([*items, stranger])
+    after.pop((80, "stranger.test"))
+    assert before == after
+    assert [p for p in more if p[0].ingress != "stranger"] == plans
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers()), max_size=200))
+def test_stable_sort_is_pythons_for_a_proper_order(data: list[tuple[int, int]]) -> None:
+    mine = list(data)
+    stable_sort(mine, lambda a, b: a[0] < b[0])
+    assert mine == sorted(data, key=lambda x: x[0])
+
+
+def test_linear_in_paths_and_hosts() -> None:
+    many = [ingress("a", "one.test", *[f"/p{i}" for i in range(4000)])]
+    many += [ingress(f"h{i}", f"h{i}.test", "/x") for i in range(1000)]
+    found, _ = tables(many)
+    assert len(found[80, "one.test"]) == 8000
+    assert len(found) == 1001
