@@ -180,6 +180,7 @@ def world(
     gateway_pages = {
         "config_dump.json": config_dump(good if gateway is None else gateway),
         "stats.json": stats(),
+        "server_info.json": b"{}",
         **(pages or {}),
     }
     snapshot = Snapshot(

@@ -66,15 +66,19 @@ def _get(pool: Any, url: str, timeout: float) -> bytes:
         finally:
             response.close()
     except urllib3.exceptions.TimeoutError as error:
-        raise ReadError(
-            f"gateway {url}: no answer within {timeout:g} s; raise --timeout, or look at the gateway's load"
-        ) from error
+        raise ReadError(_late(url, timeout)) from error
     except urllib3.exceptions.LocationParseError as error:
         raise ReadError(f"gateway {url}: is no URL ({error}); expected http://HOST:PORT") from error
     except urllib3.exceptions.HTTPError as error:
+        if isinstance(getattr(error, "reason", None), urllib3.exceptions.ReadTimeoutError):
+            raise ReadError(_late(url, timeout)) from error
         raise ReadError(
             f"gateway {url}: cannot be reached ({_reason(error)}); check the address, or forward port 15000 of the pod"
         ) from error
+
+
+def _late(url: str, timeout: float) -> str:
+    return f"gateway {url}: no answer within {timeout:g} s; raise --timeout, or look at the gateway's load"
 
 
 def _reason(error: Exception) -> str:

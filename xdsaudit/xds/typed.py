@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from xdsaudit.errors import NotCaptured
@@ -19,9 +20,12 @@ def typed(route: Route) -> Any:
         raise NotCaptured(
             f"route {route.name!r} ({route.key}) was not read from pilot, which alone keeps its bytes; take it from a pilot view"
         )
-    from envoy_data_plane.envoy.config.route.v3 import Route as TypedRoute
-
     data, host, index = route.source
     config = message("envoy.config.route.v3.RouteConfiguration").FromString(data)
-    found = config.virtual_hosts[host].routes[index]
-    return TypedRoute.parse(found.SerializeToString())
+    found = config.virtual_hosts[host].routes[index].SerializeToString()
+    with warnings.catch_warnings():
+        # What is deprecated in Envoy's API is what pilot sends: nothing the caller could change.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from envoy_data_plane.envoy.config.route.v3 import Route as TypedRoute
+
+        return TypedRoute.parse(found)
