@@ -1,0 +1,56 @@
+"""Sphinx configuration; the pages of codes and annotations are generated from the code they describe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import xdsaudit
+from xdsaudit.audit.catalogue import CATALOGUE
+from xdsaudit.ingress.annotations import TABLE
+
+project = "xdsaudit"
+author = "the xdsaudit authors"
+release = xdsaudit.__version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+html_theme = "furo"
+exclude_patterns = ["_build"]
+myst_heading_anchors = 3
+autodoc_member_order = "bysource"
+nitpicky = False
+
+_HERE = Path(__file__).parent / "reference"
+
+
+def _write(name: str, text: str) -> None:
+    place = _HERE / name
+    if not place.exists() or place.read_text(encoding="utf-8") != text:
+        place.write_text(text, encoding="utf-8")
+
+
+def _codes() -> str:
+    parts = ["# Codes\n", "Every code an audit can give. `xdsaudit explain CODE` prints the same.\n"]
+    for row in CATALOGUE:
+        parts.append(
+            f"## {row.code} {row.slug}\n\n**{row.title}** ({row.severity.value})\n\n{row.meaning}\n\n**Remedy.** {row.remedy}\n"
+        )
+    return "\n".join(parts)
+
+
+def _annotations() -> str:
+    lines = [
+        "# Annotations\n",
+        "Every annotation key Higress reads, and whether the routes it makes are computed. `higress.io/` always works; "
+        "`nginx.ingress.kubernetes.io/` where the table says so, and then it is looked up first.\n",
+        "| key | nginx prefix | shapes | since | modelled |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in TABLE:
+        routes = row.shapes not in ("cluster", "listener", "filter of the listener")
+        modelled = ("yes" if routes else "has no effect on routes") if row.modelled else "no: its rules are unknown"
+        since = ".".join(map(str, row.since)) if row.since > (2, 0, 0) else ""
+        lines.append(f"| `{row.key}` | {'yes' if row.nginx else 'no'} | {row.shapes} | {since} | {modelled} |")
+    return "\n".join(lines) + "\n"
+
+
+_write("codes.md", _codes())
+_write("annotations.md", _annotations())
