@@ -29,10 +29,10 @@ def _write(name: str, text: str) -> None:
 
 def _codes() -> str:
     parts = ["# Codes\n", "Every code an audit can give. `xdsaudit explain CODE` prints the same.\n"]
-    for row in CATALOGUE:
-        parts.append(
-            f"## {row.code} {row.slug}\n\n**{row.title}** ({row.severity.value})\n\n{row.meaning}\n\n**Remedy.** {row.remedy}\n"
-        )
+    parts += [
+        f"## {row.code} {row.slug}\n\n**{row.title}** ({row.severity.value})\n\n{row.meaning}\n\n**Remedy.** {row.remedy}\n"
+        for row in CATALOGUE
+    ]
     return "\n".join(parts)
 
 
