@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from xdsaudit.ingress.effects import ANNOTATED_FILTERS
 from xdsaudit.ingress.expectation import ExpectedRoute
 from xdsaudit.model.route import MatchKey, Route
 from xdsaudit.model.verdict import FieldDelta
+
+_FILTERS: Final = "typed_per_filter_config"
 
 
 class Alignment(NamedTuple):
@@ -37,10 +40,10 @@ class Comparer:
         pair = (id(expected.fields), id(served.fields))
         if pair in self._equal:
             return True
-        if expected.uncertain:
-            return not any(True for _ in self._differing(expected, served))
-        if expected.fields != served.fields:
+        if expected.fields != served.fields and self._differing(expected, served):
             return False
+        if expected.uncertain:
+            return True
         self._equal.add(pair)
         self._kept.append((expected.fields, served.fields))  # an id is a name only while its object lives
         return True
@@ -49,16 +52,23 @@ class Comparer:
     def _differing(expected: ExpectedRoute, served: Route) -> list[str]:
         names = {*expected.fields, *served.fields, "cluster"} - expected.uncertain
         wanted = {**expected.fields, "cluster": expected.cluster}
-        return sorted(n for n in names if wanted.get(n) != served.get(n))
+        return sorted(n for n in names if wanted.get(n) != _judged(n, served.get(n)))
 
     def deltas(self, expected: ExpectedRoute, served: Route, view: str, replica: str | None) -> list[FieldDelta]:
         """The fields that differ, down to the leaf where both sides hold one."""
         found = []
         for name in self._differing(expected, served):
             one = expected.cluster if name == "cluster" else expected.fields.get(name)
-            other = served.get(name)
+            other = _judged(name, served.get(name))
             found += [FieldDelta(name + path, view, replica, a, b) for path, a, b in _leaves(one, other)]
         return found
+
+
+def _judged(name: str, value: Any) -> Any:
+    """The part of a served field that annotations decide: filters patched in by other objects are nobody's rule."""
+    if name != _FILTERS or not value:
+        return value
+    return {k: v for k, v in value.items() if k in ANNOTATED_FILTERS} or None
 
 
 def _leaves(one: Any, other: Any) -> list[tuple[str, Any, Any]]:

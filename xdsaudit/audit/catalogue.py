@@ -290,6 +290,14 @@ CATALOGUE: Final[tuple[Code, ...]] = (
         "Check this rule by hand.",
     ),
     Code(
+        "XA906",
+        "other-origin",
+        _I,
+        "Routes were made of something else than Ingresses",
+        "Gateway API, Istio objects and MCP servers share the gateway with the Ingresses. Their routes are not judged.",
+        "Nothing to do.",
+    ),
+    Code(
         "XA907",
         "node-served-nothing",
         _W,

@@ -21,6 +21,7 @@ def findings(world: World, rejected: dict[str | None, Rejection], rules: Sequenc
             yield _disconnected(judged.view, differs)
         yield from _warming(judged.view)
         yield from _listener_errors(judged.view)
+    yield from _foreign(world)
     for rejection in rejected.values():
         yield _rejected(world, rejection)
     yield from _disagreement(rules)
@@ -129,6 +130,21 @@ def _rejected(world: World, rejection: Rejection) -> Finding:
         by=plans[guilty[0].rule].rule if guilty and guilty[0].rule is not None else None,
         evidence=tuple(dict.fromkeys(f"{c.route.name}: {c.flaw.reason}" for c in rejection.culprits)),
     )
+
+
+def _foreign(world: World) -> Iterator[Finding]:
+    """Routes of Gateway API, Istio or other objects: said once an object, and never extra."""
+    seen: dict[str, int] = {}
+    for name in (ViewName.PILOT, ViewName.GATEWAY):
+        for judged in world.read(name):
+            for origin, count in judged.foreign.items():
+                seen[origin] = max(count, seen.get(origin, 0))
+    for origin, count in sorted(seen.items()):
+        yield _make(
+            "other-origin",
+            f"{count} route{'s' * (count != 1)} come from {origin}, which was not made of an Ingress, and are not judged",
+            (Concern(resource=origin),),
+        )
 
 
 def _disagreement(rules: Sequence[RuleVerdict]) -> Iterator[Finding]:

@@ -118,8 +118,6 @@ def _read_views(
     from xdsaudit.xds.core import read_core
     from xdsaudit.xds.reader import read_pilot
 
-    # Whose routes are whose matters only where hosts are merged.
-    merge = bool(snapshot.controller.get("host_rds_merge_subset"))
     views: list[View | None] = []
     for pod, responses in snapshot.core.items():
         views.append(attempt(ViewName.CORE, pod, lambda r=responses, p=pod: read_core(r, replica=p)))  # type: ignore[misc]
@@ -128,7 +126,7 @@ def _read_views(
             answers = capture.served if name is ViewName.PILOT else capture.fresh
             if answers:
                 views.append(
-                    attempt(name, pod, lambda a=answers, n=name, p=pod: read_pilot(a, name=n, replica=p, origins=merge))  # type: ignore[misc]
+                    attempt(name, pod, lambda a=answers, n=name, p=pod: read_pilot(a, name=n, replica=p))  # type: ignore[misc]
                 )
     for pod, pages in snapshot.gateway.items():
         if "config_dump.json" not in pages:

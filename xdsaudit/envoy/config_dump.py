@@ -21,6 +21,7 @@ from xdsaudit.model.view import Cluster, FilterChain, Listener, View, ViewName
 
 _ROUTE_MATCH: Final = "envoy.config.route.v3.RouteMatch"
 _ABSENT: Final = Raw(b"")
+_ISTIO_CONFIG: Final = re.compile(rb'"istio":\s*\{\s*"config":\s*"([^"\\]*)"')
 _LEADING_CLUSTER: Final = re.compile(rb'^\{\s*"cluster":\s*"([^"\\]*)"\s*,?')
 
 
@@ -54,10 +55,11 @@ class _Route(Struct):
     response_headers_to_add: Raw = _ABSENT
     response_headers_to_remove: Raw = _ABSENT
     per_request_buffer_limit_bytes: Raw = _ABSENT
+    metadata: Raw = _ABSENT
 
 
 _MATCH_RAW: Final = tuple(f for f in _Match.__struct_fields__ if f not in ("path", "prefix", "case_sensitive"))
-_ROUTE_RAW: Final = _Route.__struct_fields__[3:]  # all but match, name and route
+_ROUTE_RAW: Final = _Route.__struct_fields__[3:-1]  # all but match, name, route and metadata
 _ALL_ABSENT: Final = (_ABSENT,) * len(_ROUTE_RAW)
 
 
@@ -191,6 +193,7 @@ class _RouteReader:
 
     def __init__(self) -> None:
         self._fields: dict[tuple[bytes | bool | None, ...], Fields] = {}
+        self._origins: dict[bytes, str] = {}
 
     def route(self, route: _Route) -> Route:
         action, cluster = route.route, None
@@ -200,7 +203,7 @@ class _RouteReader:
             found = _LEADING_CLUSTER.match(rest)
             if found:
                 cluster, rest = found[1].decode(), rest[found.end() :]
-        raw = msgspec.structs.astuple(route)[3:]
+        raw = msgspec.structs.astuple(route)[3:-1]
         key = (rest, cluster is None) if raw == _ALL_ABSENT else (rest, cluster is None, *map(bytes, raw))
         fields = self._fields.get(key)
         if fields is None:
@@ -211,9 +214,17 @@ class _RouteReader:
                 plain["route"] = msgspec.json.decode(action)
             fields, named = fields_of(known(plain, ROUTE))
             if cluster is None and named is not None:
-                return Route(self.key(route.match), route.name, fields, named)
+                return Route(self.key(route.match), route.name, fields, named, None, self._origin(route))
             self._fields[key] = fields
-        return Route(self.key(route.match), route.name, fields, cluster)
+        return Route(self.key(route.match), route.name, fields, cluster, None, self._origin(route))
+
+    def _origin(self, route: _Route) -> str:
+        raw = bytes(route.metadata)
+        known_origin = self._origins.get(raw)
+        if known_origin is None:
+            found = _ISTIO_CONFIG.search(raw)
+            known_origin = self._origins[raw] = found[1].decode() if found else ""
+        return known_origin
 
     @staticmethod
     def key(match: _Match) -> MatchKey:

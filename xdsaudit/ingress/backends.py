@@ -49,9 +49,13 @@ class Backends:
         name, _, rest = host.removesuffix(self._suffix).partition(".")
         return self.service(rest, name) if host.endswith(self._suffix) else None
 
-    def known_to_pilot(self, host: str) -> bool:
-        """Whether pilot knows this host as a service, by Kubernetes or by a registry."""
-        return self.service_of(host) is not None or any(f"{r.name}.{r.type}" == host for r in self._objects.registries)
+    def known_to_pilot(self, host: str) -> bool | None:
+        """Whether pilot knows this host as a service, by Kubernetes or by a registry; None when that was not read."""
+        if host.endswith(self._suffix):
+            return self.service_of(host) is not None if self.services_read else None
+        if self._objects.registries is None:
+            return None
+        return any(f"{r.name}.{r.type}" == host for r in self._objects.registries)
 
     @property
     def services_read(self) -> bool:
@@ -64,7 +68,7 @@ class Backends:
         if service is not None:
             ports = service.spec.ports or []
             return ports[0].port if len(ports) == 1 else None
-        ports_of = {r.port or 80 for r in self._objects.registries if f"{r.name}.{r.type}" == host}
+        ports_of = {r.port or 80 for r in self._objects.registries or () if f"{r.name}.{r.type}" == host}
         return ports_of.pop() if len(ports_of) == 1 else None
 
     def resolve(

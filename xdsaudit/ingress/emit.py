@@ -86,7 +86,7 @@ class Emitter:
                 cluster = name
         elif live:
             fields["weighted_clusters"] = self._weighted(live)
-        policies = [p for d in live if (p := self._policy(d)) is not None]
+        policies = [p for d in live if (p := self._policy(work, d)) is not None]
         extra = dict(work.rewrite)
         if policies:
             extra["hash_policy"] = policies
@@ -99,9 +99,14 @@ class Emitter:
             extra["host_rewrite_literal"] = host
         return ((fields | extra | ops) if extra or ops else fields), cluster
 
-    def _policy(self, destination: Destination) -> dict[str, Any] | None:
+    def _policy(self, work: Work, destination: Destination) -> dict[str, Any] | None:
         policy: dict[str, Any] | None = self._hash.get((destination.host, destination.port))
-        return policy if policy and self._backends.known_to_pilot(destination.host) else None
+        if not policy:
+            return None
+        known = self._backends.known_to_pilot(destination.host)
+        if known is None:
+            work.uncertain.add("hash_policy")
+        return policy if known else None
 
     def _fallback(self, destination: Destination) -> dict[str, Any]:
         return {

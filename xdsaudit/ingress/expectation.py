@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from xdsaudit.ingress.profile import Profile
@@ -66,13 +66,15 @@ class Expectation:
         secrets: Secret (namespace, name) of each host that has TLS.
         crashes: rules of Ingresses that stop the controller, with the offending key.
         profile: what it was computed for.
+        open: places that may exist or not, since what decides it was not read; nothing in them is judged.
     """
 
     plans: tuple[RulePlan, ...]
     tables: Mapping[Place, tuple[ExpectedRoute, ...]]
     secrets: Mapping[str, tuple[str, str]]
     profile: Profile
-    crashes: tuple[tuple[str, str, str], ...] = field(default=())
+    crashes: tuple[tuple[str, str, str], ...] = ()
+    open: frozenset[Place] = frozenset()
 
     def covering(self, place: Place) -> tuple[Place, ...]:
         """Wildcard places whose routes HOST_RDS_MERGE_SUBSET appends to this one, most specific first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -253,9 +253,9 @@ class KubeObjects:
     classes: frozenset[str] = frozenset()
     services: Mapping[tuple[str, str], Service] | None = None
     ready: Mapping[tuple[str, str], int] | None = None
-    configmaps: Mapping[tuple[str, str], ConfigMap] = field(default_factory=dict)
+    configmaps: Mapping[tuple[str, str], ConfigMap] | None = None
     secrets: frozenset[tuple[str, str]] | None = None
-    registries: tuple[Registry, ...] = ()
+    registries: tuple[Registry, ...] | None = None
 
 
 def _key(meta: Meta) -> tuple[str, str]:
@@ -280,20 +280,24 @@ def read_objects(kube: Mapping[str, bytes]) -> tuple[KubeObjects, list[str]]:
                     raise
                 complaints.append(str(error))
     services, slices, secrets = lists["services"], lists["endpointslices"], lists["secrets"]
+    maps, bridges = lists["configmaps"], lists["mcpbridges"]
     return (
         KubeObjects(
             ingresses=tuple(lists["ingresses"] or ()),
             classes=frozenset(c.metadata.name for c in lists["ingressclasses"] or ()),
             services=None if services is None else {_key(s.metadata): s for s in services},
             ready=None if slices is None else _ready(slices),
-            configmaps={_key(c.metadata): c for c in lists["configmaps"] or ()},
+            configmaps=None if maps is None else {_key(c.metadata): c for c in maps},
             secrets=None if secrets is None else frozenset(_key(s.metadata) for s in secrets),
-            registries=tuple(
-                r for b in lists["mcpbridges"] or () if b.metadata.name == "default" for r in b.spec.registries or ()
-            ),
+            registries=None if bridges is None else _registries(bridges),
         ),
         complaints,
     )
+
+
+def _registries(bridges: list[McpBridge]) -> tuple[Registry, ...]:
+    """Registries of the McpBridge that counts, the one named default."""
+    return tuple(r for b in bridges if b.metadata.name == "default" for r in b.spec.registries or ())
 
 
 def _ready(slices: list[EndpointSlice]) -> dict[tuple[str, str], int]:

@@ -22,7 +22,7 @@ class Certificates:
         self._namespace = profile.system_namespace
         self._entries: list[tuple[list[str], str]] = []
         self._fallback = False
-        found = objects.configmaps.get((self._namespace, _CONFIG))
+        found = (objects.configmaps or {}).get((self._namespace, _CONFIG))
         if found is None or not found.data:
             return
         try:

@@ -12,12 +12,13 @@ from typing import Any
 from xdsaudit.ingress import canary as canaries
 from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS, crash_keys, look, relevant, text, unmodelled
 from xdsaudit.ingress.backends import Backends, Resolved, parse_destinations
-from xdsaudit.ingress.effects import Effects, has_traffic_policy, hash_policy, path_type
+from xdsaudit.ingress.effects import Effects, path_type
 from xdsaudit.ingress.emit import Emitter
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, RulePlan
 from xdsaudit.ingress.fallback import default_backend, mirror, stateful_session
 from xdsaudit.ingress.objects import Backend, Ingress, IngressRule, KubeObjects, Path
 from xdsaudit.ingress.order import before, stable_sort
+from xdsaudit.ingress.policy import has_traffic_policy, hash_policy
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.tls import Certificates, first_secrets
 from xdsaudit.ingress.work import Uri, Work, normalise
@@ -108,7 +109,16 @@ class _Translation:
             normalise(base.destinations, base.weight_total)
         self._default_backends([i for i in taken if i not in later])
         secrets = first_secrets(self.gateways, Certificates(self.objects, self.profile))
-        return Expectation(tuple(self.plans), self._tables(secrets), secrets, self.profile, crashes)
+        return Expectation(
+            tuple(self.plans), self._tables(secrets), secrets, self.profile, crashes, self._open(secrets)
+        )
+
+    def _open(self, secrets: dict[str, tuple[str, str]]) -> frozenset[Place]:
+        """HTTPS places that the ConfigMap of certificates, which was not read, may bring into being."""
+        if self.objects.configmaps is not None:
+            return frozenset()
+        port = self.profile.https_port
+        return frozenset((port, host) for i, host in self.gateways if i.spec.tls and host not in secrets)
 
     def _plan(self, ingress: Ingress, mine: bool) -> None:
         """One plan per rule, whatever becomes of it."""
@@ -191,7 +201,7 @@ class _Translation:
         work.weight_total = declared
         normalise(work.destinations, declared)
         for each in work.destinations:
-            if each.port is None and self.backends.only_port(each.host) is None and not self.backends.services_read:
+            if each.port is None and self.backends.known_to_pilot(each.host) is None:
                 work.uncertain.add("cluster")
             if "." not in each.host:
                 each.host = f"{each.host}.{self.profile.system_namespace}"

@@ -77,7 +77,7 @@ class Route(NamedTuple):
         fields: everything that decides or shapes a request; names are Envoy's.
         cluster: the one cluster it goes to, or None (weighted, plugin, redirect).
         opaque: digests of the parts nobody could decode; None where the view's encoding tells nothing of them.
-        origin: the VirtualService it came from (``namespace/name``) where the view tells, else empty.
+        origin: path of the Istio object it was made of, where the view tells, else empty.
         source: bytes of its RouteConfiguration with the indices of its virtual host and itself; pilot's views alone have it.
     """
 

@@ -63,20 +63,19 @@ def fold(responses: Iterable[bytes]) -> dict[str, dict[str, Any]]:
     return folded
 
 
-def read_pilot(responses: Iterable[bytes], *, name: ViewName, replica: str | None, origins: bool = False) -> View:
+def read_pilot(responses: Iterable[bytes], *, name: ViewName, replica: str | None) -> View:
     """The view of a pilot from its answers to a gateway's node.
 
     Args:
         responses: raw DiscoveryResponses in the order they came.
         name: ``pilot`` or ``pilot_fresh``.
         replica: the pod.
-        origins: also read which VirtualService each route came from (needed with HOST_RDS_MERGE_SUBSET).
 
     Raises:
         ReadError: bytes that are no DiscoveryResponse.
     """
     folded = fold(responses)
-    reader = RouteReader(origins)
+    reader = RouteReader()
     tables = {n: reader.virtual_hosts(*rc) for n, rc in folded.get("RDS", {}).items()}
     listeners = tuple(read_listener(m) for m in folded["LDS"].values()) if "LDS" in folded else None
     scopes = None
@@ -166,9 +165,8 @@ class RouteReader:
     It empties the messages it reads: they must not be used afterwards.
     """
 
-    def __init__(self, origins: bool = False) -> None:
-        """Remember whether to read each route's VirtualService."""
-        self._origins = origins
+    def __init__(self) -> None:
+        """Start with nothing shared."""
         self._fields: dict[bytes, tuple[Fields, tuple[str, ...]]] = {}
 
     def virtual_hosts(self, config: Any, data: bytes | None = None) -> tuple[VirtualHost, ...]:
@@ -193,7 +191,6 @@ class RouteReader:
             found: list[str] = []
             key = match_of(to_plain(match, found))
             opaque = tuple(found)
-        origin = self._origin(route) if self._origins else ""
         name = route.name
         action = route.route
         cluster: str | None = action.cluster
@@ -212,11 +209,15 @@ class RouteReader:
                 plain.get("route", {}).pop("cluster", None)
             known = (fields_of(plain)[0], tuple(hidden))
             self._fields[rest] = known
-        return Route(key, name, known[0], cluster, opaque + known[1], origin, source)
+        return Route(key, name, known[0], cluster, opaque + known[1], "", source)
 
-    @staticmethod
-    def _origin(route: Any) -> str:
-        istio = route.metadata.filter_metadata.get("istio")
-        path = istio.fields["config"].string_value if istio is not None else ""
-        parts = path.split("/")
-        return f"{parts[-3]}/{parts[-1]}" if len(parts) >= 3 else ""
+
+def origin_of(source: tuple[bytes, int, int]) -> str:
+    """Path of the Istio object a route was made of (``/apis/…/virtual-service/NAME``), from its bytes; "" when it has none."""
+    data, host, index = source
+    config = message("envoy.config.route.v3.RouteConfiguration").FromString(data)
+    metadata = config.virtual_hosts[host].routes[index].metadata.filter_metadata
+    if "istio" not in metadata or "config" not in metadata["istio"].fields:
+        return ""
+    path: str = metadata["istio"].fields["config"].string_value
+    return path
