@@ -89,10 +89,14 @@ def test_foreign_labels_are_served_nothing(plane, snapshot) -> None:
 def test_node_from_a_gateway(recording) -> None:
     recorded = recording("healthy-scoped")
     with ControlPlane.of(recorded) as plane, FakeAdmin(next(iter(recorded.gateway.values()))) as admin:
-        found = read(Sources(kube=recorded.kube, ads=(plane.endpoint,), node_from=admin.url))
-    assert (
-        found.views[1].node_id == "router~127.0.0.1~higress-gateway-0.higress-system~higress-system.svc.cluster.local"
-    )
+        pages = {**admin.pages}
+        pages["server_info.json"] = pages["server_info.json"].replace(b'"1.19.5"', b'"1.27.1"')
+        admin.pages = pages
+        read(Sources(kube=recorded.kube, ads=(plane.endpoint,), node_from=admin.url))
+        read(Sources(kube=recorded.kube, ads=(plane.endpoint,), gateways=(admin.url,)))
+        read(Sources(kube=recorded.kube, ads=(plane.endpoint,), gateways=(admin.url,), node=Node(istio_version="mine")))
+    assert [c.version for c in plane.clients] == ["1.27.1", "1.27.1", "mine"]
+    assert {c.node_id for c in plane.clients} == {Node().id}
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,9 @@ xds_options = _stack(
         help="Also read pilot through a private cache line, to tell its cache from its generation.",
     ),
     click.option(
-        "--node-from", metavar="GATEWAY", help="Take the node's identity from this gateway (admin URL or config dump)."
+        "--node-from",
+        metavar="GATEWAY",
+        help="Take the node's identity from this gateway (admin URL or config dump; default: the first --gateway).",
     ),
     click.option("--node-id", metavar="ID", help="Node id to show to pilot (router~IP~POD.NS~DOMAIN)."),
     click.option(

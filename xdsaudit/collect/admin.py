@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
 
 from xdsaudit.errors import ReadError
 
@@ -52,7 +54,7 @@ def _get(pool: Any, url: str, timeout: float) -> bytes:
 
     deadline = time.monotonic() + timeout
     try:
-        response = pool.request("GET", url, preload_content=False)
+        response = pool.request("GET", url, preload_content=False, timeout=urllib3.Timeout(total=timeout))
         try:
             if response.status != 200:
                 body = response.read(200, decode_content=True).decode("utf-8", "replace").strip()
@@ -113,14 +115,50 @@ def _from_file(path: Path) -> dict[str, bytes]:
     return pages
 
 
-def node_of(config_dump: bytes) -> dict[str, Any] | None:
-    """Node of Envoy's bootstrap in a config dump (id, metadata), or None when the dump has none."""
+class _Node(Struct):
+    id: str = ""
+    metadata: dict[str, Any] = {}
+
+
+class _Bootstrap(Struct):
+    node: _Node | None = None
+
+
+class _Section(Struct):
+    bootstrap: _Bootstrap | None = None
+
+
+class _Identity(Struct):
+    """The node in either page: server_info has it at the top, a config dump in its bootstrap."""
+
+    node: _Node | None = None
+    configs: list[_Section] = []
+
+
+def node_of(page: bytes) -> _Node | None:
+    """The node that a page of an Envoy shows (``/server_info`` or a config dump), or None when it shows none."""
     try:
-        found = json.loads(config_dump)
-    except ValueError:
+        found = msgspec.json.decode(page, type=_Identity)
+    except (msgspec.DecodeError, RecursionError):
         return None
-    for section in found.get("configs", ()) if isinstance(found, dict) else ():
-        node = section.get("bootstrap", {}).get("node") if isinstance(section, dict) else None
-        if isinstance(node, dict):
-            return node
-    return None
+    return found.node or next((s.bootstrap.node for s in found.configs if s.bootstrap and s.bootstrap.node), None)
+
+
+def read_node(source: str, timeout: float) -> _Node:
+    """Identity of a gateway, by its admin URL or the file of its config dump.
+
+    Raises:
+        ReadError: it cannot be read, or shows no node.
+    """
+    if source.startswith(("http://", "https://")):
+        import urllib3
+
+        with urllib3.PoolManager(retries=False) as pool:
+            pages = {"server_info.json": _get(pool, f"{source.rstrip('/')}/server_info", timeout)}
+    else:
+        pages = _from_file(Path(source))
+    for page in ("server_info.json", "config_dump.json"):
+        found = node_of(pages[page]) if page in pages else None
+        if found is not None and found.id:
+            return found
+    raise ReadError(f"gateway {source}: shows no node of its own; give --node-id and --node-label instead")

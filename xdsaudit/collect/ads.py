@@ -6,6 +6,7 @@ the end. Responses may be of any size (gRPC's default of 4 MiB breaks at about 5
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -62,6 +63,7 @@ def _file(path: Path | None, what: str) -> bytes | None:
 
 @contextmanager
 def _channel(endpoint: str, access: Access) -> Iterator[tuple[Any, list[tuple[str, str]]]]:
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC would write its own lines to the user's terminal
     import grpc
 
     metadata: list[tuple[str, str]] = []
@@ -98,12 +100,12 @@ def _explain(endpoint: str, error: Any, access: Access) -> str:
     if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
         return f"ADS {endpoint}: refused our credentials ({said}); give --token-file, or --cert and --key"
     hint = "check the address and that the port is open"
-    if "handshake" in said.lower() or "ssl" in said.lower() or "certificate" in said.lower():
-        hint = "check --ca, --cert, --key and the name in the server's certificate"
-    elif not access.tls and "socket closed" in said.lower():
+    if "socket closed" in said.lower():
         hint = "the port may expect TLS: add --ads-tls"
-    elif access.tls and "socket closed" in said.lower():
-        hint = "the server may expect a client certificate: give --cert and --key"
+        if access.tls:
+            hint = "the server may expect a client certificate: give --cert and --key"
+    elif access.tls and "refused" not in said.lower():
+        hint = "check --ca, --cert, --key and --tls-server-name, the name in the server's certificate"
     return f"ADS {endpoint}: {said}; {hint}"
 
 

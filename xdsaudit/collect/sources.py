@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from xdsaudit.collect.admin import node_of, read_gateway
+from xdsaudit.collect.admin import node_of, read_gateway, read_node
 from xdsaudit.collect.ads import Access, read_core, read_pilot
 from xdsaudit.collect.manifests import read_manifests
 from xdsaudit.errors import ReadError
@@ -36,8 +36,8 @@ class Sources:
         ads: ``host:port`` of each pilot.
         core: ``host:port`` of each higress-core.
         gateways: admin URL or config_dump file of each gateway.
-        node: identity to show to pilot.
-        node_from: gateway whose identity is taken over (its admin URL or file).
+        node: identity to show to pilot; left as it is, the first gateway's is taken over.
+        node_from: gateway whose identity is taken over instead (its admin URL or file).
         probe_cache: also read each pilot through a private cache line.
         access: how to reach pilots.
         namespace: of objects that name none.
@@ -134,20 +134,24 @@ def _names(sources: tuple[str, ...]) -> list[str]:
 
 
 def _node(sources: Sources) -> Node:
-    if sources.node_from is None:
+    """The node to show: told, or taken from a gateway, so that pilot answers from the line this gateway reads."""
+    told = sources.node != Node(namespace=sources.node.namespace)
+    gateway = sources.node_from or (sources.gateways[0] if sources.gateways and sources.ads and not told else None)
+    if gateway is None:
         return sources.node
-    pages, _ = read_gateway(sources.node_from, sources.access.timeout)
-    found = node_of(pages["config_dump.json"])
-    if found is None:
-        raise ReadError(f"gateway {sources.node_from}: its config dump shows no bootstrap node; give --node-id instead")
-    metadata = found.get("metadata") or {}
+    try:
+        found = read_node(gateway, sources.access.timeout)
+    except ReadError:
+        if sources.node_from is None:
+            return sources.node  # that gateway's view will say why; Higress's usual identity is the best guess
+        raise
+    # The id stays ours, to be told apart in pilot's list of clients; pilot goes by the metadata.
     return replace(
         sources.node,
-        node_id=found.get("id"),
-        istio_version=metadata.get("ISTIO_VERSION", sources.node.istio_version),
-        namespace=metadata.get("NAMESPACE", sources.node.namespace),
-        labels=metadata.get("LABELS", sources.node.labels),
-        cluster_id=metadata.get("CLUSTER_ID", sources.node.cluster_id),
+        istio_version=str(found.metadata.get("ISTIO_VERSION") or sources.node.istio_version),
+        namespace=str(found.metadata.get("NAMESPACE") or sources.node.namespace),
+        labels={k: str(v) for k, v in (found.metadata.get("LABELS") or sources.node.labels).items()},
+        cluster_id=str(found.metadata.get("CLUSTER_ID") or sources.node.cluster_id),
     )
 
 
@@ -181,8 +185,8 @@ def _gateway(source: str, timeout: float) -> tuple[dict[str, bytes], ViewInfo]:
         pages, complaints = read_gateway(source, timeout)
     except ReadError as error:
         return {}, ViewInfo(ViewName.GATEWAY, None, State.UNREAD, str(error), _now())
-    node = node_of(pages["config_dump.json"])
+    node = next((n for p in ("server_info.json", "config_dump.json") if p in pages and (n := node_of(pages[p]))), None)
     state = State.PARTIAL if complaints else State.READ
     return pages, ViewInfo(
-        ViewName.GATEWAY, None, state, "; ".join(complaints) or None, _now(), None, (node or {}).get("id")
+        ViewName.GATEWAY, None, state, "; ".join(complaints) or None, _now(), None, node.id if node else None
     )

@@ -43,6 +43,7 @@ class Client:
         version: its ISTIO_VERSION.
         nacks: (short type, error text) of each response it refused.
         watches: by short type.
+        metadata: of its call, a bearer token among it.
     """
 
     node_id: str = ""
@@ -50,6 +51,7 @@ class Client:
     selected: bool = True
     nacks: list[tuple[str, str]] = field(default_factory=list)
     watches: dict[str, _Watch] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
     events: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
 
 
@@ -71,6 +73,7 @@ class ControlPlane:
         rewrite: Callable[[str, bytes], bytes] | None = None,
         gateway_version: str = "1.19.5",
         selector: str = "higress-system-higress-gateway",
+        tls: tuple[bytes, bytes, bytes | None] | None = None,
     ) -> None:
         """Serve these resources.
 
@@ -81,6 +84,7 @@ class ControlPlane:
             rewrite: applied to each resource before it is served.
             gateway_version: ISTIO_VERSION that reads ``served``.
             selector: value of the label ``higress`` that a node must carry.
+            tls: key, certificate chain and, to insist on client certificates, their roots; all PEM.
         """
         self._rewrite = rewrite
         self._served = self._prepared(served)
@@ -88,6 +92,7 @@ class ControlPlane:
         self._core = {type_of(r): r for r in core}
         self._gateway_version = gateway_version
         self._selector = selector
+        self._tls = tls
         self._lock = threading.Lock()
         self._nonces = itertools.count(1)
         self._version = 1
@@ -142,7 +147,12 @@ class ControlPlane:
         service, _, name = METHOD.removeprefix("/").partition("/")
         handler = grpc.stream_stream_rpc_method_handler(self._stream)
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {name: handler}),))
-        port = self._server.add_insecure_port("127.0.0.1:0")
+        if self._tls is None:
+            port = self._server.add_insecure_port("127.0.0.1:0")
+        else:
+            key, chain, roots = self._tls
+            credentials = grpc.ssl_server_credentials([(key, chain)], roots, require_client_auth=roots is not None)
+            port = self._server.add_secure_port("127.0.0.1:0", credentials)
         self._server.start()
         self.endpoint = f"127.0.0.1:{port}"
 
@@ -212,7 +222,7 @@ class ControlPlane:
 
     # -- streams ------------------------------------------------------------------------------------------------------
     def _stream(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
-        client = Client()
+        client = Client(metadata=dict(context.invocation_metadata()))
         with self._lock:
             self.clients.append(client)
 
