@@ -8,7 +8,7 @@ refuses whatever still points outside loopback, naming its JSON path.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any, Final
 
 from xdsaudit.errors import InputError
@@ -171,3 +171,15 @@ def resources_of(responses: Iterable[bytes]) -> dict[str, dict[str, bytes]]:
         short: {n: m[1] if isinstance(m, tuple) else m.SerializeToString() for n, m in found.items()}
         for short, found in fold(responses).items()
     }
+
+
+def without_routes(resources: dict[str, dict[str, bytes]], names: Container[str]) -> dict[str, dict[str, bytes]]:
+    """The resources as they were before the routes of these names came."""
+    tables = {}
+    for table, data in resources.get("RDS", {}).items():
+        config = message(TYPES["RDS"].rpartition("/")[2]).FromString(data)
+        for host in config.virtual_hosts:
+            for index in reversed([n for n, route in enumerate(host.routes) if route.name in names]):
+                del host.routes[index]
+        tables[table] = config.SerializeToString()
+    return {**resources, "RDS": tables}
