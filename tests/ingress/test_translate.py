@@ -500,10 +500,73 @@ def test_hostile_values_change_no_other_rule(key: str, value: str) -> None:
 
 @pytest.mark.parametrize("key", ["x.io/match-header-a", "higress.io/exact-match-header", "match-query"])
 def test_crash_keys(key: str) -> None:
-    assert run(ingress("a", "foo.com", annotations={key: "v"})).crashes == (("default", "a", key),)
+    assert run(ingress("a", "foo.com", annotations={key: "v"})).crashes == (
+        ("default", "a", f"the annotation key {key!r}"),
+    )
 
 
 def test_not_modelled_is_unknown() -> None:
     (plan,) = annotated(H + "rpc-destination-name", "x").plans
     assert plan.unknown is not None
     assert "rpc-destination-name" in plan.unknown
+
+
+def test_default_backends_that_crash_the_controller() -> None:
+    item = ingress("a", "foo.com", "/x")
+    item["spec"]["defaultBackend"] = {"resource": {"kind": "StorageBucket", "name": "x"}}
+    assert "defaultBackend" in run(item).crashes[0][2]
+    item["spec"]["defaultBackend"] = {"resource": {"kind": "McpBridge", "name": "default"}}
+    assert run(item).crashes
+    item["metadata"]["annotations"] = {H + "destination": "s1.dns:80"}
+    assert run(item).crashes == ()
+    item["metadata"]["annotations"] = {H + "destination": "\n \n"}
+    assert any("blank lines" in what for _, _, what in run(item).crashes)
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        {H + "match-header-x": "1"},
+        {H + "exact-match-query-x": "1", H + "prefix-match-query-x": "2"},
+    ],
+)
+def test_match_annotations_in_random_order_are_unknown(notes: dict[str, str]) -> None:
+    (plan,) = run(ingress("a", "foo.com", annotations=notes)).plans
+    assert plan.unknown
+
+
+def test_templates_of_2_1_are_unknown() -> None:
+    item = ingress("a", "foo.com", "/${secret.ns/name.key}")
+    assert run(item).plans[0].unknown is None
+    assert run(item, profile=Profile(version=(2, 1, 0))).plans[0].unknown
+
+
+def test_a_base_with_a_destination_keeps_its_total() -> None:
+    base = bridge("a", "s1.dns:80")
+    found = run(base, canary("c", canary_weight="50", canary_weight_total="200"))
+    assert weights(found) == [("outbound|80||s1.dns", 50), ("outbound|80||next.default.svc.cluster.local", 50)]
+    plain = run(BASE, canary("c", canary_weight="50", canary_weight_total="200"))
+    assert [w for _, w in weights(plain)] == [75, 25]
+
+
+def test_services_out_of_sight_since_2_1() -> None:
+    notes = {H + "mirror-target-service": "other/web"}
+    there = [service("web"), service("web", namespace="other")]
+    for version, mirrored in (((2, 0, 1), True), ((2, 1, 0), False)):
+        profile = Profile(version=version, watch_namespace="default")
+        found = fields(run(ingress("a", "foo.com", annotations=notes), services=there, profile=profile), "foo.com")
+        assert ("request_mirror_policies" in found) is mirrored
+
+
+def test_a_rule_without_host_and_paths_makes_no_gateway_for_the_star() -> None:
+    item = with_default(ingress("a", None))
+    item["spec"]["rules"] = [{}]
+    assert (80, "*") not in run(item).tables
+
+
+def test_header_lines_split_at_any_space() -> None:
+    found = annotated(H + "request-header-control-add", "x-a\tb c\n'x-q' \"q\"")
+    assert fields(found, "foo.com")["request_headers_to_add"] == [
+        {"header": {"key": "x-a", "value": "b c"}},
+        {"header": {"key": "x-q", "value": "q"}},
+    ]

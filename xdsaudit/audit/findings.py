@@ -47,12 +47,12 @@ def _make(
 
 
 def _crashes(world: World) -> Iterator[Finding]:
-    for namespace, ingress, key in world.expectation.crashes:
+    for namespace, ingress, what in world.expectation.crashes:
         yield _make(
             "controller-crash-key",
-            f"Ingress {namespace}/{ingress} carries the annotation key {short(key)!r}, which makes the controller panic: "
+            f"Ingress {namespace}/{ingress} carries {what}, which makes the controller panic: "
             "nothing that changes after it reaches a gateway",
-            (Concern(ViewName.INGRESS.value, None, key, namespace, ingress),),
+            (Concern(ViewName.INGRESS.value, None, None, namespace, ingress),),
         )
 
 

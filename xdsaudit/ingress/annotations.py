@@ -86,9 +86,21 @@ TABLE: Final[tuple[Row, ...]] = (
 _BY_KEY: Final = {r.key: r for r in TABLE}
 
 
+_MATCH: Final = re.compile(r"^higress\.io/(?:(exact|prefix|regex)-)?match-(header|pseudo-header|query)-(.+)$")
+
+
 def unmodelled(annotations: Mapping[str, str]) -> tuple[str, ...]:
-    """Keys of these annotations that shape routes in a way that is not computed here."""
+    """Keys of these annotations that shape routes in a way that is not computed here, or that nobody can compute.
+
+    Match annotations are read in the random order of a Go map: a key without its kind ends the reading, and of one name
+    under two kinds a random one wins (higress@v2.0.1 pkg/ingress/kube/annotations/match.go).
+    """
     found = []
+    kinds: dict[tuple[str, str], str] = {}
+    for key in annotations:
+        match = _MATCH.match(key)
+        if match and (match[1] is None or kinds.setdefault((match[2], match[3]), match[1]) != match[1]):
+            found.append(key)
     for key in annotations:
         for prefix in (HIGRESS, NGINX):
             row = _BY_KEY.get(key[len(prefix) :]) if key.startswith(prefix) else None

@@ -41,7 +41,10 @@ class Backends:
         return f"{service}.{namespace}{self._suffix}"
 
     def service(self, namespace: str, name: str) -> Service | None:
-        """The Service, or None when it does not exist or Services were not read."""
+        """The Service, or None when it does not exist, Services were not read, or the controller cannot see it."""
+        watched = self._profile.watch_namespace
+        if watched and namespace != watched and self._profile.version >= (2, 1, 0):
+            return None  # since 2.1.0 the informers themselves are bound to the namespace
         return (self._objects.services or {}).get((namespace, name))
 
     def service_of(self, host: str) -> Service | None:

@@ -71,10 +71,10 @@ def by_header(
 def by_weight(base: Work, canary: Canary, rules: list[int], destination: Destination) -> None:
     """Add a weight canary to its base: one more destination, and the base's header operations move to its own."""
     first = base.destinations[0]
+    base.weight_total = base.weight_total or canary.total  # a base's own destination annotation has set it already
     if len(base.destinations) == 1:
         first.request, first.response = base.request, base.response
         base.request = base.response = None
-        base.weight_total = canary.total
     added = copy.deepcopy(destination)
     added.weight = canary.weight
     added.fallbacks = [(first.host, first.port), *first.fallbacks]

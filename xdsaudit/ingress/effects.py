@@ -19,9 +19,7 @@ from xdsaudit.model.route import HeaderMatch
 
 Annotations = Mapping[str, str]
 TYPE: Final = "type.googleapis.com/"
-ANNOTATED_FILTERS: Final = frozenset(
-    {"envoy.filters.http.rbac", "envoy.filters.http.local_ratelimit", "envoy.filters.http.mcp_sse_stateful_session"}
-)
+ANNOTATED_FILTERS: Final = frozenset({"envoy.filters.http.rbac", "envoy.filters.http.local_ratelimit"})
 """Filters whose configuration per route annotations make."""
 
 _REGEX_SIGNS: Final = frozenset(".+*?()|[]{}^$\\")
@@ -355,8 +353,7 @@ def header_control(route: Work, annotations: Annotations) -> None:
 def _pairs(lines: str | None) -> dict[str, str]:
     pairs = {}
     for line in (lines or "").split("\n"):
-        key, _, value = line.strip().partition(" ")
-        key, value = key.strip().strip("\"'"), value.strip().strip("\"'")
-        if key and value:
+        words = line.split(None, 1)
+        if len(words) == 2 and (key := words[0].strip("\"'")) and (value := words[1].strip().strip("\"'")):
             pairs[key] = value
     return pairs

@@ -64,7 +64,7 @@ class Expectation:
         plans: every rule, in the order of its Ingress in the list.
         tables: expected routes by place, in first-match order.
         secrets: Secret (namespace, name) of each host that has TLS.
-        crashes: rules of Ingresses that stop the controller, with the offending key.
+        crashes: namespace and name of each Ingress that stops the controller, and what of it does.
         profile: what it was computed for.
         open: places that may exist or not, since what decides it was not read; nothing in them is judged.
     """

@@ -102,13 +102,8 @@ def mirror(route: Work, annotations: Annotations, namespace: str, backends: Back
 
 
 def stateful_session(route: Work, annotations: Annotations, profile: Profile) -> None:
-    """``load-balance: MCP-SSE``: a filter on every route of that name."""
+    """``load-balance: MCP-SSE``: a filter on every route of that name, not modelled further."""
     kind = look(annotations, "load-balance", text)
     if kind is None or kind.upper() != "MCP-SSE" or profile.version < (2, 1, 7):
         return
-    filters = dict(route.fields.get("typed_per_filter_config", {}))
-    filters["envoy.filters.http.mcp_sse_stateful_session"] = {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.mcp_sse_stateful_session.v3alpha."
-        "McpSseStatefulSessionPerRoute"
-    }
-    route.fields["typed_per_filter_config"] = filters
+    route.uncertain.add("typed_per_filter_config")  # what it holds was never recorded

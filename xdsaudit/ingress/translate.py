@@ -10,7 +10,7 @@ from collections import defaultdict
 from typing import Any
 
 from xdsaudit.ingress import canary as canaries
-from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS, crash_keys, look, relevant, text, unmodelled
+from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS, look, relevant, text, unmodelled
 from xdsaudit.ingress.backends import Backends, Resolved, parse_destinations
 from xdsaudit.ingress.effects import Effects, path_type
 from xdsaudit.ingress.emit import Emitter
@@ -20,32 +20,13 @@ from xdsaudit.ingress.objects import Backend, Ingress, IngressRule, KubeObjects,
 from xdsaudit.ingress.order import before, stable_sort
 from xdsaudit.ingress.policy import has_traffic_policy, hash_policy
 from xdsaudit.ingress.profile import Profile
+from xdsaudit.ingress.select import crashes_of, selected, templated
 from xdsaudit.ingress.tls import Certificates, first_secrets
 from xdsaudit.ingress.work import Uri, Work, normalise
 from xdsaudit.model.route import Place
 from xdsaudit.model.verdict import Rule
 
 RuleKey = tuple[Any, ...]
-_CLASS = "kubernetes.io/ingress.class"
-
-
-def selected(ingress: Ingress, objects: KubeObjects, profile: Profile) -> bool:
-    """Whether this controller takes the Ingress (higress@v2.0.1 ingressv1/controller.go shouldProcessIngressWithClass).
-
-    The annotation decides alone when it is there, even empty; then an IngressClass object; then the bare name.
-    """
-    if profile.watch_namespace and ingress.namespace != profile.watch_namespace:
-        return False
-    wanted = profile.ingress_class
-    annotated = ingress.annotations.get(_CLASS)
-    named = ingress.spec.ingressClassName
-    if wanted == "":
-        return True
-    if annotated is not None:
-        return annotated == wanted or (wanted == "nginx" and annotated == "")
-    if named is not None and named in objects.classes:
-        return named == wanted
-    return named == wanted or (wanted == "nginx" and not named)
 
 
 def translate(objects: KubeObjects, profile: Profile) -> Expectation:
@@ -93,7 +74,7 @@ class _Translation:
             if mine:
                 taken.append(ingress)
         taken.sort(key=_age)
-        crashes = tuple((i.namespace, i.metadata.name, k) for i in taken for k in crash_keys(i.annotations))
+        crashes = tuple((i.namespace, i.metadata.name, what) for i in taken for what in crashes_of(i))
         later = []
         for ingress in taken:
             if canaries.is_canary(ingress.annotations):
@@ -125,6 +106,8 @@ class _Translation:
         indices: dict[tuple[int, int], int] = {}
         named = unmodelled(ingress.annotations) if mine and ingress.annotations else ()
         unknown = f"annotation {', '.join(named)} is not modelled" if named else None
+        if mine and self.profile.version >= (2, 1, 0) and templated(ingress):
+            unknown = "it holds a template ${...}, which Higress 2.1 and later replace by values of Secrets"
         changed = ingress.changed_at
 
         def add(host: str, path: str, kind: str | None, slug: str | None = None) -> int:
@@ -164,7 +147,8 @@ class _Translation:
         root = look(annotations, "app-root", text)
         for r, rule in enumerate(ingress.spec.rules or ()):
             host = _rule_host(rule)
-            self.gateways.append((ingress, host))
+            if rule.host or rule.http is not None:
+                self.gateways.append((ingress, host))
             seen: dict[tuple[str, str], int] = {}
             indices = self.rules_of[id(ingress)]
             for p, path in enumerate((rule.http.paths if rule.http else None) or ()):
@@ -201,6 +185,9 @@ class _Translation:
         work.weight_total = declared
         normalise(work.destinations, declared)
         for each in work.destinations:
+            service = self.backends.service_of(each.host)
+            if service is not None and service.spec.type == "ExternalName" and self.profile.version >= (2, 2, 0):
+                work.uncertain.add("cluster")  # its cluster may be the alias's, depending on the build
             if each.port is None and self.backends.known_to_pilot(each.host) is None:
                 work.uncertain.add("cluster")
             if "." not in each.host:
