@@ -6,23 +6,23 @@ from typing import Any
 
 import click
 
-from xdsaudit.cli.options import profile_options, snapshot_of, source_options, xds_options
+from xdsaudit.cli.options import GroupedCommand, profile_options, snapshot_of, source_options, xds_options
 from xdsaudit.cli.output import clear_progress, progress
 
 
-@click.command(short_help="Write a snapshot of all views.")
+@click.command(cls=GroupedCommand, short_help="Write a snapshot of all views.")
 @source_options
 @click.option("-O", "--out", required=True, metavar="PATH", help="Directory, .tar.gz, .tar.xz or .zip to write.")
 @xds_options
 @profile_options
 def capture(out: str, **options: Any) -> int:
-    r"""Read every source once and write what they said, raw, for a later diff or for a colleague.
+    """Read every source once and write what they said, raw, for a later diff or for a colleague.
 
     Values of credentials are replaced by fingerprints that are good for this snapshot only.
 
     \b
     xdsaudit capture -f ingresses.yaml --ads 127.0.0.1:15010 --gateway http://127.0.0.1:15000 -O incident.tar.gz
-    """
+    """  # noqa: D301 - click reads \b as "do not wrap"
     from xdsaudit.collect.redact import redact
     from xdsaudit.collect.snapshot import save
     from xdsaudit.model.view import State

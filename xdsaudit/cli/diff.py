@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from xdsaudit.cli.options import (
+    GroupedCommand,
     judge_options,
     profile_options,
     scope_options,
@@ -21,7 +22,7 @@ from xdsaudit.cli.output import clear_progress, progress, show
 from xdsaudit.errors import InputError
 
 
-@click.command(short_help="Compare all views once and name the stage of every loss.")
+@click.command(cls=GroupedCommand, short_help="Compare all views once and name the stage of every loss.")
 @source_options
 @scope_options
 @judge_options
@@ -39,14 +40,14 @@ from xdsaudit.errors import InputError
 @xds_options
 @profile_options
 def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
-    r"""Compare what the Ingresses ask for with what the control plane serves and what Envoy runs.
+    """Compare what the Ingresses ask for with what the control plane serves and what Envoy runs.
 
     Every rule gets one verdict; a lost one gets the stage that lost it, the proof and the remedy.
 
     \b
     xdsaudit diff --snapshot incident.tar.gz
     xdsaudit diff -f ingresses.yaml --ads 127.0.0.1:15010 --gateway http://127.0.0.1:15000
-    """
+    """  # noqa: D301 - click reads \b as "do not wrap"
     from xdsaudit.audit import audit
     from xdsaudit.audit.scope import Scope, by_code, narrow, since
 

@@ -14,16 +14,36 @@ F = TypeVar("F", bound=Callable[..., Any])
 _EXISTING = click.Path(path_type=Path)
 
 
-def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
+class GroupedCommand(click.Command):
+    """A command whose help lists its options in the groups they were declared in."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one section a group."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            row = parameter.get_help_record(ctx)
+            if row is not None:
+                groups.setdefault(_GROUPS.get(parameter.name or "", "Output"), []).append(row)
+        for name, rows in groups.items():
+            with formatter.section(name):
+                formatter.write_dl(rows)
+
+
+_GROUPS: dict[str, str] = {}
+
+
+def _stack(group: str, *options: Callable[[F], F]) -> Callable[[F], F]:
     def wrap(command: F) -> F:
         for option in reversed(options):
             command = option(command)
+            _GROUPS.setdefault(command.__click_params__[-1].name, group)  # type: ignore[attr-defined]
         return command
 
     return wrap
 
 
 source_options = _stack(
+    "Sources",
     click.option("--snapshot", metavar="PATH", help="Read a snapshot: a directory, .tar.gz, .tar.xz or .zip."),
     click.option(
         "-f",
@@ -44,6 +64,7 @@ source_options = _stack(
     ),
 )
 xds_options = _stack(
+    "Reading pilot",
     click.option(
         "--probe-cache",
         is_flag=True,
@@ -83,6 +104,7 @@ xds_options = _stack(
     ),
 )
 profile_options = _stack(
+    "Controller (default: what was found or assumed, which is said)",
     click.option(
         "--controller-version",
         metavar="VERSION",
@@ -101,6 +123,7 @@ profile_options = _stack(
     click.option("--https-port", type=click.IntRange(1, 65535), help="HTTPS port of the gateway (default 443)."),
 )
 scope_options = _stack(
+    "Scope",
     click.option(
         "-n",
         "--namespace",
@@ -114,6 +137,7 @@ scope_options = _stack(
     click.argument("ingresses", nargs=-1, metavar="[NS/INGRESS]..."),
 )
 judge_options = _stack(
+    "Judging",
     click.option(
         "--grace",
         type=click.FloatRange(min=0),
