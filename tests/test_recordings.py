@@ -7,7 +7,12 @@ from dataclasses import replace
 import pytest
 
 from xdsaudit import Audit, audit
+from xdsaudit.ingress.objects import read_objects
+from xdsaudit.ingress.profile import profile_of
+from xdsaudit.ingress.translate import translate
 from xdsaudit.model.verdict import Severity, Stage, Verdict
+from xdsaudit.model.view import ViewName
+from xdsaudit.xds.reader import read_pilot
 
 REFUSED = {
     ("payments/dup-second", "/same"): ("duplicated-route", "shop/dup-first"),
@@ -186,3 +191,21 @@ def test_scale(recording) -> None:
     assert result.extra == ()
     assert result.findings == ()
     assert result.exit_code() == 0
+
+
+@pytest.mark.parametrize("name", ["healthy-scoped", "healthy-flat", "random-scoped", "random-2.1", "scale-10k.tar.xz"])
+def test_every_served_route_is_claimed_by_exactly_one_expected_route(recording, name: str) -> None:
+    """Route by route, in order, field by field: what the control plane serves is what was expected of it."""
+    snapshot = recording(name)
+    objects, _ = read_objects(snapshot.kube)
+    expected = translate(objects, profile_of(snapshot.controller)).tables
+    served = read_pilot(next(iter(snapshot.pilot.values())).served, name=ViewName.PILOT, replica=None).tables
+    routes = 0
+    for place, table in served.items():
+        wanted = expected.get(place, ())
+        assert [(r.key, r.name, dict(r.fields), r.cluster) for r in table.routes] == [
+            (e.key, e.name, dict(e.fields), e.cluster) for e in wanted
+        ], place
+        routes += len(table.routes)
+    assert routes > 90
+    assert {p for p in expected if p not in served} <= {(80, "intranet")}

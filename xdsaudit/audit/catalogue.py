@@ -108,6 +108,14 @@ CATALOGUE: Final[tuple[Code, ...]] = (
         "Remove that annotation key from the Ingress; the controller recovers by itself.",
     ),
     Code(
+        "XA220",
+        "annotation-without-effect",
+        _I,
+        "An annotation is not read by Higress",
+        "Keys that Higress does not know, or reads under another prefix, have no effect and raise no error.",
+        "Correct the key, or remove it.",
+    ),
+    Code(
         "XA401",
         "stale-route-cache",
         _E,

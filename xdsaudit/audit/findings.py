@@ -15,6 +15,7 @@ from xdsaudit.model.view import View, ViewName
 def findings(world: World, rejected: dict[str | None, Rejection], rules: Sequence[RuleVerdict]) -> Iterator[Finding]:
     """All findings, errors first within each kind."""
     yield from _crashes(world)
+    yield from _meaningless(world)
     for judged in world.read(ViewName.GATEWAY):
         differs = bool(judged.missing or judged.changed or judged.extra)
         if judged.view.connected is False:
@@ -53,6 +54,20 @@ def _crashes(world: World) -> Iterator[Finding]:
             f"Ingress {namespace}/{ingress} carries {what}, which makes the controller panic: "
             "nothing that changes after it reaches a gateway",
             (Concern(ViewName.INGRESS.value, None, None, namespace, ingress),),
+        )
+
+
+def _meaningless(world: World) -> Iterator[Finding]:
+    """Annotations without effect: said once a key, however many Ingresses carry it."""
+    by_key: dict[tuple[str, str], list[str]] = {}
+    for namespace, ingress, key, said in world.expectation.meaningless:
+        by_key.setdefault((key, said), []).append(f"{namespace}/{ingress}")
+    for (key, said), refs in sorted(by_key.items()):
+        who = refs[0] if len(refs) == 1 else f"{len(refs)} Ingresses, {refs[0]} among them"
+        yield _make(
+            "annotation-without-effect",
+            f"annotation {short(key)} of {who} has no effect: {said}",
+            tuple(Concern(ViewName.INGRESS.value, None, key, *ref.split("/")) for ref in refs[:20]),
         )
 
 

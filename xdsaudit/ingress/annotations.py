@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Final, NamedTuple, TypeVar
 
 NGINX: Final = "nginx.ingress.kubernetes.io/"
@@ -107,6 +108,53 @@ def unmodelled(annotations: Mapping[str, str]) -> tuple[str, ...]:
             if row is not None and not row.modelled and (row.nginx or prefix == HIGRESS):
                 found.append(key)
     return tuple(found)
+
+
+IGNORED_FROM_NGINX: Final = frozenset(
+    {
+        "server-alias",
+        "configuration-snippet",
+        "server-snippet",
+        "proxy-body-size",
+        "proxy-connect-timeout",
+        "proxy-read-timeout",
+        "proxy-send-timeout",
+        "limit-rps",
+        "limit-rpm",
+        "limit-connections",
+        "from-to-www-redirect",
+        "x-forwarded-prefix",
+        "denylist-source-range",
+        "service-weight",
+        "auth-url",
+        "auth-signin",
+        "satisfy",
+        "client-body-buffer-size",
+        "proxy-buffering",
+    }
+)
+"""Keys that users of ingress-nginx expect and Higress ignores without a word."""
+_OTHER_USES: Final = re.compile(r"^(?:mcp-server|wasm|auth-|comment|description)")
+
+
+def meaningless(annotations: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Keys under Higress's or nginx's prefix that Higress does not read, each with a sentence that says what to do."""
+    found = []
+    for key in annotations:
+        prefix = next((p for p in (HIGRESS, NGINX) if key.startswith(p)), None)
+        name = key[len(prefix) :] if prefix else ""
+        if prefix is None or any(m in key for m in MATCH_MARKERS) or _OTHER_USES.match(name):
+            continue
+        row = _BY_KEY.get(name)
+        if row is not None:
+            if prefix == NGINX and not row.nginx:
+                found.append((key, f"it is read as {HIGRESS}{name} only"))
+        elif prefix == NGINX and name in IGNORED_FROM_NGINX:
+            found.append((key, "ingress-nginx reads it, Higress ignores it"))
+        else:
+            near = get_close_matches(name, _BY_KEY, n=1, cutoff=0.75)
+            found.append((key, f"did you mean {HIGRESS}{near[0]}?" if near else "Higress does not know it"))
+    return found
 
 
 def relevant(annotations: Mapping[str, str]) -> dict[str, str]:

@@ -66,6 +66,7 @@ class Expectation:
         secrets: Secret (namespace, name) of each host that has TLS.
         crashes: namespace and name of each Ingress that stops the controller, and what of it does.
         profile: what it was computed for.
+        meaningless: namespace and name of an Ingress, an annotation key that Higress does not read, and what to do.
         open: places that may exist or not, since what decides it was not read; nothing in them is judged.
     """
 
@@ -75,6 +76,7 @@ class Expectation:
     profile: Profile
     crashes: tuple[tuple[str, str, str], ...] = ()
     open: frozenset[Place] = frozenset()
+    meaningless: tuple[tuple[str, str, str, str], ...] = ()
 
     def covering(self, place: Place) -> tuple[Place, ...]:
         """Wildcard places whose routes HOST_RDS_MERGE_SUBSET appends to this one, most specific first."""

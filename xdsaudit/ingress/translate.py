@@ -10,7 +10,7 @@ from collections import defaultdict
 from typing import Any
 
 from xdsaudit.ingress import canary as canaries
-from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS, look, relevant, text, unmodelled
+from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS, look, meaningless, relevant, text, unmodelled
 from xdsaudit.ingress.backends import Backends, Resolved, parse_destinations
 from xdsaudit.ingress.effects import Effects, path_type
 from xdsaudit.ingress.emit import Emitter
@@ -91,7 +91,13 @@ class _Translation:
         self._default_backends([i for i in taken if i not in later])
         secrets = first_secrets(self.gateways, Certificates(self.objects, self.profile))
         return Expectation(
-            tuple(self.plans), self._tables(secrets), secrets, self.profile, crashes, self._open(secrets)
+            tuple(self.plans),
+            self._tables(secrets),
+            secrets,
+            self.profile,
+            crashes,
+            self._open(secrets),
+            tuple((i.namespace, i.metadata.name, *said) for i in taken for said in meaningless(i.annotations)),
         )
 
     def _open(self, secrets: dict[str, tuple[str, str]]) -> frozenset[Place]:
