@@ -96,6 +96,7 @@ def _parts(tables: Tables) -> dict[str, list[dict[str, Any]]]:
     secure = sorted(h for p, h in tables if p == 443)
     listeners = [plain_listener(80)] + ([plain_listener(443, secure)] if secure else [])
     clusters = sorted({r.cluster for routes in tables.values() for r in routes if r.cluster})
+    hashed = {r.cluster for routes in tables.values() for r in routes if r.fields.get("hash_policy")}
     scopes = [
         {
             "name": f"{p}.{h}",
@@ -105,7 +106,10 @@ def _parts(tables: Tables) -> dict[str, list[dict[str, Any]]]:
         for p, h in tables
     ]
     return {
-        "CDS": [{"name": c, "type": "STATIC"} for c in clusters],
+        "CDS": [
+            {"name": c, "type": "STATIC", "lb_policy": "RING_HASH" if c in hashed else "LEAST_REQUEST"}
+            for c in clusters
+        ],
         "LDS": listeners,
         "SRDS": scopes,
         "RDS": [plain_table(place, routes) for place, routes in tables.items()],

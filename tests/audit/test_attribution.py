@@ -302,3 +302,59 @@ def test_certificates_by_domain_that_were_not_read_open_the_https_place() -> Non
     assert audit(full).exit_code() == 0
     config = {"metadata": {"name": "other"}}
     assert audit(replace(full, kube={**full.kube, "configmaps": ingress_list([config], "ConfigMap")})).extra
+
+
+# --- beside routes ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("notes", "field", "expected"),
+    [
+        ({"higress.io/backend-protocol": "GRPC"}, "cluster.http2", True),
+        ({"higress.io/backend-protocol": "https"}, "cluster.tls", True),
+        ({"higress.io/load-balance": "round_robin"}, "cluster.lb_policy", "ROUND_ROBIN"),
+        ({"higress.io/upstream-hash-by": "$nonsense"}, "cluster.lb_policy", "ROUND_ROBIN"),
+    ],
+)
+def test_policies_of_clusters(notes: dict[str, str], field: str, expected: object) -> None:
+    items = [ingress("a", "foo.test", "/a", annotations=notes), ingress("b", "foo.test", "/b", service="other")]
+    found = one(worlds.world(items), Verdict.CHANGED)
+    assert found.rule.ingress == "a"
+    assert {(d.field, d.expected) for d in found.fields} == {(field, expected)}
+    assert found.stage is Stage.CONTROL_PLANE
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        {"higress.io/load-balance": "nope"},
+        {"higress.io/load-balance": "PASSTHROUGH"},
+        {"higress.io/backend-protocol": "HTTP"},
+    ],
+)
+def test_policies_that_ask_for_nothing(notes: dict[str, str]) -> None:
+    assert audit(worlds.world([ingress("a", "foo.test", "/a", annotations=notes)])).exit_code() == 0
+
+
+def test_a_gateway_with_another_certificate() -> None:
+    items = [ingress("a", "foo.test", "/a", tls="new")]
+    dump = json.loads(worlds.config_dump(worlds.expectation(items).tables))
+    listener = dump["configs"][1]["dynamic_listeners"][1]["active_state"]["listener"]
+    tls = listener["filter_chains"][0]["transport_socket"]["typed_config"]
+
+    def changed(secret: str) -> int:
+        tls["common_tls_context"] = {
+            "tls_certificate_sds_secret_configs": [{"name": f"kubernetes-ingress://Kubernetes/default/{secret}"}]
+        }
+        result = audit(worlds.world(items, pages={"config_dump.json": json.dumps(dump).encode()}))
+        assert all(d.field == "tls.secret" for r in result.of(Verdict.CHANGED) for d in r.fields)
+        return len(result.of(Verdict.CHANGED))
+
+    assert (changed("old"), changed("new"), changed("new-cacert")) == (1, 0, 0)
+
+
+def test_a_destination_rule_that_core_lacks_is_a_translation_loss(recording) -> None:
+    snapshot = recording("healthy-scoped")
+    answers = snapshot.core[""]
+    result = audit(replace(snapshot, core={"": tuple(a for n, a in enumerate(answers) if n != 2)}))
+    changed = result.of(Verdict.CHANGED)
+    assert {r.stage for r in changed} == {Stage.TRANSLATION}
+    assert {d.field for r in changed for d in r.fields} == {"destination_rule"}

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xdsaudit.ingress.objects import read_objects
-from xdsaudit.ingress.order import stable_sort
+from xdsaudit.ingress.order import before, sort_routes, stable_sort
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate
+from xdsaudit.ingress.work import Work
+from xdsaudit.model.route import HeaderMatch
 from xdsaudit.testing import ingress, ingress_list, service
 from xdsaudit.testing.strategies import ingresses
 
@@ -50,6 +52,32 @@ def test_stable_sort_is_pythons_for_a_proper_order(data: list[tuple[int, int]]) 
     mine = list(data)
     stable_sort(mine, lambda a, b: a[0] < b[0])
     assert mine == sorted(data, key=lambda x: x[0])
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(("exact", "prefix")),
+            st.sampled_from(("/", "/a", "/ab", "/b")),
+            st.integers(0, 2),
+            st.booleans(),
+        )
+    )
+)
+def test_both_sorts_agree_where_the_order_is_proper(data: list[tuple[str, str, int, bool]]) -> None:
+    def works() -> list[Work]:
+        found = []
+        for n, (kind, path, conditions, default) in enumerate(data):
+            work = Work(str(n), [], kind, path, [], [], default=default)
+            work.headers = [HeaderMatch("x", "exact", "1")] * conditions
+            work.method = "GET" * (n % 3)
+            found.append(work)
+        return found
+
+    one, other = works(), works()
+    sort_routes(one)
+    stable_sort(other, before)
+    assert [w.name for w in one] == [w.name for w in other]
 
 
 def test_linear_in_paths_and_hosts() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from xdsaudit.audit.align import Comparer, align
+from xdsaudit.audit.beside import beside
 from xdsaudit.audit.reach import shadows
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
 from xdsaudit.model.route import MatchKey, Place, Route
@@ -83,7 +84,14 @@ def judge(
     for place, table in view.tables.items():
         if place not in expectation.tables and place not in expectation.open:
             _extras(result, place, table.routes, _copies(expectation, place), tolerated)
+    _beside(result, expectation)
     return result
+
+
+def _beside(result: Judgement, expectation: Expectation) -> None:
+    for rules, delta in beside(result.view, expectation):
+        for rule in rules:
+            result.changed.setdefault(rule, []).append(delta)
 
 
 def _absent(view: View, place: Place, table: Table | None, secure: bool) -> str:
@@ -253,4 +261,5 @@ def judge_core(view: View, expectation: Expectation) -> Judgement:
                     delta = FieldDelta("cluster", view.name.value, view.replica, wanted, min(c or "" for c in clusters))
                     for rule in route_.rules:
                         result.changed.setdefault(rule, []).append(delta)
+    _beside(result, expectation)
     return result

@@ -16,9 +16,10 @@ from msgspec import Raw, Struct
 from xdsaudit.errors import ReadError
 from xdsaudit.model.assemble import Scope, VirtualHost, assemble, scope_of
 from xdsaudit.model.canonical import ROUTE, fields_of, known, match_of
-from xdsaudit.model.route import Fields, MatchKey, Route
+from xdsaudit.model.route import Fields, MatchKey, Route, simple_key
 from xdsaudit.model.view import Cluster, FilterChain, Listener, View, ViewName
 
+_PROTOCOLS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _ROUTE_MATCH: Final = "envoy.config.route.v3.RouteMatch"
 _ABSENT: Final = Raw(b"")
 _ISTIO_CONFIG: Final = re.compile(rb'"istio":\s*\{\s*"config":\s*"([^"\\]*)"')
@@ -144,6 +145,10 @@ class _Assignment(Struct):
     endpoints: list[_Endpoints] = []
 
 
+class _Named(Struct):
+    name: str = ""
+
+
 class _ClusterMessage(Struct):
     name: str = ""
     type: str = "STATIC"
@@ -151,14 +156,13 @@ class _ClusterMessage(Struct):
     lb_policy: str = "ROUND_ROBIN"
     eds_cluster_config: _EdsConfig = msgspec.field(default_factory=_EdsConfig)
     load_assignment: _Assignment = msgspec.field(default_factory=_Assignment)
+    typed_extension_protocol_options: dict[str, dict[str, Any]] = {}
+    http2_protocol_options: dict[str, Any] | None = None
+    transport_socket: _Named | None = None
 
 
 class _ClusterEntry(Struct):
     cluster: _ClusterMessage | None = None
-
-
-class _Secret(Struct):
-    name: str = ""
 
 
 class _EndpointEntry(Struct):
@@ -176,7 +180,7 @@ class _Section(Struct):
     static_clusters: list[_ClusterEntry] = []
     dynamic_active_clusters: list[_ClusterEntry] = []
     dynamic_warming_clusters: list[_ClusterEntry] = []
-    dynamic_warming_secrets: list[_Secret] = []
+    dynamic_warming_secrets: list[_Named] = []
     static_endpoint_configs: list[_EndpointEntry] = []
     dynamic_endpoint_configs: list[_EndpointEntry] = []
 
@@ -231,9 +235,9 @@ class _RouteReader:
         raw = {f: r for f in _MATCH_RAW if (r := getattr(match, f)) is not _ABSENT} if _slow(match) else None
         if not raw and match.case_sensitive is not False:
             if match.path is not None:
-                return MatchKey("path", match.path)
+                return simple_key("path", match.path)
             if match.prefix is not None:
-                return MatchKey("prefix", match.prefix)
+                return simple_key("prefix", match.prefix)
         plain: dict[str, Any] = {f: msgspec.json.decode(r) for f, r in (raw or {}).items()}
         for field in ("path", "prefix", "case_sensitive"):
             value = getattr(match, field)
@@ -337,7 +341,12 @@ def _clusters(section: _Section) -> list[Cluster]:
             if c is not None:
                 kind = "custom" if c.cluster_type else c.type
                 service = c.eds_cluster_config.service_name or c.name
-                found.append(Cluster(c.name, kind, service, _healthy(c.load_assignment), c.lb_policy, warming))
+                options = c.typed_extension_protocol_options.get(_PROTOCOLS, {}).get("explicit_http_config", {})
+                http2 = c.http2_protocol_options is not None or "http2_protocol_options" in options
+                tls = c.transport_socket is not None and c.transport_socket.name == "envoy.transport_sockets.tls"
+                found.append(
+                    Cluster(c.name, kind, service, _healthy(c.load_assignment), c.lb_policy, warming, http2, tls)
+                )
     return found
 
 

@@ -8,8 +8,9 @@ from typing import Any, Final
 from xdsaudit.ingress.backends import Backends
 from xdsaudit.ingress.effects import PLAIN
 from xdsaudit.ingress.expectation import ExpectedRoute
+from xdsaudit.ingress.policy import TrafficPolicy
 from xdsaudit.ingress.work import FALLBACK_TYPE, Destination, HeaderOps, Work
-from xdsaudit.model.route import HeaderMatch, MatchKey
+from xdsaudit.model.route import HeaderMatch, MatchKey, simple_key
 
 _NONE: Final[frozenset[str]] = frozenset()
 _PLUGIN: Final = "envoy.router.cluster_specifier_plugin.cluster_fallback"
@@ -19,13 +20,13 @@ class Emitter:
     """Makes the routes of one port."""
 
     def __init__(
-        self, backends: Backends, port: int, https_port: int, hash_policies: dict[tuple[str, int | None], Any]
+        self, backends: Backends, port: int, https_port: int, policies: dict[tuple[str, int | None], TrafficPolicy]
     ) -> None:
         """Keep what every route of the port needs."""
         self._backends = backends
         self._port = port
         self._https = port == https_port
-        self._hash = hash_policies
+        self._policies = policies
 
     def emit(self, works: Iterable[Work]) -> tuple[list[ExpectedRoute], list[Work]]:
         """Routes in order, up to the first catch-all, and the HTTPRoutes that are cut off behind it."""
@@ -41,9 +42,10 @@ class Emitter:
             conditions = (tuple(sorted(headers)), tuple(sorted(work.query))) if headers or work.query else ((), ())
             rules, uncertain = tuple(work.rules), frozenset(work.uncertain) if work.uncertain else _NONE
             generated = not work.path_type and not work.default
+            plain = not (headers or work.query or work.ignore_case)
             for kind, value in work.uris:
                 ignore = work.ignore_case and kind != "safe_regex"
-                key = MatchKey(kind, value, ignore, *conditions)
+                key = simple_key(kind, value) if plain else MatchKey(kind, value, ignore, *conditions)
                 routes.append(ExpectedRoute(key, work.name, fields, cluster, rules, uncertain, generated))
                 stopped = stopped or key.catch_all
         return routes, hidden
@@ -55,7 +57,7 @@ class Emitter:
         return f"outbound|{port}|{subset}|{host}"
 
     def _fields(self, work: Work) -> tuple[dict[str, Any], str | None]:
-        if work.fields is PLAIN and len(work.destinations) == 1 and not self._hash:
+        if work.fields is PLAIN and len(work.destinations) == 1 and not self._policies:
             only = work.destinations[0]
             if not (only.fallbacks or only.request or only.response):
                 return PLAIN, self.cluster(only.host, only.port, only.subset)
@@ -100,7 +102,8 @@ class Emitter:
         return ((fields | extra | ops) if extra or ops else fields), cluster
 
     def _policy(self, work: Work, destination: Destination) -> dict[str, Any] | None:
-        policy: dict[str, Any] | None = self._hash.get((destination.host, destination.port))
+        found = self._policies.get((destination.host, destination.port))
+        policy = found.hash_policy if found is not None else None
         if not policy:
             return None
         known = self._backends.known_to_pilot(destination.host)

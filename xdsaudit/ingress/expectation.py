@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from xdsaudit.ingress.policy import TrafficPolicy
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.model.route import Fields, MatchKey, Place
 from xdsaudit.model.verdict import Rule
@@ -67,6 +68,7 @@ class Expectation:
         crashes: namespace and name of each Ingress that stops the controller, and what of it does.
         profile: what it was computed for.
         meaningless: namespace and name of an Ingress, an annotation key that Higress does not read, and what to do.
+        policies: what annotations ask of clusters, by the cluster's name.
         open: places that may exist or not, since what decides it was not read; nothing in them is judged.
     """
 
@@ -77,6 +79,7 @@ class Expectation:
     crashes: tuple[tuple[str, str, str], ...] = ()
     open: frozenset[Place] = frozenset()
     meaningless: tuple[tuple[str, str, str, str], ...] = ()
+    policies: Mapping[str, TrafficPolicy] = field(default_factory=dict)
 
     def covering(self, place: Place) -> tuple[Place, ...]:
         """Wildcard places whose routes HOST_RDS_MERGE_SUBSET appends to this one, most specific first."""

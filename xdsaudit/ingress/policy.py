@@ -5,7 +5,7 @@ higress@v2.0.1 pkg/ingress/kube/annotations/loadbalance.go and upstreamtls.go.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from xdsaudit.ingress.annotations import has, integer, look, text
 from xdsaudit.ingress.effects import Annotations
@@ -40,11 +40,36 @@ def hash_policy(annotations: Annotations, profile: Profile) -> dict[str, Any] | 
     return None
 
 
-def has_traffic_policy(annotations: Annotations) -> bool:
-    """Whether the Ingress makes a DestinationRule for its backends, which hides those of later Ingresses."""
-    protocol = look(annotations, "backend-protocol", text)
-    if protocol and protocol.strip().upper() in ("HTTPS", "HTTP2", "GRPC", "GRPCS"):
-        return True
-    return has(
+class TrafficPolicy(NamedTuple):
+    """What a DestinationRule asks of a cluster.
+
+    ``lb_policy`` is None where it is not modelled (PASSTHROUGH, MCP-SSE).
+    """
+
+    hash_policy: dict[str, Any] | None
+    lb_policy: str | None
+    http2: bool
+    tls: bool
+
+
+_SIMPLE = {"ROUND_ROBIN": "ROUND_ROBIN", "RANDOM": "RANDOM", "PASSTHROUGH": None, "MCP-SSE": None}
+
+
+def traffic_policy(annotations: Annotations, profile: Profile) -> TrafficPolicy | None:
+    """The policy an Ingress asks for its backends, or None when it makes no DestinationRule."""
+    protocol = (look(annotations, "backend-protocol", text) or "").strip().upper()
+    protocol = protocol if protocol in ("HTTPS", "HTTP2", "GRPC", "GRPCS") else ""
+    balanced = has(
         annotations, "load-balance", "affinity", "session-cookie-name", "session-cookie-path", "upstream-hash-by"
     )
+    if not protocol and not balanced:
+        return None
+    hashed = hash_policy(annotations, profile)
+    lb_policy: str | None = "LEAST_REQUEST"
+    if hashed is not None:
+        lb_policy = "RING_HASH"
+    elif look(annotations, "upstream-hash-by", text) is not None:
+        lb_policy = "ROUND_ROBIN"  # a text that Higress does not know
+    elif balanced:
+        lb_policy = _SIMPLE.get((look(annotations, "load-balance", text) or "").upper(), "LEAST_REQUEST")
+    return TrafficPolicy(hashed, lb_policy, protocol in ("HTTP2", "GRPC", "GRPCS"), protocol in ("HTTPS", "GRPCS"))

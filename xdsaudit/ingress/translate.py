@@ -17,8 +17,8 @@ from xdsaudit.ingress.emit import Emitter
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, RulePlan
 from xdsaudit.ingress.fallback import default_backend, mirror, stateful_session
 from xdsaudit.ingress.objects import Backend, Ingress, IngressRule, KubeObjects, Path
-from xdsaudit.ingress.order import before, stable_sort
-from xdsaudit.ingress.policy import has_traffic_policy, hash_policy
+from xdsaudit.ingress.order import sort_routes
+from xdsaudit.ingress.policy import TrafficPolicy, traffic_policy
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.select import crashes_of, selected, templated
 from xdsaudit.ingress.tls import Certificates, first_secrets
@@ -61,7 +61,7 @@ class _Translation:
         self.gateways: list[tuple[Ingress, str]] = []
         self.root_taken: set[str] = set()
         self.app_roots: dict[str, tuple[Ingress, str, list[int]]] = {}
-        self.hash: dict[tuple[str, int | None], Any] = {}
+        self.policies: dict[tuple[str, int | None], TrafficPolicy] = {}
         self.rules_of: dict[int, dict[tuple[int, int], int]] = {}
         self.default_of: dict[int, int] = {}
 
@@ -98,6 +98,7 @@ class _Translation:
             crashes,
             self._open(secrets),
             tuple((i.namespace, i.metadata.name, *said) for i in taken for said in meaningless(i.annotations)),
+            {f"outbound|{port}||{host}": p for (host, port), p in self.policies.items() if port is not None},
         )
 
     def _open(self, secrets: dict[str, tuple[str, str]]) -> frozenset[Place]:
@@ -216,10 +217,10 @@ class _Translation:
             self.fallbacks[host].insert(0, extra)
 
     def _traffic_policy(self, ingress: Ingress) -> None:
-        """Hash policies by destination: the first Ingress with a traffic policy for a service and port wins."""
-        if not has_traffic_policy(ingress.annotations):
+        """Policies by destination: the first Ingress with a traffic policy for a service and port wins."""
+        policy = traffic_policy(ingress.annotations, self.profile) if ingress.annotations else None
+        if policy is None:
             return
-        policy = hash_policy(ingress.annotations, self.profile)
         backends: list[Backend | None] = [ingress.spec.defaultBackend]
         backends += [p.backend for r in ingress.spec.rules or () if r.http for p in r.http.paths or ()]
         shared = parse_destinations(ingress.annotations)
@@ -227,7 +228,7 @@ class _Translation:
             if backend is None:
                 continue
             for each in self.backends.resolve(ingress.namespace, backend, shared, bridge_only=True).destinations:
-                self.hash.setdefault((each.host, each.port), policy)
+                self.policies.setdefault((each.host, each.port), policy)
 
     # -- canaries -----------------------------------------------------------------------------------------------------
     def _canary(self, ingress: Ingress, weighted: dict[int, Work]) -> None:
@@ -311,14 +312,14 @@ class _Translation:
         with_gateway = {host for _, host in self.gateways}
         tables: dict[Place, tuple[ExpectedRoute, ...]] = {}
         emitters = {
-            port: Emitter(self.backends, port, self.profile.https_port, self.hash)
+            port: Emitter(self.backends, port, self.profile.https_port, self.policies)
             for port in (self.profile.http_port, self.profile.https_port)
         }
         for host in {*self.hosts, *self.app_roots}:
             if host not in with_gateway:
                 continue
             works = [*self.fallbacks.get(host, ()), *self._app_root(host), *self.hosts.get(host, ())]
-            stable_sort(works, before)
+            sort_routes(works)
             for port, emitter in emitters.items():
                 if port == self.profile.https_port and host not in secrets:
                     continue

@@ -62,6 +62,11 @@ class MatchKey(NamedTuple):
         return (self.kind == "prefix" and self.value == "/") and not (self.headers or self.query or self.other)
 
 
+def simple_key(kind: str, value: str) -> MatchKey:
+    """A key with nothing but a path: by far the most, and built without going through the defaults."""
+    return tuple.__new__(MatchKey, (kind, value, False, (), (), ""))
+
+
 _KINDS: Final = {"safe_regex": "regex", "path_separated_prefix": "prefix by segment"}
 
 Fields = Mapping[str, Any]
@@ -94,18 +99,15 @@ class Route(NamedTuple):
         return self.cluster if field == "cluster" else self.fields.get(field)
 
 
-def clusters_of(route: Route) -> tuple[str, ...]:
-    """Clusters a request of this route can reach, fallbacks and mirrors left out, in order."""
-    if route.cluster is not None:
-        return (route.cluster,)
-    weighted = route.fields.get("weighted_clusters")
+def clusters_of_fields(fields: Fields) -> tuple[str, ...]:
+    """Clusters that weights or a fallback plugin lead to, fallbacks left out; a single cluster is no field."""
+    weighted = fields.get("weighted_clusters")
     if weighted:
         return tuple(c["name"] for c in weighted.get("clusters", ()) if c.get("name"))
-    plugin = route.fields.get("inline_cluster_specifier_plugin")
+    plugin = fields.get("inline_cluster_specifier_plugin")
     if plugin:
         config = plugin.get("extension", {}).get("typed_config", {}).get("cluster_config", {})
-        if config.get("routing_cluster"):
-            return (config["routing_cluster"],)
+        return (config["routing_cluster"],) if config.get("routing_cluster") else ()
     return ()
 
 

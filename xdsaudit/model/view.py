@@ -42,7 +42,7 @@ class Table(NamedTuple):
 
 
 class Cluster(NamedTuple):
-    """A cluster: how its endpoints are found and the fields that shape an upstream connection."""
+    """A cluster: how its endpoints are found and what shapes its connections (``tls`` is towards the backend)."""
 
     name: str
     discovery: str
@@ -50,6 +50,8 @@ class Cluster(NamedTuple):
     static_endpoints: int
     lb_policy: str
     warming: bool = False
+    http2: bool = False
+    tls: bool = False
 
 
 class FilterChain(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from xdsaudit.errors import ReadError
-from xdsaudit.model.route import HeaderMatch, MatchKey, Place, Route
+from xdsaudit.model.route import HeaderMatch, MatchKey, Place, Route, simple_key
 from xdsaudit.model.view import Table, View, ViewName
 from xdsaudit.xds.pool import known_type, message
 
@@ -56,7 +56,16 @@ def read_core(responses: Iterable[bytes], *, replica: str | None) -> View:
         replica=replica,
         tables=_tables(objects.get("VirtualService", ()), objects.get("Gateway", ())),
         served={kind: len(found) for kind, found in objects.items()},
-        facts={"virtual_services": {h: name for name, vs in objects.get("VirtualService", ()) for h in vs.hosts}},
+        facts={
+            "destination_rules": frozenset(rule.host for _, rule in objects.get("DestinationRule", ())),
+            "credentials": {
+                host: server.tls.credential_name
+                for _, gateway in objects.get("Gateway", ())
+                for server in gateway.servers
+                if server.tls.credential_name
+                for host in server.hosts
+            },
+        },
     )
 
 
@@ -102,7 +111,7 @@ def _key(match: Any) -> MatchKey:
     path = _URI[kind] if kind else "prefix"
     value = getattr(uri, kind) if kind else "/"
     if len(match.ListFields()) == 1:
-        return MatchKey(path, value)
+        return simple_key(path, value)
     headers = [_condition(name, text) for name, text in match.headers.items()]
     if match.HasField("method"):
         headers.append(_condition(":method", match.method))

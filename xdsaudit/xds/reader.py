@@ -12,13 +12,14 @@ from typing import Any
 from xdsaudit.errors import ReadError
 from xdsaudit.model.assemble import Scope, VirtualHost, assemble, scope_of
 from xdsaudit.model.canonical import fields_of, match_of
-from xdsaudit.model.route import Fields, MatchKey, Route
+from xdsaudit.model.route import Fields, Route, simple_key
 from xdsaudit.model.view import Cluster, FilterChain, Listener, View, ViewName
 from xdsaudit.xds.plain import to_plain
 from xdsaudit.xds.pool import TYPES, message
 
 _SHORT = {url: short for short, url in TYPES.items()}
 _REPLACING = frozenset({"LDS", "CDS", "SRDS"})
+_PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
 
@@ -108,12 +109,18 @@ def healthy(assignment: Any) -> int:
 def read_cluster(cluster: Any) -> Cluster:
     """A Cluster message as a value."""
     kind = "custom" if cluster.WhichOneof("cluster_discovery_type") == "cluster_type" else None
+    http2 = cluster.HasField("http2_protocol_options")
+    if _PROTOCOLS in cluster.typed_extension_protocol_options:
+        options = message(_PROTOCOLS).FromString(cluster.typed_extension_protocol_options[_PROTOCOLS].value)
+        http2 = http2 or options.explicit_http_config.HasField("http2_protocol_options")
     return Cluster(
         cluster.name,
         kind or _enum(cluster, "type"),
         cluster.eds_cluster_config.service_name or cluster.name,
         healthy(cluster.load_assignment),
         _enum(cluster, "lb_policy"),
+        http2=http2,
+        tls=cluster.transport_socket.name == "envoy.transport_sockets.tls",
     )
 
 
@@ -185,7 +192,7 @@ class RouteReader:
         match = route.match
         parts = match.ListFields()
         if len(parts) == 2 and parts[1][0].number == 4 and parts[0][0].number <= 2 and parts[1][1].value:
-            key = MatchKey(parts[0][0].name, parts[0][1])
+            key = simple_key(parts[0][0].name, parts[0][1])
             opaque: tuple[str, ...] = ()
         else:
             found: list[str] = []

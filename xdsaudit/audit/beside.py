@@ -1,0 +1,78 @@
+"""What annotations ask for beside routes: policies of clusters, DestinationRules, certificates of hosts.
+
+Only what an Ingress asks for is judged; a cluster that no annotation shapes may be anybody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
+from xdsaudit.model.route import clusters_of_fields
+from xdsaudit.model.verdict import FieldDelta
+from xdsaudit.model.view import View, ViewName
+
+Found = Iterator[tuple[tuple[int, ...], FieldDelta]]
+
+
+def beside(view: View, expectation: Expectation) -> Found:
+    """Rules and what differs for them in a view."""
+    if view.name is ViewName.CORE:
+        yield from _destination_rules(view, expectation)
+        yield from _certificates(view, expectation, view.facts.get("credentials", {}))
+    else:
+        yield from _clusters(view, expectation)
+        yield from _certificates(view, expectation, _chain_secrets(view))
+
+
+def _rules_to(expectation: Expectation, cluster: str) -> tuple[int, ...]:
+    def reaches(route: ExpectedRoute) -> bool:
+        return cluster == route.cluster or cluster in clusters_of_fields(route.fields)
+
+    return tuple(
+        dict.fromkeys(i for routes in expectation.tables.values() for r in routes if reaches(r) for i in r.rules)
+    )
+
+
+def _delta(view: View, field: str, expected: Any, actual: Any) -> FieldDelta:
+    return FieldDelta(field, view.name.value, view.replica, expected, actual)
+
+
+def _clusters(view: View, expectation: Expectation) -> Found:
+    for name, policy in expectation.policies.items():
+        cluster = (view.clusters or {}).get(name)
+        if cluster is None:
+            continue  # an absent cluster has a verdict of its own
+        for field in ("lb_policy", "http2", "tls"):
+            wanted, actual = getattr(policy, field), getattr(cluster, field)
+            if wanted is not None and wanted != actual:
+                yield _rules_to(expectation, name), _delta(view, f"cluster.{field}", wanted, actual)
+
+
+def _destination_rules(view: View, expectation: Expectation) -> Found:
+    held = view.facts.get("destination_rules", frozenset())
+    for name in expectation.policies:
+        host = name.rpartition("|")[2]
+        if host not in held:
+            yield _rules_to(expectation, name), _delta(view, "destination_rule", host, None)
+
+
+def _chain_secrets(view: View) -> dict[str, str]:
+    """The first certificate of each host's filter chain."""
+    found: dict[str, str] = {}
+    for listener in view.listeners or ():
+        for chain in listener.chains:
+            for host in chain.server_names or ("*",):
+                if chain.tls and chain.secrets and listener.state != "draining":
+                    found.setdefault(host, chain.secrets[0])
+    return found
+
+
+def _certificates(view: View, expectation: Expectation, held: dict[str, str]) -> Found:
+    port = expectation.profile.https_port
+    for host, (namespace, name) in expectation.secrets.items():
+        actual = held.get(host)
+        if actual is not None and not actual.removesuffix("-cacert").endswith(f"/{namespace}/{name}"):
+            rules = dict.fromkeys(i for r in expectation.tables.get((port, host), ()) for i in r.rules)
+            yield tuple(rules), _delta(view, "tls.secret", f"{namespace}/{name}", actual)
