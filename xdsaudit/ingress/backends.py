@@ -52,6 +52,11 @@ class Backends:
         name, _, rest = host.removesuffix(self._suffix).partition(".")
         return self.service(rest, name) if host.endswith(self._suffix) else None
 
+    def external(self, host: str) -> bool:
+        """Whether the host is a Service that is only a name for another host."""
+        service = self.service_of(host)
+        return service is not None and service.spec.type == "ExternalName"
+
     def known_to_pilot(self, host: str) -> bool | None:
         """Whether pilot knows this host as a service, by Kubernetes or by a registry; None when that was not read."""
         if host.endswith(self._suffix):

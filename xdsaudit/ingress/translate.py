@@ -61,6 +61,7 @@ class _Translation:
         self.gateways: list[tuple[Ingress, str]] = []
         self.root_taken: set[str] = set()
         self.app_roots: dict[str, tuple[Ingress, str, list[int]]] = {}
+        self.effects: dict[tuple[tuple[str, str], ...], Effects] = {}
         self.policies: dict[tuple[str, int | None], TrafficPolicy] = {}
         self.rules_of: dict[int, dict[tuple[int, int], int]] = {}
         self.default_of: dict[int, int] = {}
@@ -149,7 +150,7 @@ class _Translation:
         annotations = relevant(ingress.annotations)
         shared = parse_destinations(annotations)
         declared = sum(d.weight for d in shared or ())
-        effects = Effects(annotations)
+        effects = self._effects(annotations)
         conditions = _conditions(annotations)
         root = look(annotations, "app-root", text)
         for r, rule in enumerate(ingress.spec.rules or ()):
@@ -178,6 +179,13 @@ class _Translation:
             if root:
                 self.app_roots[host] = (ingress, root, [i for (rr, _), i in indices.items() if rr == r])
 
+    def _effects(self, annotations: dict[str, str]) -> Effects:
+        """Effects of these annotations, worked out once for all Ingresses that carry the same."""
+        key = tuple(annotations.items())
+        if key not in self.effects:
+            self.effects[key] = Effects(annotations)
+        return self.effects[key]
+
     def _usable(self, index: int, resolved: Resolved) -> bool:
         if resolved.unknown:
             self.plans[index].unknown = f"{resolved.unknown} were not read, and the backend's port is given by name"
@@ -192,8 +200,7 @@ class _Translation:
         work.weight_total = declared
         normalise(work.destinations, declared)
         for each in work.destinations:
-            service = self.backends.service_of(each.host)
-            if service is not None and service.spec.type == "ExternalName" and self.profile.version >= (2, 2, 0):
+            if self.profile.version >= (2, 2, 0) and self.backends.external(each.host):
                 work.uncertain.add("cluster")  # its cluster may be the alias's, depending on the build
             if each.port is None and self.backends.known_to_pilot(each.host) is None:
                 work.uncertain.add("cluster")
