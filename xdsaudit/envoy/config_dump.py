@@ -59,7 +59,8 @@ class _Route(Struct):
     metadata: Raw = _ABSENT
 
 
-_MATCH_RAW: Final = tuple(f for f in _Match.__struct_fields__ if f not in ("path", "prefix", "case_sensitive"))
+_MATCH_RAW: Final = _Match.__struct_fields__[3:]  # all but path, prefix and case_sensitive
+_NO_CONDITIONS: Final = [_ABSENT] * len(_MATCH_RAW)
 _ROUTE_RAW: Final = _Route.__struct_fields__[3:-1]  # all but match, name, route and metadata
 _ALL_ABSENT: Final = (_ABSENT,) * len(_ROUTE_RAW)
 
@@ -232,30 +233,20 @@ class _RouteReader:
 
     @staticmethod
     def key(match: _Match) -> MatchKey:
-        raw = {f: r for f in _MATCH_RAW if (r := getattr(match, f)) is not _ABSENT} if _slow(match) else None
-        if not raw and match.case_sensitive is not False:
-            if match.path is not None:
-                return simple_key("path", match.path)
-            if match.prefix is not None:
-                return simple_key("prefix", match.prefix)
-        plain: dict[str, Any] = {f: msgspec.json.decode(r) for f, r in (raw or {}).items()}
+        path, prefix, sensitive, *raw = msgspec.structs.astuple(match)
+        if raw == _NO_CONDITIONS and sensitive is not False:
+            if path is not None:
+                return simple_key("path", path)
+            if prefix is not None:
+                return simple_key("prefix", prefix)
+        plain: dict[str, Any] = {
+            f: msgspec.json.decode(r) for f, r in zip(_MATCH_RAW, raw, strict=True) if r is not _ABSENT
+        }
         for field in ("path", "prefix", "case_sensitive"):
             value = getattr(match, field)
             if value is not None:
                 plain[field] = value
         return match_of(known(plain, _ROUTE_MATCH))
-
-
-def _slow(match: _Match) -> bool:
-    return (
-        match.headers is not _ABSENT
-        or match.query_parameters is not _ABSENT
-        or (match.path is None and match.prefix is None)
-        or match.runtime_fraction is not _ABSENT
-        or match.grpc is not _ABSENT
-        or match.tls_context is not _ABSENT
-        or match.dynamic_metadata is not _ABSENT
-    )
 
 
 def read_config_dump(data: bytes, *, replica: str | None) -> View:

@@ -328,6 +328,8 @@ def _match(route: Work, annotations: Annotations) -> None:
     written = look(annotations, "match-method", text)
     methods = [m for m in dict.fromkeys((written or "").upper().split()) if m in _METHODS]
     route.method = "|".join(methods)
+    headers: list[HeaderMatch] = []
+    query: list[HeaderMatch] = []
     for key, value in annotations.items():
         found = re.match(r"^higress\.io/(exact|prefix|regex)-match-(header|pseudo-header|query)-(.+)$", key)
         if not found:
@@ -336,7 +338,8 @@ def _match(route: Work, annotations: Annotations) -> None:
         condition = HeaderMatch(f":{name}" if where == "pseudo-header" else name, op, value)
         if op == "regex" and value == "*":
             condition = condition._replace(op="present", value="")
-        (route.query if where == "query" else route.headers).append(condition)
+        (query if where == "query" else headers).append(condition)
+    route.headers, route.query = headers, query
 
 
 def header_control(route: Work, annotations: Annotations) -> None:

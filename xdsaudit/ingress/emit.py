@@ -12,7 +12,6 @@ from xdsaudit.ingress.policy import TrafficPolicy
 from xdsaudit.ingress.work import FALLBACK_TYPE, Destination, HeaderOps, Work
 from xdsaudit.model.route import HeaderMatch, MatchKey, simple_key
 
-_NONE: Final[frozenset[str]] = frozenset()
 _PLUGIN: Final = "envoy.router.cluster_specifier_plugin.cluster_fallback"
 
 
@@ -40,7 +39,7 @@ class Emitter:
             fields, cluster = self._fields(work)
             headers = [*work.headers, HeaderMatch(":method", "regex", work.method)] if work.method else work.headers
             conditions = (tuple(sorted(headers)), tuple(sorted(work.query))) if headers or work.query else ((), ())
-            rules, uncertain = tuple(work.rules), frozenset(work.uncertain) if work.uncertain else _NONE
+            rules, uncertain = tuple(work.rules), work.uncertain
             generated = not work.path_type and not work.default
             plain = not (headers or work.query or work.ignore_case)
             for kind, value in work.uris:
@@ -89,7 +88,7 @@ class Emitter:
         elif live:
             fields["weighted_clusters"] = self._weighted(live)
         policies = [p for d in live if (p := self._policy(work, d)) is not None]
-        extra = dict(work.rewrite)
+        extra = dict(work.rewrite or {})
         if policies:
             extra["hash_policy"] = policies
         host = work.host_rewrite
@@ -108,7 +107,7 @@ class Emitter:
             return None
         known = self._backends.known_to_pilot(destination.host)
         if known is None:
-            work.uncertain.add("hash_policy")
+            work.uncertain |= {"hash_policy"}
         return policy if known else None
 
     def _fallback(self, destination: Destination) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def mirror(route: Work, annotations: Annotations, namespace: str, backends: Back
         if written is None:
             return
         if not backends.services_read:
-            route.uncertain.add("request_mirror_policies")
+            route.uncertain |= {"request_mirror_policies"}
             return
         name, _, port = written.partition(":")
         key = _named(name, namespace)
@@ -106,4 +106,4 @@ def stateful_session(route: Work, annotations: Annotations, profile: Profile) ->
     kind = look(annotations, "load-balance", text)
     if kind is None or kind.upper() != "MCP-SSE" or profile.version < (2, 1, 7):
         return
-    route.uncertain.add("typed_per_filter_config")  # what it holds was never recorded
+    route.uncertain |= {"typed_per_filter_config"}  # what it holds was never recorded

@@ -201,9 +201,9 @@ class _Translation:
         normalise(work.destinations, declared)
         for each in work.destinations:
             if self.profile.version >= (2, 2, 0) and self.backends.external(each.host):
-                work.uncertain.add("cluster")  # its cluster may be the alias's, depending on the build
+                work.uncertain |= {"cluster"}  # its cluster may be the alias's, depending on the build
             if each.port is None and self.backends.known_to_pilot(each.host) is None:
-                work.uncertain.add("cluster")
+                work.uncertain |= {"cluster"}
             if "." not in each.host:
                 each.host = f"{each.host}.{self.profile.system_namespace}"
         return work

@@ -66,17 +66,17 @@ class Work:
     default: bool = False
     ignore_case: bool = False
     method: str = ""
-    headers: list[HeaderMatch] = field(default_factory=list)
-    query: list[HeaderMatch] = field(default_factory=list)
+    headers: list[HeaderMatch] | tuple[()] = ()
+    query: list[HeaderMatch] | tuple[()] = ()
     redirect: dict[str, Any] | None = None
     https_redirect: bool = False
-    rewrite: dict[str, Any] = field(default_factory=dict)
+    rewrite: dict[str, Any] | None = None
     host_rewrite: str | None = None
     fields: dict[str, Any] = field(default_factory=dict)
     request: HeaderOps | None = None
     response: HeaderOps | None = None
     weight_total: int = 0
-    uncertain: set[str] = field(default_factory=set)
+    uncertain: frozenset[str] = frozenset()
 
     @property
     def length(self) -> int:
