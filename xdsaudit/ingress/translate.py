@@ -371,6 +371,8 @@ def _conditions(annotations: dict[str, str]) -> tuple[Any, ...]:
 def _effective(annotations: dict[str, str], path: Path) -> tuple[str, str]:
     """Effective path type and origin path of a path."""
     written = path.path or "/"
+    if not annotations and path.pathType:
+        return ("exact", written) if path.pathType == "Exact" else ("prefix", _trim(written))
     kind = path_type(annotations, written, path.pathType)
     if kind in ("prefixRegex", "fullPathRegex"):
         return kind, written

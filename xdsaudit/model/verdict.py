@@ -93,9 +93,8 @@ class Concern(NamedTuple):
     ingress: str | None = None
 
 
-@dataclass(frozen=True)
-class RuleVerdict:
-    """The verdict of one rule (contract 2, ``rules``)."""
+class RuleVerdict(NamedTuple):
+    """The verdict of one rule (contract 2, ``rules``). A tuple, since there are many."""
 
     rule: Rule
     verdict: Verdict
