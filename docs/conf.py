@@ -45,8 +45,10 @@ def _annotations() -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for row in TABLE:
-        routes = row.shapes not in ("cluster", "listener", "filter of the listener")
-        modelled = ("yes" if routes else "has no effect on routes") if row.modelled else "no: its rules are unknown"
+        judged = {"cluster": "on the cluster", "hash policy and cluster": "on route and cluster"}.get(row.shapes, "yes")
+        if row.shapes.endswith("listener"):
+            judged = "has no effect on routes, and is not judged"
+        modelled = judged if row.modelled else "no: its rules are unknown"
         since = ".".join(map(str, row.since)) if row.since > (2, 0, 0) else ""
         lines.append(f"| `{row.key}` | {'yes' if row.nginx else 'no'} | {row.shapes} | {since} | {modelled} |")
     return "\n".join(lines) + "\n"

@@ -351,10 +351,11 @@ def test_a_gateway_with_another_certificate() -> None:
     assert (changed("old"), changed("new"), changed("new-cacert")) == (1, 0, 0)
 
 
-def test_a_destination_rule_that_core_lacks_is_a_translation_loss(recording) -> None:
+@pytest.mark.parametrize(("index", "field"), [(2, "destination_rule"), (4, "service_entry")])
+def test_objects_that_core_lacks_are_translation_losses(recording, index: int, field: str) -> None:
     snapshot = recording("healthy-scoped")
     answers = snapshot.core[""]
-    result = audit(replace(snapshot, core={"": tuple(a for n, a in enumerate(answers) if n != 2)}))
+    result = audit(replace(snapshot, core={"": tuple(a for n, a in enumerate(answers) if n != index)}))
     changed = result.of(Verdict.CHANGED)
     assert {r.stage for r in changed} == {Stage.TRANSLATION}
-    assert {d.field for r in changed for d in r.fields} == {"destination_rule"}
+    assert {d.field for r in changed for d in r.fields} == {field}

@@ -20,6 +20,7 @@ def beside(view: View, expectation: Expectation) -> Found:
     """Rules and what differs for them in a view."""
     if view.name is ViewName.CORE:
         yield from _destination_rules(view, expectation)
+        yield from _service_entries(view, expectation)
         yield from _certificates(view, expectation, view.facts.get("credentials", {}))
     else:
         yield from _clusters(view, expectation)
@@ -56,6 +57,23 @@ def _destination_rules(view: View, expectation: Expectation) -> Found:
         host = name.rpartition("|")[2]
         if host not in held:
             yield _rules_to(expectation, name), _delta(view, "destination_rule", host, None)
+
+
+def _service_entries(view: View, expectation: Expectation) -> Found:
+    missing = expectation.registered - view.facts.get("service_entries", frozenset())
+    if not missing:
+        return
+    used = {
+        c
+        for routes in expectation.tables.values()
+        for r in routes
+        for c in (r.cluster, *clusters_of_fields(r.fields))
+        if c
+    }
+    for cluster in sorted(used):
+        host = cluster.rpartition("|")[2]
+        if host in missing:
+            yield _rules_to(expectation, cluster), _delta(view, "service_entry", host, None)
 
 
 def _chain_secrets(view: View) -> dict[str, str]:

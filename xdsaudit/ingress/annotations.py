@@ -152,7 +152,7 @@ def meaningless(annotations: Mapping[str, str]) -> list[tuple[str, str]]:
         elif prefix == NGINX and name in IGNORED_FROM_NGINX:
             found.append((key, "ingress-nginx reads it, Higress ignores it"))
         else:
-            near = get_close_matches(name, _BY_KEY, n=1, cutoff=0.75)
+            near = get_close_matches(name, _BY_KEY, n=1, cutoff=0.75) if len(name) < 64 else []
             found.append((key, f"did you mean {HIGRESS}{near[0]}?" if near else "Higress does not know it"))
     return found
 

@@ -100,6 +100,9 @@ class _Translation:
             self._open(secrets),
             tuple((i.namespace, i.metadata.name, *said) for i in taken for said in meaningless(i.annotations)),
             {f"outbound|{port}||{host}": p for (host, port), p in self.policies.items() if port is not None},
+            frozenset(
+                f"{r.name}.{r.type}" for r in self.objects.registries or () if r.type in ("static", "dns") and r.domain
+            ),
         )
 
     def _open(self, secrets: dict[str, tuple[str, str]]) -> frozenset[Place]:

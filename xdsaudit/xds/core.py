@@ -57,6 +57,7 @@ def read_core(responses: Iterable[bytes], *, replica: str | None) -> View:
         tables=_tables(objects.get("VirtualService", ()), objects.get("Gateway", ())),
         served={kind: len(found) for kind, found in objects.items()},
         facts={
+            "service_entries": frozenset(h for _, entry in objects.get("ServiceEntry", ()) for h in entry.hosts),
             "destination_rules": frozenset(rule.host for _, rule in objects.get("DestinationRule", ())),
             "credentials": {
                 host: server.tls.credential_name
