@@ -175,18 +175,21 @@ def world(
     pilot: Tables | None = None,
     gateway: Tables | None = None,
     pages: Mapping[str, bytes] | None = None,
+    gateway_pages: Mapping[str, bytes] | None = None,
     **more: Any,
 ) -> Snapshot:
     """A snapshot in which every view that is not given serves what it must."""
     listed = list(items)
     good = expectation(listed).tables
     capture = PilotCapture(responses(good if pilot is None else pilot), None if fresh is None else responses(fresh))
-    gateway_pages = {
+    read = {
         "config_dump.json": config_dump(good if gateway is None else gateway),
         "stats.json": stats(),
         "server_info.json": b"{}",
         **(pages or {}),
     }
+    if gateway_pages is not None:
+        read = dict(gateway_pages)
     snapshot = Snapshot(
         captured_at="2026-11-24T00:00:00Z",
         controller={
@@ -197,6 +200,6 @@ def world(
         },
         kube=kube(listed),
         pilot={"pilot-0": capture},
-        gateway={"gateway-0": gateway_pages},
+        gateway={"gateway-0": read} if read else {},
     )
     return replace(snapshot, **more)

@@ -124,12 +124,21 @@ def test_a_regex_that_re2_refuses_is_the_culprit(regex: str, lost: bool) -> None
 
 # --- what could not be looked at --------------------------------------------------------------------------------------
 def test_an_unread_gateway_leaves_rules_unknown_and_hides_no_loss() -> None:
-    info = ViewInfo(ViewName.GATEWAY, "gateway-1", State.UNREAD, "no answer within 10 s")
-    broken = audit(worlds.world(ITEMS, pilot=WITHOUT_B, views=(info,)))
+    info = ViewInfo(ViewName.GATEWAY, "gateway-0", State.UNREAD, "no answer within 10 s")
+    broken = audit(worlds.world(ITEMS, pilot=WITHOUT_B, views=(info,), gateway_pages={}))
     assert [r.rule.ingress for r in broken.lost] == ["b"]
     assert {r.rule.ingress for r in broken.of(Verdict.UNKNOWN)} == {"a", "c"}
     assert broken.exit_code() == 1
-    assert audit(worlds.world(ITEMS, views=(info,))).exit_code() == 3
+    assert audit(worlds.world(ITEMS, views=(info,), gateway_pages={})).exit_code() == 3
+
+
+def test_one_unread_replica_of_several_is_a_gap_and_hides_nothing() -> None:
+    info = ViewInfo(ViewName.GATEWAY, "gateway-1", State.UNREAD, "no answer within 10 s")
+    result = audit(worlds.world(ITEMS, views=(info,)))
+    assert {r.verdict for r in result.rules} == {Verdict.IN_SYNC}
+    assert ("gateway-1", Verdict.UNKNOWN) in {(r.replica, r.verdict) for r in result.rules[0].replicas}
+    assert result.exit_code() == 3
+    assert [r.rule.ingress for r in audit(worlds.world(ITEMS, gateway=WITHOUT_B, views=(info,))).lost] == ["b"]
 
 
 def test_a_partial_pilot_never_loses_a_rule() -> None:

@@ -91,8 +91,13 @@ class _Judge:
         self.upstream = upstream
         self.judged = [j for name in PIPELINE for j in world.read(name)]
         self.serving = upstream_view(world)
-        fine = tuple(ReplicaVerdict(j.view.name.value, j.view.replica, Verdict.IN_SYNC, None) for j in self.judged)
-        self.fine = fine
+        self.unread = tuple(
+            ReplicaVerdict(i.name.value, i.replica, Verdict.UNKNOWN, None)
+            for i in world.infos
+            if i.state is State.UNREAD and i.name is not ViewName.INGRESS
+        )
+        fine = (ReplicaVerdict(j.view.name.value, j.view.replica, Verdict.IN_SYNC, None) for j in self.judged)
+        self.fine = (*fine, *self.unread)
         self.blind = self._blind()
         self.warming = self._warming()
         self.troubled = set(upstream)
@@ -101,14 +106,14 @@ class _Judge:
 
     def _blind(self) -> str | None:
         """Why no rule can be called in sync, or None."""
-        asked = {i.name: i for i in self.world.infos if i.state is State.UNREAD}
         if not self.world.read(ViewName.PILOT) and not self.world.read(ViewName.GATEWAY):
             return "neither pilot nor a gateway was read"
         for name in (ViewName.GATEWAY, ViewName.PILOT):
-            if name in asked:
-                info = asked[name]
-                return f"{name.value} {info.replica or ''} could not be read: {info.why}".replace("  ", " ")
-        return None
+            unread = [i for i in self.world.infos if i.name is name and i.state is State.UNREAD]
+            if unread and not self.world.read(name):
+                label = f"{name.value} {unread[0].replica}" if unread[0].replica else name.value
+                return f"{label} could not be read: {unread[0].why}"
+        return None  # one replica of several that could not be read is a gap, and hides nothing that the others show
 
     def _warming(self) -> set[bool]:
         """Whether the plain (False) and the TLS (True) listeners of some gateway are all warming."""
@@ -275,7 +280,7 @@ class _Judge:
             if verdict is not Verdict.IN_SYNC:
                 stage = where.stage
             found.append(ReplicaVerdict(j.view.name.value, j.view.replica, verdict, stage))
-        return tuple(found)
+        return (*found, *self.unread)
 
     def _young(self, plan: RulePlan) -> bool:
         """Whether the rule is younger than the grace period; no time known counts as old."""
