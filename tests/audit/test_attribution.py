@@ -77,6 +77,15 @@ def test_on_demand_is_dormant_not_lost() -> None:
     assert result.exit_code() == 0
 
 
+def test_on_demand_by_option() -> None:
+    dump = json.loads(worlds.config_dump(GOOD))
+    tables = dump["configs"][3]["dynamic_route_configs"]
+    tables[:] = [t for t in tables if "bar.test" not in t["route_config"]["name"]]
+    snapshot = worlds.world(ITEMS, pages={"config_dump.json": json.dumps(dump).encode()})
+    result = audit(replace(snapshot, controller={**snapshot.controller, "on_demand_rds": True}))
+    assert [r.rule.ingress for r in result.of(Verdict.DORMANT)] == ["c"]
+
+
 def test_pilot_lacks_what_the_gateway_still_has() -> None:
     found = one(worlds.world(ITEMS, pilot=WITHOUT_B))
     assert found.stage is Stage.CONTROL_PLANE

@@ -71,9 +71,10 @@ def judge(
         reach: whether to judge shadowing too (it is, on the views that serve requests).
     """
     result = Judgement(view)
+    profile = expectation.profile
     for place, expected in expectation.tables.items():
         table = view.tables.get(place)
-        reason = _absent(view, place, table, place[0] == expectation.profile.https_port)
+        reason = _absent(view, place, table, secure=place[0] == profile.https_port, on_demand=profile.on_demand_rds)
         if reason == "dormant":
             result.dormant.update(r for e in expected for r in e.rules)
             continue
@@ -94,7 +95,7 @@ def _beside(result: Judgement, expectation: Expectation) -> None:
             result.changed.setdefault(rule, []).append(delta)
 
 
-def _absent(view: View, place: Place, table: Table | None, secure: bool) -> str:
+def _absent(view: View, place: Place, table: Table | None, *, secure: bool, on_demand: bool) -> str:
     if table is not None and table.blackhole:
         return "blackhole"
     if table is not None:
@@ -105,7 +106,7 @@ def _absent(view: View, place: Place, table: Table | None, secure: bool) -> str:
     if config is None:
         return "no-scope"
     if config in view.unbound:
-        return "dormant" if _on_demand(view) else "not-fetched"
+        return "dormant" if view.name is ViewName.GATEWAY and (on_demand or _on_demand(view)) else "not-fetched"
     return "blackhole"
 
 
@@ -114,7 +115,7 @@ def _chains(view: View) -> Iterable[FilterChain]:
 
 
 def _on_demand(view: View) -> bool:
-    return view.name is ViewName.GATEWAY and any(c.on_demand for c in _chains(view))
+    return any(c.on_demand for c in _chains(view))
 
 
 def _chain(view: View, place: Place, secure: bool) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from xdsaudit.audit.attribute import Rejection, Where, control_plane_slug, delivery_slug, locate, rejections
+from xdsaudit.audit.attribute import Lacks, Rejection, Where, control_plane_slug, delivery_slug, locate, rejections
 from xdsaudit.audit.catalogue import BY_SLUG
 from xdsaudit.audit.evidence import journey, upstream_view
 from xdsaudit.audit.findings import findings
@@ -175,8 +175,6 @@ class _Judge:
         assert plan.slug is not None
         row = BY_SLUG[plan.slug]
         said = [row.title + (f": {plan.by}" if plan.by else "")]
-        if plan.note:
-            said.append(plan.note)
         return RuleVerdict(
             plan.rule,
             Verdict.REFUSED,
@@ -227,11 +225,11 @@ class _Judge:
             if any(index in r.rules for r in routes)
         }
 
-    def _where(self, index: int, plan: RulePlan, lacks: object, verdict: Verdict) -> RuleVerdict | None:
-        where = locate(self.world, index, lacks)  # type: ignore[arg-type]
+    def _where(self, index: int, plan: RulePlan, lacks: Lacks, verdict: Verdict) -> RuleVerdict | None:
+        where = locate(self.world, index, lacks)
         if where is None:
             return None
-        first = [j for j in self.world.read(where.first_missing) if lacks(j, index)]  # type: ignore[operator]
+        first = [j for j in self.world.read(where.first_missing) if lacks(j, index)]
         slug, by = self._cause(index, plan, where, first, verdict)
         row = BY_SLUG[slug]
         if slug not in _PROVEN and self._young(plan):

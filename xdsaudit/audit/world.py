@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from xdsaudit.audit.align import Comparer
@@ -120,14 +121,12 @@ def _read_views(
 
     views: list[View | None] = []
     for pod, responses in snapshot.core.items():
-        views.append(attempt(ViewName.CORE, pod, lambda r=responses, p=pod: read_core(r, replica=p)))  # type: ignore[misc]
+        views.append(attempt(ViewName.CORE, pod, partial(read_core, responses, replica=pod)))
     for name in (ViewName.PILOT_FRESH, ViewName.PILOT):
         for pod, capture in snapshot.pilot.items():
             answers = capture.served if name is ViewName.PILOT else capture.fresh
             if answers:
-                views.append(
-                    attempt(name, pod, lambda a=answers, n=name, p=pod: read_pilot(a, name=n, replica=p))  # type: ignore[misc]
-                )
+                views.append(attempt(name, pod, partial(read_pilot, answers, name=name, replica=pod)))
     for pod, pages in snapshot.gateway.items():
         if "config_dump.json" not in pages:
             key = (ViewName.GATEWAY, pod)
@@ -137,7 +136,7 @@ def _read_views(
         view = attempt(
             ViewName.GATEWAY,
             pod,
-            lambda d=pages["config_dump.json"], p=pod: read_config_dump(d, replica=p),  # type: ignore[misc]
+            partial(read_config_dump, pages["config_dump.json"], replica=pod),
         )
         if view is not None:
             view, complaints = with_pages(view, pages)

@@ -201,10 +201,10 @@ def read_pilot(endpoint: str, node: Node, access: Access) -> tuple[tuple[bytes, 
 
     def attempt(number: int) -> str | None:
         nonlocal session
-        if number:
-            # A new stream repeats everything we have not kept: start over, so that no half answer stays.
-            session = AdsSession(node)
-        return _exchange(endpoint, access, session.start, session.receive, lambda: session.settled)
+        if number == 0:
+            return _exchange(endpoint, access, session.start, session.receive, lambda: session.settled)
+        session = session.resumed()  # asks for what it knows of again; half an answer is not kept
+        return _exchange(endpoint, access, session.restart, session.receive, lambda: session.settled)
 
     why = _with_retries(endpoint, access, attempt)
     if why and not session.responses:

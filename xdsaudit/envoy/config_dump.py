@@ -77,9 +77,7 @@ class _RouteConfig(Struct):
 
 
 class _RouteConfigEntry(Struct):
-    version_info: str = ""
     route_config: _RouteConfig | None = None
-    last_updated: str = ""
 
 
 class _Fragment(Struct):
@@ -116,9 +114,7 @@ class _ListenerMessage(Struct):
 
 
 class _ListenerState(Struct):
-    version_info: str = ""
     listener: _ListenerMessage | None = None
-    last_updated: str = ""
 
 
 class _ErrorState(Struct):

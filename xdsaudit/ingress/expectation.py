@@ -45,7 +45,6 @@ class RulePlan:
         by: who won over it.
         unknown: why nothing can be said of it, or None.
         changed_at: newest time its Ingress may have changed (RFC 3339), or None.
-        note: a sentence that belongs to its evidence.
     """
 
     rule: Rule
@@ -54,7 +53,6 @@ class RulePlan:
     by: Rule | None = None
     unknown: str | None = None
     changed_at: str | None = None
-    note: str | None = None
 
 
 @dataclass(frozen=True)

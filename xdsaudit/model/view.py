@@ -93,8 +93,6 @@ class View:
         rejected: ``update_rejected`` counters above zero, by stats prefix.
         extensions: type URLs this Envoy can decode; None when not told.
         served: number of resources by type, to tell an empty answer from none.
-        opaque_types: unknown type URLs met, by the resource that carries them.
-        shapes: raw facts for validation, by RouteConfiguration (only pilot's).
         facts: further evidence, by name.
     """
 

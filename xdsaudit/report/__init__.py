@@ -1,12 +1,8 @@
 """Audits as text, one format a module. Must not print nor decide."""
 
-from collections.abc import Callable
-
 from xdsaudit.model.verdict import Audit
 from xdsaudit.report.json import to_json
 from xdsaudit.report.table import to_table
-
-Writer = Callable[..., str]
 
 
 def render(audit: Audit, form: str, *, width: int = 80, color: bool = False) -> str:

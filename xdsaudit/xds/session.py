@@ -111,10 +111,6 @@ class AdsSession:
         """Short types that still owe an answer."""
         return tuple(short for short, s in self._subscriptions.items() if s.answered < s.asked)
 
-    def version(self, short: str) -> str:
-        """Version last accepted for a type."""
-        return self._subscriptions[short].version if short in self._subscriptions else ""
-
     def start(self) -> list[bytes]:
         """The first requests of a stream."""
         return [r for short in ("CDS", "LDS") for r in self._subscribe(short, None)]
@@ -122,6 +118,7 @@ class AdsSession:
     def resumed(self) -> AdsSession:
         """A session for a new stream that asks for what this one had, from its last accepted versions."""
         fresh = AdsSession(self._node)
+        fresh._listed, fresh._scoped = self._listed, self._scoped
         fresh._subscriptions = {
             short: _Subscription(names=s.names, version=s.version) for short, s in self._subscriptions.items()
         }
