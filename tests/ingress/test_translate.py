@@ -409,6 +409,12 @@ def test_default_backend_alone_has_no_gateway() -> None:
     assert keys(found, "*")[-1] == "default/a-default prefix /"
 
 
+def test_the_default_backend_of_a_canary_is_ignored() -> None:
+    found = run(BASE, with_default(canary("c", canary_weight="30")))
+    assert [p.slug for p in found.plans if p.rule.path_type == "DefaultBackend"] == ["default-backend-unreachable"]
+    assert not any("-default" in k for k in keys(found, "foo.com"))
+
+
 # --- canaries ---------------------------------------------------------------------------------------------------------
 def canary(name: str, **notes: str) -> Json:
     listed = {N + "canary": "true", **{N + k.replace("_", "-"): v for k, v in notes.items()}}

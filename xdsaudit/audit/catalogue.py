@@ -78,7 +78,7 @@ CATALOGUE: Final[tuple[Code, ...]] = (
         _E,
         "The default backend answers for no host",
         "A defaultBackend makes no gateway for the host *, and yields where a rule for / was written or another Ingress's "
-        "default backend won.",
+        "default backend won. That of a canary Ingress is ignored.",
         "Write a rule without host for /, or remove the defaultBackend that wins.",
     ),
     Code(

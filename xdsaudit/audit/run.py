@@ -98,6 +98,7 @@ class _Judge:
         )
         fine = (ReplicaVerdict(j.view.name.value, j.view.replica, Verdict.IN_SYNC, None) for j in self.judged)
         self.fine = (*fine, *self.unread)
+        self.ports = self._ports()
         self.blind = self._blind()
         self.warming = self._warming()
         self.troubled = set(upstream)
@@ -114,6 +115,17 @@ class _Judge:
                 label = f"{name.value} {unread[0].replica}" if unread[0].replica else name.value
                 return f"{label} could not be read: {unread[0].why}"
         return None  # one replica of several that could not be read is a gap, and hides nothing that the others show
+
+    def _ports(self) -> dict[int, set[bool]]:
+        """Whether each rule has routes on the plain (False) and on the TLS port (True)."""
+        expectation = self.world.expectation
+        found: dict[int, set[bool]] = {}
+        for place, routes in expectation.tables.items():
+            secure = place[0] == expectation.profile.https_port
+            for route in routes:
+                for rule in route.rules:
+                    found.setdefault(rule, set()).add(secure)
+        return found
 
     def _warming(self) -> set[bool]:
         """Whether the plain (False) and the TLS (True) listeners of some gateway are all warming."""
@@ -188,7 +200,11 @@ class _Judge:
 
     def _rest(self, index: int, rule: Rule) -> RuleVerdict:
         """A rule that no view lacks or changes."""
-        if self.warming and any(secure in self.warming for secure in self._ports(index)):
+        if index not in self.ports:
+            return self._said(
+                rule, Verdict.UNKNOWN, "not-modelled", ("no route is expected of it, and none is judged",)
+            )
+        if self.warming and self.ports[index] & self.warming:
             return self._said(
                 rule, Verdict.PENDING, "listener-warming", ("its listener is warming and serves nothing yet",)
             )
@@ -216,14 +232,6 @@ class _Judge:
                 evidence=("on-demand RDS: nobody has asked for this host yet",),
             )
         return RuleVerdict(rule, Verdict.IN_SYNC, replicas=self.fine)
-
-    def _ports(self, index: int) -> set[bool]:
-        https = self.world.expectation.profile.https_port
-        return {
-            place[0] == https
-            for place, routes in self.world.expectation.tables.items()
-            if any(index in r.rules for r in routes)
-        }
 
     def _where(self, index: int, plan: RulePlan, lacks: Lacks, verdict: Verdict) -> RuleVerdict | None:
         where = locate(self.world, index, lacks)

@@ -89,7 +89,10 @@ class _Translation:
             self._canary(ingress, weighted)
         for base in weighted.values():
             normalise(base.destinations, base.weight_total)
-        self._default_backends([i for i in taken if i not in later])
+        self._default_backends([i for i in taken if not canaries.is_canary(i.annotations)])
+        for ingress in later:
+            if id(ingress) in self.default_of:  # a canary's defaultBackend is ignored
+                self._refuse(self.default_of[id(ingress)], "default-backend-unreachable")
         secrets = first_secrets(self.gateways, Certificates(self.objects, self.profile))
         return Expectation(
             tuple(self.plans),
