@@ -1,4 +1,4 @@
-"""Golden worlds: real answers of a real Higress, and what an audit must say of each (tests/recordings/README.md)."""
+"""Golden worlds: real answers of a real Higress, and what an audit must say of each."""
 
 from __future__ import annotations
 
