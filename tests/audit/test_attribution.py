@@ -214,6 +214,19 @@ def test_garbage_in_one_view_leaves_the_others(name: str, data: bytes) -> None:
     assert result.exit_code() == 3
 
 
+def test_without_pilot_no_stage_is_named() -> None:
+    found = one(replace(worlds.world(ITEMS, gateway=WITHOUT_B), pilot={}))
+    assert (found.stage, found.slug, found.last_seen, found.first_missing) == (
+        None,
+        "differs-in-gateway",
+        "ingress",
+        "gateway",
+    )
+    other = {p: tuple(r._replace(cluster="outbound|80||x.y") for r in rs) for p, rs in GOOD.items()}
+    changed = audit(replace(worlds.world(ITEMS, gateway=other), pilot={})).of(Verdict.CHANGED)
+    assert {(r.stage, r.slug) for r in changed} == {(None, "differs-in-gateway")}
+
+
 # --- age --------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("grace", "verdict"), [(0.0, Verdict.LOST), (60.0, Verdict.PENDING)])
 def test_grace(grace: float, verdict: Verdict) -> None:

@@ -123,8 +123,11 @@ def test_ctrl_c_ends_a_hanging_read_in_time(tmp_path: Path) -> None:
     with ControlPlane.of(worlds.world(ITEMS)) as plane:
         plane.misbehave("hang")
         command = [sys.executable, "-c", "from xdsaudit.cli.main import main; main()"]
-        child = subprocess.Popen([*command, "diff", "-f", str(manifest), "--ads", plane.endpoint, "--timeout", "5"])
-        time.sleep(1.5)
+        child = subprocess.Popen([*command, "diff", "-f", str(manifest), "--ads", plane.endpoint, "--timeout", "30"])
+        deadline = time.monotonic() + 20
+        while not plane.clients and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.2)
         child.send_signal(signal.SIGINT)
         assert child.wait(timeout=10) == 130
 

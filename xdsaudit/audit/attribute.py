@@ -157,7 +157,7 @@ def control_plane_slug(stage: Stage | None, missing: list[Missing], host: str) -
     if stage is Stage.CACHE:
         return "stale-route-cache"
     if stage is None:
-        return "not-delivered"
+        return "differs-in-gateway"
     reasons = {m.reason for m in missing}
     if "blackhole" in reasons or single_label(host):
         return "blackhole-table"

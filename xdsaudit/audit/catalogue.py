@@ -250,6 +250,14 @@ CATALOGUE: Final[tuple[Code, ...]] = (
         "Touch the Ingress; on Higress 2.0.5 and 2.0.6 switch PILOT_ENABLE_LDS_CACHE off.",
     ),
     Code(
+        "XA610",
+        "differs-in-gateway",
+        _E,
+        "The gateway does not run what the Ingress asks for",
+        "Pilot was not read, so that a loss in the control plane and one on the way to the gateway cannot be told apart.",
+        "Read pilot too: --ads HOST:15010.",
+    ),
+    Code(
         "XA701",
         "no-endpoints",
         _E,

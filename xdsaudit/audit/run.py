@@ -270,6 +270,8 @@ class _Judge:
                 if guilty and index not in guilty and guilty[0] is not None:
                     return slug, self.world.expectation.plans[guilty[0]].rule
             return slug, None
+        if where.stage is None:
+            return "differs-in-gateway", None
         if verdict is Verdict.CHANGED and where.stage is not Stage.CACHE:
             return "changed-in-control-plane", None
         missing = [m for j in first for m in j.missing.get(index, ())]

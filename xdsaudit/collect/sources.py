@@ -6,12 +6,13 @@ A source that fails becomes a view of state ``unread`` with the reason; the othe
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from xdsaudit.collect.admin import node_of, read_gateway, read_node
@@ -23,6 +24,7 @@ from xdsaudit.model.view import State, ViewInfo, ViewName
 from xdsaudit.xds.core import MCP_TYPES
 from xdsaudit.xds.session import Node
 
+T = TypeVar("T")
 Progress = Callable[[str], None]
 
 
@@ -83,30 +85,29 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
         origin = ", ".join(sources.manifests) or None
         infos.append(ViewInfo(ViewName.INGRESS, None, State.READ, None, _now(), origin))
     node = _node(sources)
-    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="xdsaudit-read") as pool:
-        pilots = [(e, pool.submit(_pilot, e, node, sources)) for e in sources.ads]
-        cores = [(e, pool.submit(_core, e, sources)) for e in sources.core]
-        gateways = [(g, pool.submit(_gateway, g, sources.access.timeout)) for g in sources.gateways]
-        served: dict[str, PilotCapture] = {}
-        for name, (endpoint, job) in zip(_names(sources.ads), pilots, strict=True):
-            capture, found = job.result()
-            served[name] = capture
-            infos += [i._replace(replica=name, endpoint=endpoint) for i in found]
-            progress(f"asked pilot {endpoint}")
-        mcp: dict[str, tuple[bytes, ...]] = {}
-        for name, (endpoint, core_job) in zip(_names(sources.core), cores, strict=True):
-            responses, info = core_job.result()
-            if responses:
-                mcp[name] = responses
-            infos.append(info._replace(replica=name, endpoint=endpoint))
-            progress(f"asked core {endpoint}")
-        dumps: dict[str, dict[str, bytes]] = {}
-        for name, (source, gateway_job) in zip(_names(sources.gateways), gateways, strict=True):
-            pages, info = gateway_job.result()
-            if pages:
-                dumps[name] = pages
-            infos.append(info._replace(replica=name, endpoint=source))
-            progress(f"asked gateway {source}")
+    pilots = [(e, _start(_pilot, e, node, sources)) for e in sources.ads]
+    cores = [(e, _start(_core, e, sources)) for e in sources.core]
+    gateways = [(g, _start(_gateway, g, sources.access.timeout)) for g in sources.gateways]
+    served: dict[str, PilotCapture] = {}
+    for name, (endpoint, job) in zip(_names(sources.ads), pilots, strict=True):
+        capture, found = job.result()
+        served[name] = capture
+        infos += [i._replace(replica=name, endpoint=endpoint) for i in found]
+        progress(f"asked pilot {endpoint}")
+    mcp: dict[str, tuple[bytes, ...]] = {}
+    for name, (endpoint, core_job) in zip(_names(sources.core), cores, strict=True):
+        responses, info = core_job.result()
+        if responses:
+            mcp[name] = responses
+        infos.append(info._replace(replica=name, endpoint=endpoint))
+        progress(f"asked core {endpoint}")
+    dumps: dict[str, dict[str, bytes]] = {}
+    for name, (source, gateway_job) in zip(_names(sources.gateways), gateways, strict=True):
+        pages, info = gateway_job.result()
+        if pages:
+            dumps[name] = pages
+        infos.append(info._replace(replica=name, endpoint=source))
+        progress(f"asked gateway {source}")
     return Snapshot(
         captured_at=_now(),
         controller={"kind": "higress", **sources.controller},
@@ -117,6 +118,20 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
         views=tuple(infos),
         grace=sources.grace,
     )
+
+
+def _start(work: Callable[..., T], *arguments: Any) -> Future[T]:
+    """Run in a daemon thread: an executor would hold Ctrl-C back until the slowest source has reached its deadline."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="xdsaudit-read", daemon=True).start()
+    return future
 
 
 def _names(sources: tuple[str, ...]) -> list[str]:
