@@ -9,7 +9,7 @@ from typing import NamedTuple
 from xdsaudit.audit.judge import Judgement, Missing
 from xdsaudit.audit.validate import Flaw, flaw_of
 from xdsaudit.audit.world import PIPELINE, World
-from xdsaudit.model.route import Place, Route
+from xdsaudit.model.route import MatchKey, Place, Route
 from xdsaudit.model.verdict import Stage
 from xdsaudit.model.view import View, ViewName
 
@@ -115,21 +115,18 @@ def _culprits(world: World, pilot: View, gateway: View, place: Place) -> list[Cu
     if table is None:
         return []
     there = gateway.tables.get(place)
-    # Routes that the gateway runs already cannot be what it refuses.
-    accepted = {(r.key, r.name) for r in there.routes} if there else set()
+    running: dict[tuple[MatchKey, str], list[Route]] = {}
+    for route in there.routes if there else ():
+        running.setdefault((route.key, route.name), []).append(route)
     owners = {(e.key, e.name): e.rules[0] for e in world.expectation.tables.get(place, ()) if e.rules}
     found = []
     for route in table.routes:
-        if (route.key, route.name) in accepted and there is not None and _unchanged(route, there.routes):
-            continue
+        if any(r[:4] == route[:4] for r in running.get((route.key, route.name), ())):
+            continue  # what the gateway runs already cannot be what it refuses
         flaw = flaw_of(route, gateway)
         if flaw is not None:
             found.append(Culprit(owners.get((route.key, route.name)), place, route, flaw))
     return found
-
-
-def _unchanged(route: Route, there: tuple[Route, ...]) -> bool:
-    return any(r[:4] == route[:4] for r in there)
 
 
 def delivery_slug(rejected: dict[str | None, Rejection], judged: Judgement, rule: int) -> str:

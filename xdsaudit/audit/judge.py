@@ -53,6 +53,12 @@ class Judgement:
     extra: list[Extra] = field(default_factory=list)
     foreign: dict[str, int] = field(default_factory=dict)
 
+    def differ(self, rules: Iterable[int], deltas: Iterable[FieldDelta]) -> None:
+        """Note that these fields differ for these rules."""
+        noted = list(deltas)
+        for rule in rules:
+            self.changed.setdefault(rule, []).extend(noted)
+
     def holds(self, rule: int) -> bool:
         """Whether the view has all routes of the rule, changed or not."""
         return rule not in self.missing
@@ -91,8 +97,7 @@ def judge(
 
 def _beside(result: Judgement, expectation: Expectation) -> None:
     for rules, delta in beside(result.view, expectation):
-        for rule in rules:
-            result.changed.setdefault(rule, []).append(delta)
+        result.differ(rules, (delta,))
 
 
 def _absent(view: View, place: Place, table: Table | None, *, secure: bool, on_demand: bool) -> str:
@@ -149,9 +154,7 @@ def _compare(
         if index is None:
             _miss(result, place, (route,), "no-route")
         elif not comparer.same(route, table.routes[index]):
-            deltas = comparer.deltas(route, table.routes[index], view.name.value, view.replica)
-            for rule in route.rules:
-                result.changed.setdefault(rule, []).extend(deltas)
+            result.differ(route.rules, comparer.deltas(route, table.routes[index], view.name.value, view.replica))
     if rest:
         _extras(result, place, [table.routes[i] for i in rest], _copies(expectation, place), tolerated)
     if reach:
@@ -260,7 +263,6 @@ def judge_core(view: View, expectation: Expectation) -> Judgement:
                 wanted = route_.cluster
                 if wanted not in clusters:
                     delta = FieldDelta("cluster", view.name.value, view.replica, wanted, min(c or "" for c in clusters))
-                    for rule in route_.rules:
-                        result.changed.setdefault(rule, []).append(delta)
+                    result.differ(route_.rules, (delta,))
     _beside(result, expectation)
     return result

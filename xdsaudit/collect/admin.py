@@ -34,9 +34,7 @@ def read_gateway(source: str, timeout: float) -> tuple[dict[str, bytes], list[st
     pages: dict[str, bytes] = {}
     complaints = []
     base = source.rstrip("/")
-    with urllib3.PoolManager(
-        retries=urllib3.Retry(total=1, redirect=0, status=0), timeout=urllib3.Timeout(total=timeout)
-    ) as pool:
+    with urllib3.PoolManager(retries=urllib3.Retry(total=1, redirect=0, status=0)) as pool:
         for name, path in PAGES.items():
             try:
                 pages[name] = _get(pool, base + path, timeout)

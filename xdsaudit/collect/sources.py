@@ -85,36 +85,28 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
         origin = ", ".join(sources.manifests) or None
         infos.append(ViewInfo(ViewName.INGRESS, None, State.READ, None, _now(), origin))
     node = _node(sources)
-    pilots = [(e, _start(_pilot, e, node, sources)) for e in sources.ads]
-    cores = [(e, _start(_core, e, sources)) for e in sources.core]
-    gateways = [(g, _start(_gateway, g, sources.access.timeout)) for g in sources.gateways]
-    served: dict[str, PilotCapture] = {}
-    for name, (endpoint, job) in zip(_names(sources.ads), pilots, strict=True):
-        capture, found = job.result()
-        served[name] = capture
-        infos += [i._replace(replica=name, endpoint=endpoint) for i in found]
-        progress(f"asked pilot {endpoint}")
-    mcp: dict[str, tuple[bytes, ...]] = {}
-    for name, (endpoint, core_job) in zip(_names(sources.core), cores, strict=True):
-        responses, info = core_job.result()
-        if responses:
-            mcp[name] = responses
-        infos.append(info._replace(replica=name, endpoint=endpoint))
-        progress(f"asked core {endpoint}")
-    dumps: dict[str, dict[str, bytes]] = {}
-    for name, (source, gateway_job) in zip(_names(sources.gateways), gateways, strict=True):
-        pages, info = gateway_job.result()
-        if pages:
-            dumps[name] = pages
-        infos.append(info._replace(replica=name, endpoint=source))
-        progress(f"asked gateway {source}")
+    pilots = [_start(_pilot, endpoint, node, sources) for endpoint in sources.ads]
+    cores = [_start(_core, endpoint, sources) for endpoint in sources.core]
+    gateways = [_start(_gateway, source, sources.access.timeout) for source in sources.gateways]
+
+    def gather(what: str, places: tuple[str, ...], jobs: list[Future[tuple[T, list[ViewInfo]]]]) -> dict[str, T]:
+        answers = {}
+        for name, place, job in zip(_names(places), places, jobs, strict=True):
+            answers[name], found = job.result()
+            infos.extend(i._replace(replica=name, endpoint=place) for i in found)
+            progress(f"asked {what} {place}")
+        return answers
+
+    served = gather("pilot", sources.ads, pilots)
+    mcp = gather("core", sources.core, cores)
+    dumps = gather("gateway", sources.gateways, gateways)
     return Snapshot(
         captured_at=_now(),
         controller={"kind": "higress", **sources.controller},
         kube=kube,
-        core=mcp,
+        core={n: r for n, r in mcp.items() if r},
         pilot={n: c for n, c in served.items() if c.served or c.fresh},
-        gateway=dumps,
+        gateway={n: p for n, p in dumps.items() if p},
         views=tuple(infos),
         grace=sources.grace,
     )
@@ -187,21 +179,20 @@ def _pilot(endpoint: str, node: Node, sources: Sources) -> tuple[PilotCapture, l
     return PilotCapture(answers.get(ViewName.PILOT, ()), answers.get(ViewName.PILOT_FRESH)), infos
 
 
-def _core(endpoint: str, sources: Sources) -> tuple[tuple[bytes, ...], ViewInfo]:
+def _core(endpoint: str, sources: Sources) -> tuple[tuple[bytes, ...], list[ViewInfo]]:
     access = Access(timeout=sources.access.timeout)
     try:
-        return read_core(endpoint, MCP_TYPES, access), ViewInfo(ViewName.CORE, None, State.READ, None, _now())
+        return read_core(endpoint, MCP_TYPES, access), [ViewInfo(ViewName.CORE, None, State.READ, None, _now())]
     except ReadError as error:
-        return (), ViewInfo(ViewName.CORE, None, State.UNREAD, str(error), _now())
+        return (), [ViewInfo(ViewName.CORE, None, State.UNREAD, str(error), _now())]
 
 
-def _gateway(source: str, timeout: float) -> tuple[dict[str, bytes], ViewInfo]:
+def _gateway(source: str, timeout: float) -> tuple[dict[str, bytes], list[ViewInfo]]:
     try:
         pages, complaints = read_gateway(source, timeout)
     except ReadError as error:
-        return {}, ViewInfo(ViewName.GATEWAY, None, State.UNREAD, str(error), _now())
+        return {}, [ViewInfo(ViewName.GATEWAY, None, State.UNREAD, str(error), _now())]
     node = next((n for p in ("server_info.json", "config_dump.json") if p in pages and (n := node_of(pages[p]))), None)
     state = State.PARTIAL if complaints else State.READ
-    return pages, ViewInfo(
-        ViewName.GATEWAY, None, state, "; ".join(complaints) or None, _now(), None, node.id if node else None
-    )
+    why = "; ".join(complaints) or None
+    return pages, [ViewInfo(ViewName.GATEWAY, None, state, why, _now(), None, node.id if node else None)]

@@ -76,12 +76,12 @@ class _Translation:
                 taken.append(ingress)
         taken.sort(key=_age)
         crashes = tuple((i.namespace, i.metadata.name, what) for i in taken for what in crashes_of(i))
-        later = []
+        bases: list[Ingress] = []
+        later: list[Ingress] = []
         for ingress in taken:
-            if canaries.is_canary(ingress.annotations):
-                later.append(ingress)
-            else:
-                self._convert(ingress)
+            (later if canaries.is_canary(ingress.annotations) else bases).append(ingress)
+        for ingress in bases:
+            self._convert(ingress)
         for ingress in taken:
             self._traffic_policy(ingress)
         weighted: dict[int, Work] = {}
@@ -89,7 +89,7 @@ class _Translation:
             self._canary(ingress, weighted)
         for base in weighted.values():
             normalise(base.destinations, base.weight_total)
-        self._default_backends([i for i in taken if not canaries.is_canary(i.annotations)])
+        self._default_backends(bases)
         for ingress in later:
             if id(ingress) in self.default_of:  # a canary's defaultBackend is ignored
                 self._refuse(self.default_of[id(ingress)], "default-backend-unreachable")

@@ -17,13 +17,12 @@ from typing import Any, Final
 from xdsaudit.collect.ads import METHOD
 from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.testing.rewrite import resources_of
-from xdsaudit.xds.pool import TYPES, message
+from xdsaudit.xds.pool import SHORT, TYPES, message
 from xdsaudit.xds.session import type_of
 
 Resources = Mapping[str, Mapping[str, bytes]]
 _ORDER: Final = ("CDS", "EDS", "LDS", "SRDS", "RDS")
 _NAMED: Final = frozenset({"RDS", "EDS"})
-_SHORT: Final = {url: short for short, url in TYPES.items()}
 MISBEHAVIOURS: Final = ("hang", "reset", "garbage", "oversize", "close")
 
 
@@ -166,10 +165,7 @@ class ControlPlane:
 
     def disconnect(self) -> None:
         """End every open stream, as a control plane does that restarts."""
-        with self._lock:
-            clients = list(self.clients)
-        for client in clients:
-            client.events.put(("end", None))
+        self._tell("end")
 
     # -- content ------------------------------------------------------------------------------------------------------
     def push(self, served: Resources, fresh: Resources | None = None, *, core: Iterable[bytes] | None = None) -> None:
@@ -177,13 +173,9 @@ class ControlPlane:
         with self._lock:
             if core is not None:
                 self._core = {type_of(r): r for r in core}
-            self._served = self._prepared(served)
             if fresh is not None:
                 self._fresh = self._prepared(fresh)
-            self._version += 1
-            clients = list(self.clients)
-        for client in clients:
-            client.events.put(("push", None))
+        self._set(self._prepared(served))
 
     def update(self, short: str, resources: Mapping[str, bytes]) -> None:
         """Add or replace resources of one type and push."""
@@ -205,9 +197,13 @@ class ControlPlane:
         with self._lock:
             self._served = served
             self._version += 1
+        self._tell("push")
+
+    def _tell(self, event: str) -> None:
+        with self._lock:
             clients = list(self.clients)
         for client in clients:
-            client.events.put(("push", None))
+            client.events.put((event, None))
 
     def misbehave(self, how: str | None) -> None:
         """From the next request on: ``hang`` (never answer), ``reset``, ``garbage``, ``oversize`` or ``close``; None ends it."""
@@ -276,10 +272,10 @@ class ControlPlane:
             client.version = values["ISTIO_VERSION"].string_value if "ISTIO_VERSION" in values else ""
             labels = values["LABELS"].struct_value.fields if "LABELS" in values else {}
             client.selected = "higress" in labels and labels["higress"].string_value == self._selector
-        if request.type_url not in _SHORT:
+        if request.type_url not in SHORT:
             yield from self._mcp(request)
             return
-        short = _SHORT[request.type_url]
+        short = SHORT[request.type_url]
         names = tuple(request.resource_names)
         watch = client.watches.get(short)
         if request.HasField("error_detail"):

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from xdsaudit.errors import InputError
 from xdsaudit.xds.plain import to_plain
-from xdsaudit.xds.pool import TYPES, message
+from xdsaudit.xds.pool import message, resource_class
 from xdsaudit.xds.reader import fold
 
 PORT_HEADER: Final = "x-xdsaudit-port"
@@ -58,7 +58,7 @@ class LoopbackRewrite:
         Raises:
             InputError: something in it still points outside loopback.
         """
-        decoded = message(TYPES[short].rpartition("/")[2]).FromString(resource)
+        decoded = resource_class(short).FromString(resource)
         rewrite = {"LDS": self._listener, "CDS": self._cluster, "EDS": self._assignment}.get(short)
         if rewrite is not None:
             decoded.DiscardUnknownFields()
@@ -177,7 +177,7 @@ def without_routes(resources: dict[str, dict[str, bytes]], names: Container[str]
     """The resources as they were before the routes of these names came."""
     tables = {}
     for table, data in resources.get("RDS", {}).items():
-        config = message(TYPES["RDS"].rpartition("/")[2]).FromString(data)
+        config = resource_class("RDS").FromString(data)
         for host in config.virtual_hosts:
             for index in reversed([n for n, route in enumerate(host.routes) if route.name in names]):
                 del host.routes[index]

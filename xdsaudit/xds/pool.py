@@ -20,6 +20,9 @@ TYPES = {
 }
 """The field's short name of a resource type, to its type URL."""
 
+SHORT = {url: short for short, url in TYPES.items()}
+"""The same, the other way round."""
+
 
 @cache
 def pool() -> descriptor_pool.DescriptorPool:
@@ -39,6 +42,11 @@ def message(name: str) -> Any:
         KeyError: the pool does not know it.
     """
     return message_factory.GetMessageClass(pool().FindMessageTypeByName(name))
+
+
+def resource_class(short: str) -> Any:
+    """Class of the resources of a short type."""
+    return message(TYPES[short].rpartition("/")[2])
 
 
 def known_type(type_url: str) -> Any | None:

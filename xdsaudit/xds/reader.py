@@ -7,6 +7,7 @@ a response adds or replaces the names it carries ("Grouping Resources into Respo
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from xdsaudit.errors import ReadError
@@ -15,9 +16,8 @@ from xdsaudit.model.canonical import fields_of, match_of
 from xdsaudit.model.route import Fields, Route, simple_key
 from xdsaudit.model.view import Cluster, FilterChain, Listener, View, ViewName
 from xdsaudit.xds.plain import to_plain
-from xdsaudit.xds.pool import TYPES, message
+from xdsaudit.xds.pool import SHORT, TYPES, message, resource_class
 
-_SHORT = {url: short for short, url in TYPES.items()}
 _REPLACING = frozenset({"LDS", "CDS", "SRDS"})
 _PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -38,7 +38,7 @@ def fold(responses: Iterable[bytes]) -> dict[str, dict[str, Any]]:
             raise ReadError(
                 f"response {number} ({len(data)} bytes) is not a DiscoveryResponse: {error}; read the control plane again"
             ) from error
-        short = _SHORT.get(response.type_url)
+        short = SHORT.get(response.type_url)
         if short is None:
             if not response.type_url:
                 raise ReadError(
@@ -47,7 +47,7 @@ def fold(responses: Iterable[bytes]) -> dict[str, dict[str, Any]]:
                 )
             continue
         kept = {} if short in _REPLACING else folded.get(short, {})
-        cls = message(TYPES[short].rpartition("/")[2])
+        cls = resource_class(short)
         for index, resource in enumerate(response.resources):
             try:
                 decoded = cls.FromString(resource.value)
@@ -219,11 +219,20 @@ class RouteReader:
         return Route(key, name, known[0], cluster, opaque + known[1], "", source)
 
 
+@lru_cache(maxsize=2)
+def _decoded(data: bytes) -> Any:
+    return resource_class("RDS").FromString(data)
+
+
+def located(source: tuple[bytes, int, int]) -> Any:
+    """The Route message a route was read from; neighbours in one RouteConfiguration share its decoding."""
+    data, host, index = source
+    return _decoded(data).virtual_hosts[host].routes[index]
+
+
 def origin_of(source: tuple[bytes, int, int]) -> str:
     """Path of the Istio object a route was made of (``/apis/…/virtual-service/NAME``), from its bytes; "" when it has none."""
-    data, host, index = source
-    config = message("envoy.config.route.v3.RouteConfiguration").FromString(data)
-    metadata = config.virtual_hosts[host].routes[index].metadata.filter_metadata
+    metadata = located(source).metadata.filter_metadata
     if "istio" not in metadata or "config" not in metadata["istio"].fields:
         return ""
     path: str = metadata["istio"].fields["config"].string_value

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from xdsaudit.errors import ReadError
-from xdsaudit.xds.pool import TYPES, message
+from xdsaudit.xds.pool import SHORT, TYPES, message
 from xdsaudit.xds.reader import fold, read_cluster, read_listener
 
 _WILDCARD: Final = ("CDS", "LDS", "SRDS")
-_SHORT: Final = {url: short for short, url in TYPES.items()}
 GATEWAY_LABELS: Final[Mapping[str, str]] = {"app": "higress-gateway", "higress": "higress-system-higress-gateway"}
 
 
@@ -144,7 +143,7 @@ class AdsSession:
             raise ReadError(
                 f"the control plane sent {len(response)} bytes that are no DiscoveryResponse: {error}"
             ) from error
-        short = _SHORT.get(decoded.type_url)
+        short = SHORT.get(decoded.type_url)
         subscription = self._subscriptions.get(short) if short else None
         if short is None or subscription is None:
             return []  # never asked for: nothing to acknowledge

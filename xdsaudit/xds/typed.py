@@ -7,7 +7,7 @@ from typing import Any
 
 from xdsaudit.errors import NotCaptured
 from xdsaudit.model.route import Route
-from xdsaudit.xds.pool import message
+from xdsaudit.xds.reader import located
 
 
 def typed(route: Route) -> Any:
@@ -20,9 +20,7 @@ def typed(route: Route) -> Any:
         raise NotCaptured(
             f"route {route.name!r} ({route.key}) was not read from pilot, which alone keeps its bytes; take it from a pilot view"
         )
-    data, host, index = route.source
-    config = message("envoy.config.route.v3.RouteConfiguration").FromString(data)
-    found = config.virtual_hosts[host].routes[index].SerializeToString()
+    found = located(route.source).SerializeToString()
     with warnings.catch_warnings():
         # What is deprecated in Envoy's API is what pilot sends: nothing the caller could change.
         warnings.simplefilter("ignore", DeprecationWarning)
