@@ -6,6 +6,7 @@ from pathlib import Path
 
 import xdsaudit
 from xdsaudit.audit.catalogue import CATALOGUE
+from xdsaudit.audit.code import Code
 from xdsaudit.ingress.annotations import TABLE
 
 project = "xdsaudit"
@@ -28,12 +29,25 @@ def _write(name: str, text: str) -> None:
 
 
 def _codes() -> str:
-    parts = ["# Codes\n", "Every code an audit can give. `xdsaudit explain CODE` prints the same.\n"]
-    parts += [
-        f"## {row.code} {row.slug}\n\n**{row.title}** ({row.severity.value})\n\n{row.meaning}\n\n**Remedy.** {row.remedy}\n"
-        for row in CATALOGUE
-    ]
+    parts = ["# Codes\n", "Every code an audit can give, each with a page. `xdsaudit explain CODE` prints the same.\n"]
+    parts += ["| code | slug | what it is |", "| --- | --- | --- |"]
+    parts += [f"| [{row.code}](codes/{row.code}.md) | {row.slug} | {row.title} |" for row in CATALOGUE]
+    parts += ["", "```{toctree}", ":hidden:", "", *(f"codes/{row.code}" for row in CATALOGUE), "```", ""]
     return "\n".join(parts)
+
+
+def _code(row: Code) -> str:
+    parts = [
+        f"# {row.code} {row.slug}",
+        f"**{row.title}** ({row.severity.value}).",
+        f"## What it is and why it happens\n\n{row.meaning}",
+        f"## How it shows\n\n{row.shows}",
+        f"## What heals it\n\n{row.remedy}",
+        f"## How to prevent it\n\n{row.prevention}",
+    ]
+    if row.issues:
+        parts.append(f"## Issues\n\n{', '.join(row.issues)}")
+    return "\n\n".join(parts) + "\n"
 
 
 def _annotations() -> str:
@@ -54,5 +68,8 @@ def _annotations() -> str:
     return "\n".join(lines) + "\n"
 
 
+(_HERE / "codes").mkdir(exist_ok=True)
 _write("codes.md", _codes())
+for _row in CATALOGUE:
+    _write(f"codes/{_row.code}.md", _code(_row))
 _write("annotations.md", _annotations())

@@ -15,6 +15,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,6 +52,7 @@ def process(arguments: list[str]) -> tuple[float, float]:
 def main() -> None:
     """Measure and print."""
     from xdsaudit import audit, load
+    from xdsaudit.audit.memory import Memory
     from xdsaudit.xds.pool import TYPES, message
 
     with tempfile.TemporaryDirectory() as folder:
@@ -91,6 +93,17 @@ def main() -> None:
         print(
             f"diff --snapshot, whole process: {diff * 1e3:.0f} ms = {diff / json_floor:.2f} x json.loads (aim: 4), peak {peak:.0f} MB (aim: 300)"
         )
+        fleet = replace(
+            snapshot,
+            pilot={f"pilot-{n}": capture for n in range(3)},
+            gateway={f"gateway-{n}": {"config_dump.json": dump} for n in range(20)},
+        )
+        many = median(lambda: audit(fleet))
+        kept = Memory()
+        audit(snapshot, memory=kept)
+        again = median(lambda: audit(snapshot, memory=kept))
+        print(f"20 gateways x 3 pilots: {many * 1e3:.0f} ms = {many / memory:.1f} x one of each, for 11.5 x the views")
+        print(f"audit again, nothing changed: {again * 1e3:.0f} ms = {again / memory:.2f} x the first")
         print(f"--help: {help_ * 1e3:.0f} ms = {help_ / bare:.1f} x bare Python (aim: 10)")
 
 

@@ -254,7 +254,7 @@ def test_two_gateways_of_which_one_is_stale() -> None:
     }
     (finding,) = result.findings
     assert finding.slug == "replicas-disagree"
-    assert "1 of 2 replicas of gateway" in finding.message
+    assert "1 of 2 gateway replicas" in finding.message
 
 
 # --- upstream ---------------------------------------------------------------------------------------------------------

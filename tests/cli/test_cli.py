@@ -238,3 +238,75 @@ def test_output_to_a_closed_pipe_is_quiet(batch: str) -> None:
     )
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=os.environ)
     assert done.stderr == ""
+
+
+def test_explain_a_request(capsys, healthy: str, batch: str, tmp_path: Path) -> None:
+    assert run(["explain", "http://foo.test/a/1", "--snapshot", healthy]) == 0
+    assert "default/a prefix /a/" in capsys.readouterr().out
+    assert run(["explain", "http://foo.test/none", "--snapshot", healthy]) == 1
+    assert run(["explain", "http://wss.live.test/10061", "--snapshot", batch, "-o", "json"]) == 1
+    out = capsys.readouterr().out
+    found = json.loads(out[out.index("{") :])
+    assert found["expected"]["ingress"] == "app-10061"
+    assert run(["explain", "ftp://x/", "--snapshot", healthy]) == 2
+    assert run(["explain", "http://foo.test/a"]) == 2
+
+
+def test_explain_an_ingress(capsys, batch: str) -> None:
+    assert run(["explain", "live/app-10061", "--snapshot", batch]) == 1
+    assert "stage cache - XA401" in capsys.readouterr().out
+    assert run(["explain", "live/app-10060", "--snapshot", batch]) == 0
+    assert "core has it" in capsys.readouterr().out
+    assert run(["explain", "live/none", "--snapshot", batch]) == 2
+    assert "live/none" in capsys.readouterr().err
+
+
+def test_explain_a_log(capsys, monkeypatch, batch: str, tmp_path: Path) -> None:
+    line = '{"authority":"wss.live.test","path":"/10061","method":"GET","response_code":"404","response_flags":"NR"}'
+    log = tmp_path / "access.log"
+    log.write_text(f"{line}\n{line}\n")
+    for subject in (str(log), line):
+        assert run(["explain", subject, "--snapshot", batch]) == 1
+        out = capsys.readouterr().out
+        assert "ended with 404 NR in 1 group" in out
+        assert "XA401 stale-route-cache" in out
+    log.write_text("plain text\n")
+    assert run(["explain", str(log), "--snapshot", batch]) == 2
+    assert "none of 1 lines is JSON" in capsys.readouterr().err
+
+
+def test_status(capsys, healthy: str, recordings: Path) -> None:
+    assert run(["status", "--snapshot", healthy]) == 0
+    assert "gateway gateway-0  read" in capsys.readouterr().out
+    assert run(["status", "--snapshot", str(recordings / "gateway-stale")]) == 1
+    assert "NOT CONNECTED" in capsys.readouterr().out
+    assert run(["status", "--snapshot", str(recordings / "nack-one-host"), "-o", "json"]) == 1
+    rows = {r["view"]: r for r in json.loads(capsys.readouterr().out)}
+    assert (rows["gateway"]["rejecting"], rows["gateway"]["attached"]) == (True, ["higress-controller-0"])
+
+
+def test_check(capsys, healthy: str, tmp_path: Path) -> None:
+    place = tmp_path / "batch.yaml"
+    place.write_text(json.dumps(ingress("b", "foo.test", "/a")))
+    assert run(["check", "-f", str(place), "--snapshot", healthy]) == 1
+    out = capsys.readouterr().out
+    assert f"{place.name}:1: default/b foo.test/a will be refused" in " ".join(out.split())
+    place.write_text(json.dumps(ingress("c", "foo.test", "/c")))
+    assert run(["check", "-f", str(place), "--snapshot", healthy]) == 0
+    assert "nothing to say" in capsys.readouterr().out
+    assert run(["check"]) == 2
+    assert run(["check", "-f", str(place), "--snapshot", healthy, "--skip", "XA999"]) == 2
+
+
+def test_pilots_debug_pages_are_read(capsys, tmp_path: Path) -> None:
+    world = worlds.world(ITEMS)
+    place = tmp_path / "batch.yaml"
+    place.write_bytes(world.kube["ingresses"])
+    page = {"syncz.json": json.dumps([{"proxy": "gw.ns", "route_sent": "a", "route_acked": "a"}]).encode()}
+    with ControlPlane.of(world) as plane, FakeAdmin(page) as debug:
+        code = run(["status", "-f", str(place), "--ads", plane.endpoint, "--ads-debug", debug.url, "-o", "json"])
+        assert code == 0
+        (row,) = json.loads(capsys.readouterr().out)
+        assert row["attached"] == ["gw.ns"]
+        assert "/debug/config_dump" not in debug.asked
+        assert run(["status", "-f", str(place), "--ads-debug", debug.url, "--gateway", debug.url]) == 2

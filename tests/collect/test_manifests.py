@@ -31,14 +31,14 @@ def test_files_folders_lists_and_other_kinds(tmp_path: Path) -> None:
     )
     bare = {k: v for k, v in ingress("c", "foo.test").items() if k != "kind"}
     (tmp_path / "c.json").write_text(json.dumps({"kind": "IngressList", "items": [bare]}))
-    objects, complaints = read_objects(read_manifests([str(tmp_path)]))
+    objects, complaints = read_objects(read_manifests([str(tmp_path)]).lists)
     assert [i.metadata.name for i in objects.ingresses] == ["a", "b", "c"]
     assert list(objects.services or ()) == [("default", "web")]
     assert complaints == []
 
 
 def test_kinds_that_were_not_given_are_unread(tmp_path: Path) -> None:
-    objects, _ = read_objects(read_manifests([str(write(tmp_path, "a.yaml", ingress("a", "foo.test")))]))
+    objects, _ = read_objects(read_manifests([str(write(tmp_path, "a.yaml", ingress("a", "foo.test")))]).lists)
     assert objects.services is None
     assert objects.secrets is None
 
@@ -46,12 +46,12 @@ def test_kinds_that_were_not_given_are_unread(tmp_path: Path) -> None:
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     text = yaml.safe_dump(ingress("a", "foo.test")).encode()
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
-    assert "ingresses" in read_manifests(["-"])
+    assert "ingresses" in read_manifests(["-"]).lists
 
 
 def test_values_of_secrets_are_dropped(tmp_path: Path) -> None:
     secret = {"kind": "Secret", "metadata": {"name": "s"}, "data": {"tls.key": "aHVzaA=="}, "stringData": {"x": "hush"}}
-    found = read_manifests([str(write(tmp_path, "a.yaml", ingress("a", "foo.test"), secret))])
+    found = read_manifests([str(write(tmp_path, "a.yaml", ingress("a", "foo.test"), secret))]).lists
     assert b"aHVzaA" not in found["secrets"]
     assert b"hush" not in found["secrets"]
 
@@ -60,8 +60,8 @@ def test_values_of_secrets_are_dropped(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("a: [", "line 2.*not YAML"),
-        ("key: value", "document 1.*no kind"),
-        ("- 1\n- 2", "document 1.*no kind"),
+        ("key: value", "line 1.*no kind"),
+        ("- 1\n- 2", "line 1.*no kind"),
         ("kind: Ingress\napiVersion: extensions/v1beta1\nmetadata: {name: a}", "extensions/v1beta1"),
         ("kind: Ingress\napiVersion: networking.k8s.io/v1\nmetadata: {}", "metadata.name"),
         ("kind: Service\nmetadata: {name: a}", "no Ingress among 1 document"),

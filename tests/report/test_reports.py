@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -84,3 +85,19 @@ def test_hostile_names_are_harmless(form: str) -> None:
         unicodedata.category(c) in ("Cc", "Cf") for c in text if c != "\n" and (form != "json" or c != "\u202e")
     )
     assert "[bold]" in "".join(text.split())
+
+
+def test_a_matrix_of_replicas_that_disagree() -> None:
+    items = [ingress("a", "foo.test", "/a"), ingress("b", "foo.test", "/b")]
+    tables = worlds.expectation(items).tables
+    cut = {p: tuple(r for r in rs if r.name != "default/b") for p, rs in tables.items()}
+    snapshot = worlds.world(items)
+    stale = {"config_dump.json": worlds.config_dump(cut), "stats.json": worlds.stats()}
+    many = {f"gateway-{n}": stale if n in (1, 4) else snapshot.gateway["gateway-0"] for n in range(6)}
+    text = render(audit(replace(snapshot, gateway=many)), "table")
+    (row,) = [
+        line for line in text.splitlines() if line.strip().startswith("default/b foo.test/b  ") and "." in line[-12:]
+    ]
+    assert row.split()[2:] == [".", ".", "L", ".", ".", "L", "."]
+    assert "2 of 6 gateway replicas" in text
+    assert "REPLICAS DISAGREE" not in render(audit(snapshot), "table")

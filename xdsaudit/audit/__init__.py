@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from types import ModuleType
 
+from xdsaudit.audit.memory import Memory
 from xdsaudit.audit.run import audit
 from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.model.verdict import Audit
@@ -18,8 +19,8 @@ __all__ = ["audit"]
 
 
 class _Callable(ModuleType):
-    def __call__(self, snapshot: Snapshot) -> Audit:
-        return audit(snapshot)
+    def __call__(self, snapshot: Snapshot, *, memory: Memory | None = None) -> Audit:
+        return audit(snapshot, memory=memory)
 
 
 sys.modules[__name__].__class__ = _Callable

@@ -2,53 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from xdsaudit.audit.attach import node_of
 from xdsaudit.audit.judge import Judgement, Missing
 from xdsaudit.audit.validate import Flaw, flaw_of
 from xdsaudit.audit.world import PIPELINE, World
 from xdsaudit.model.route import MatchKey, Place, Route
 from xdsaudit.model.verdict import Stage
-from xdsaudit.model.view import View, ViewName
+from xdsaudit.model.view import State, View, ViewName
 
 Lacks = Callable[[Judgement, int], bool]
 
 
 class Where(NamedTuple):
-    """The first view that lacks a rule (or serves it differently), and the stage that this proves."""
+    """The first view that lacks a rule (or serves it differently), the stage that this proves, and the replicas that prove it."""
 
     last_seen: ViewName
     first_missing: ViewName
     stage: Stage | None
+    proof: tuple[Judgement, ...]
 
 
-def locate(world: World, rule: int, lacks: Lacks) -> Where | None:
+def locate(world: World, rejected: Mapping[str | None, Rejection], rule: int, lacks: Lacks) -> Where | None:
     """Where along the pipeline a rule is first lacking, or None when every view that was read has it."""
     last = ViewName.INGRESS
     for name in PIPELINE:
         judged = world.read(name)
-        if any(lacks(j, rule) for j in judged):
-            return Where(last, name, _stage(world, name))
+        lacking = tuple(j for j in judged if lacks(j, rule))
+        if lacking:
+            stage = _stage(world, name, lacking, rejected)
+            if stage is Stage.DELIVERY:
+                lacking = tuple(j for j in lacking if _fed(world, j, rejected))
+            return Where(last, name, stage, lacking)
         if judged:
             last = name
     return None
 
 
-def _stage(world: World, missing: ViewName) -> Stage | None:
+def _stage(
+    world: World, missing: ViewName, lacking: Sequence[Judgement], rejected: Mapping[str | None, Rejection]
+) -> Stage | None:
     """The edge before the first view that lacks a rule, coarser where the view before it was not read."""
-    core, fresh, pilot = (bool(world.read(n)) for n in (ViewName.CORE, ViewName.PILOT_FRESH, ViewName.PILOT))
+    core = bool(world.read(ViewName.CORE))
     if missing is ViewName.CORE:
         return Stage.TRANSLATION
     if missing is ViewName.PILOT_FRESH:
         return Stage.GENERATION if core else Stage.CONTROL_PLANE
     if missing is ViewName.PILOT:
-        if fresh:
+        # Caches are each pilot's own: only its own private line tells its cache from its generation.
+        fresh = {j.view.replica for j in world.read(ViewName.PILOT_FRESH)}
+        if any(j.view.replica in fresh for j in lacking):
             return Stage.CACHE
         return Stage.PILOT if core else Stage.CONTROL_PLANE
-    # Only pilot's own answer tells its stages from delivery.
-    return Stage.DELIVERY if pilot else None
+    # Only the answer of the pilot that serves a gateway tells pilot's stages from delivery.
+    return Stage.DELIVERY if any(_fed(world, j, rejected) for j in lacking) else None
+
+
+def _fed(world: World, gateway: Judgement, rejected: Mapping[str | None, Rejection]) -> bool:
+    """Whether what this gateway is served was read: by its own pilot, or by all that were asked where nobody tells which."""
+    replica = gateway.view.replica
+    read = {j.view.replica for j in world.read(ViewName.PILOT)}
+    if not read:
+        return False
+    if gateway.view.connected is False or replica in rejected:
+        return True
+    listed = world.attached.get(replica)
+    if listed:
+        return any(pilot in read for pilot in listed)
+    return not any(i.name is ViewName.PILOT and i.state is State.UNREAD for i in world.infos)
 
 
 class Culprit(NamedTuple):
@@ -68,11 +92,13 @@ class Rejection:
     culprits: list[Culprit] = field(default_factory=list)
     held: set[int] = field(default_factory=set)
     counted: bool = False
+    reported: bool = False
+    unacknowledged: bool = False
 
     @property
     def proven(self) -> bool:
         """Whether something shows a rejection: a route that Envoy refuses, or a counter beside the difference."""
-        return self.counted or any(c.flaw.sure for c in self.culprits)
+        return self.counted or self.reported or any(c.flaw.sure for c in self.culprits)
 
 
 def rejections(world: World) -> dict[str | None, Rejection]:
@@ -97,6 +123,13 @@ def rejections(world: World) -> dict[str | None, Rejection]:
         rejection.culprits = sorted(once.values(), key=lambda c: not c.flaw.sure)
         tables = {t.resource for p in pilots for place in places if (t := p.view.tables.get(place))}
         rejection.counted = any(f"rds.{t}" in gateway.rejected for t in tables)
+        node = node_of(judged)
+        rejection.reported = any("RDS" in p.view.facts.get("rejects", {}).get(node, ()) for p in pilots)
+        rejection.unacknowledged = any(
+            node in known and "RDS" in known[node].unacknowledged
+            for p in pilots
+            if (known := p.view.facts.get("proxies"))
+        )
         if rejection.proven or rejection.culprits:
             found[gateway.replica] = rejection
     return found
@@ -151,11 +184,13 @@ def control_plane_slug(stage: Stage | None, missing: list[Missing], host: str) -
     """Why the control plane does not serve a rule, as far as the stage and what is missing tell."""
     if stage is Stage.TRANSLATION:
         return "not-translated"
+    reasons = {m.reason for m in missing}
     if stage is Stage.CACHE:
-        return "stale-route-cache"
+        return "stale-listener-cache" if reasons == {"no-chain"} else "stale-route-cache"
     if stage is None:
         return "differs-in-gateway"
-    reasons = {m.reason for m in missing}
+    if reasons == {"no-chain"}:
+        return "no-filter-chain"
     if "blackhole" in reasons or single_label(host):
         return "blackhole-table"
     if stage is Stage.CONTROL_PLANE:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from xdsaudit.audit.attribute import Rejection, single_label
 from xdsaudit.audit.judge import Judgement, Missing
 from xdsaudit.audit.world import PIPELINE, World
-from xdsaudit.model.view import ViewName
+from xdsaudit.model.view import View, ViewName
 
 _REASONS = {
     "no-table": "has no virtual host for {host} on port {port}",
@@ -47,16 +47,37 @@ def journey(world: World, rejected: dict[str | None, Rejection], rule: int, slug
                 else " and binds to no virtual host"
             )
         )
-    if slug == "stale-route-cache":
-        yield "a private cache line of the same pilot has it: the table that gateways are served is stale"
+    if slug in ("stale-route-cache", "stale-listener-cache"):
+        yield "a private cache line of the same pilot has it: what gateways are served is stale"
     if slug == "gateway-disconnected":
-        yield "the gateway's control_plane.connected_state is 0"
+        for judged in world.read(ViewName.GATEWAY):
+            if judged.view.connected is False:
+                yield f"{judged.view.label}: control_plane.connected_state is 0{frozen_since(judged.view)}"
     for judged in world.read(ViewName.GATEWAY):
         rejection = rejected.get(judged.view.replica)
         if slug == "envoy-rejected" and rejection is not None and rule in rejection.held:
             yield from _rejection_lines(world, rejection)
+    yield from _attachment(world, rule)
     if _lost_above(world, rule) and _held_below(world, rule):
         yield "the gateway still serves the route from an older table: the next push or a restart ends that"
+
+
+def frozen_since(view: View) -> str:
+    """When the newest route table of a gateway came, as the end of a sentence; empty where it does not tell."""
+    updated = view.facts.get("updated")
+    return f"; its newest route table is of {updated}" if updated else ""
+
+
+def _attachment(world: World, rule: int) -> Iterator[str]:
+    """Which gateways hang on the pilots that lack the rule, where pilots disagree."""
+    pilots = world.read(ViewName.PILOT)
+    lacking = {j.view.replica for j in pilots if not j.holds(rule) or rule in j.changed}
+    if not lacking or len(lacking) == len(pilots):
+        return
+    for pilot in sorted(lacking, key=str):
+        hanging = [str(g) for g, listed in world.attached.items() if pilot in listed]
+        if hanging:
+            yield f"on pilot {pilot} hang: {', '.join(sorted(hanging))}"
 
 
 def _line(judged: Judgement, rule: int) -> str:
@@ -84,6 +105,10 @@ def _rejection_lines(world: World, rejection: Rejection) -> Iterator[str]:
         rule = world.expectation.plans[culprit.rule].rule if culprit.rule is not None else culprit.route.name
         word = "culprit" if culprit.flaw.sure else "probable culprit"
         yield f"{word}: {rule}: {culprit.flaw.reason}"
+    if rejection.reported:
+        yield "pilot's metrics count a refused RDS response of this gateway"
+    if rejection.unacknowledged:
+        yield "pilot's syncz: the gateway has not acknowledged the last RDS response"
     if rejection.counted:
         yield "update_rejected of the table is above zero beside this difference"
     if not rejection.culprits:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from xdsaudit.audit.attribute import Rejection
 from xdsaudit.audit.catalogue import BY_SLUG
-from xdsaudit.audit.evidence import short
+from xdsaudit.audit.evidence import frozen_since, short
 from xdsaudit.audit.world import World
 from xdsaudit.model.verdict import Concern, Finding, Rule, RuleVerdict, Severity, Verdict
 from xdsaudit.model.view import View, ViewName
@@ -25,7 +25,7 @@ def findings(world: World, rejected: dict[str | None, Rejection], rules: Sequenc
     yield from _foreign(world)
     for rejection in rejected.values():
         yield _rejected(world, rejection)
-    yield from _disagreement(rules)
+    yield from _disagreement(world, rules)
     for view in world.unserved:
         yield _make(
             "node-served-nothing",
@@ -77,7 +77,7 @@ def _disconnected(view: View, differs: bool) -> Finding:
         "gateway-disconnected",
         f"{view.label} is connected to no control plane {frozen}",
         (Concern(view.name.value, view.replica),),
-        evidence=("control_plane.connected_state is 0",),
+        evidence=(f"control_plane.connected_state is 0{frozen_since(view)}",),
         severity=Severity.ERROR if differs else Severity.WARNING,
     )
 
@@ -162,7 +162,7 @@ def _foreign(world: World) -> Iterator[Finding]:
         )
 
 
-def _disagreement(rules: Sequence[RuleVerdict]) -> Iterator[Finding]:
+def _disagreement(world: World, rules: Sequence[RuleVerdict]) -> Iterator[Finding]:
     """Replicas of one view that hold a rule and others that do not: 'sporadic' becomes k of n."""
     split: dict[tuple[str, tuple[str, ...], int], int] = {}
     for verdict in rules:
@@ -174,8 +174,15 @@ def _disagreement(rules: Sequence[RuleVerdict]) -> Iterator[Finding]:
             if bad and len(bad) < len(mine):
                 split[name, bad, len(mine)] = split.get((name, bad, len(mine)), 0) + 1
     for (name, bad, total), count in sorted(split.items()):
+        message = (
+            f"{len(bad)} of {total} {name} replicas lack or change {count} rule{'s' * (count != 1)}: {', '.join(bad)}"
+        )
+        hanging = [str(g) for g, listed in world.attached.items() if set(listed) & set(bad)]
         yield _make(
-            "replicas-disagree",
-            f"{len(bad)} of {total} replicas of {name} lack or change {count} rule{'s' * (count != 1)}: {', '.join(bad)}",
+            "pilots-disagree" if name in (ViewName.PILOT.value, ViewName.PILOT_FRESH.value) else "replicas-disagree",
+            message,
             tuple(Concern(name, replica) for replica in bad),
+            evidence=(f"on {', '.join(bad)} hang the gateways {', '.join(sorted(hanging))}",)
+            if hanging and name == ViewName.PILOT.value
+            else (),
         )

@@ -31,11 +31,12 @@ class Missing(NamedTuple):
 
 
 class Shadow(NamedTuple):
-    """A rule that is never reached at one place: who takes its requests (None: a route nobody expected)."""
+    """A rule that is never reached at one place: who takes its requests (None: a route nobody expected), and what it matches."""
 
     place: Place
     winner: int | None
     route: str
+    hidden: MatchKey
 
 
 @dataclass
@@ -149,16 +150,23 @@ def _compare(
     reach: bool,
 ) -> None:
     view = result.view
+    if comparer.fine(expected, table.routes, reach):
+        return
     pairs, rest = align(expected, table.routes, comparer)
+    clean = not rest
     for route, index in zip(expected, pairs, strict=True):
         if index is None:
+            clean = False
             _miss(result, place, (route,), "no-route")
         elif not comparer.same(route, table.routes[index]):
+            clean = False
             result.differ(route.rules, comparer.deltas(route, table.routes[index], view.name.value, view.replica))
     if rest:
         _extras(result, place, [table.routes[i] for i in rest], _copies(expectation, place), tolerated)
-    if reach:
-        _reach(result, place, expected, pairs, table, expectation)
+    if reach and _reach(result, place, expected, pairs, table, expectation):
+        clean = False
+    if clean:
+        comparer.remember(expected, table.routes, reach)
 
 
 def _reach(
@@ -168,18 +176,21 @@ def _reach(
     pairs: list[int | None],
     table: Table,
     expectation: Expectation,
-) -> None:
+) -> bool:
+    """Note the rules that are never reached at a place; False when no route hides another."""
     hidden = shadows(table.routes)
     if not hidden:
-        return
+        return False
     owner = {
         index: route.rules[0] for route, index in zip(expected, pairs, strict=True) if index is not None and route.rules
     }
     state: dict[int, list[int | None]] = {}
+    last: dict[int, int] = {}
     for route, index in zip(expected, pairs, strict=True):
         if index is not None and not route.generated:
             for rule in route.rules:
                 state.setdefault(rule, []).append(hidden.get(index))
+                last[rule] = index
     for rule, by in state.items():
         if by and None not in by:
             winner = by[-1]
@@ -189,7 +200,8 @@ def _reach(
             if mine is None and expectation.profile.merge_subset:
                 mine = _copied_from(expectation, place, route_)
             if mine != rule:
-                result.shadowed.setdefault(rule, Shadow(place, mine, _said(route_)))
+                result.shadowed.setdefault(rule, Shadow(place, mine, _said(route_), table.routes[last[rule]].key))
+    return True
 
 
 def _copied_from(expectation: Expectation, place: Place, route: Route) -> int | None:

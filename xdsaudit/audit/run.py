@@ -5,31 +5,43 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 
 from xdsaudit.audit.attribute import Lacks, Rejection, Where, control_plane_slug, delivery_slug, locate, rejections
 from xdsaudit.audit.catalogue import BY_SLUG
 from xdsaudit.audit.evidence import journey, upstream_view
 from xdsaudit.audit.findings import findings
-from xdsaudit.audit.judge import Judgement
+from xdsaudit.audit.memory import Memory
 from xdsaudit.audit.upstream import Upstream, judge_upstream
+from xdsaudit.audit.witness import witness
 from xdsaudit.audit.world import PIPELINE, World, build, counts
 from xdsaudit.ingress.expectation import RulePlan
-from xdsaudit.model.snapshot import Snapshot
+from xdsaudit.model.snapshot import Snapshot, moment_of
 from xdsaudit.model.verdict import Audit, Extra, FieldDelta, ReplicaVerdict, Rule, RuleVerdict, Stage, Verdict
 from xdsaudit.model.view import State, ViewName
 
-_PROVEN = frozenset({"stale-route-cache", "envoy-rejected", "gateway-disconnected", "listener-rejected"})
+_PROVEN = frozenset(
+    {"stale-route-cache", "stale-listener-cache", "envoy-rejected", "gateway-disconnected", "listener-rejected"}
+)
 
 
-def audit(snapshot: Snapshot) -> Audit:
+def audit(snapshot: Snapshot, *, memory: Memory | None = None) -> Audit:
     """Compare all views of a snapshot and name the stage of every loss.
 
     Pure: equal snapshots give equal audits. A view that does not decode becomes a gap and makes verdicts coarser or
     ``unknown``; it never makes a rule ``lost``.
+
+    Args:
+        snapshot: the views.
+        memory: shared by successive audits of one gateway, so that a round costs what changed; it changes no verdict.
     """
+    return judged(snapshot, memory=memory)[1]
+
+
+def judged(snapshot: Snapshot, *, memory: Memory | None = None) -> tuple[World, Audit]:
+    """An audit with the decoded views it rests on, for further questions about them."""
     with _no_collections():
-        return _audit(snapshot)
+        world = build(snapshot, memory or Memory())
+        return world, _audit(world)
 
 
 @contextmanager
@@ -44,8 +56,8 @@ def _no_collections() -> Iterator[None]:
             gc.enable()
 
 
-def _audit(snapshot: Snapshot) -> Audit:
-    world = build(snapshot)
+def _audit(world: World) -> Audit:
+    snapshot = world.snapshot
     rejected = rejections(world)
     serving = upstream_view(world)
     pilots = world.read(ViewName.PILOT)
@@ -54,6 +66,7 @@ def _audit(snapshot: Snapshot) -> Audit:
         tuple(j.view for j in serving),
         pilots[0].view if pilots else None,
         world.objects.ready,
+        snapshot.moment,
     )
     judge_rule = _Judge(world, rejected, upstream)
     rules: list[RuleVerdict] = []
@@ -74,6 +87,7 @@ def _audit(snapshot: Snapshot) -> Audit:
         findings=tuple(findings(world, rejected, rules)),
         notes=tuple(world.notes),
         enough=ViewName.INGRESS in read and bool(read & {ViewName.PILOT, ViewName.GATEWAY}),
+        origins=snapshot.origins,
     )
 
 
@@ -144,7 +158,7 @@ class _Judge:
     def __call__(self, index: int, plan: RulePlan) -> RuleVerdict:
         rule = plan.rule
         if not plan.selected:
-            return RuleVerdict(rule, Verdict.NOT_SELECTED, evidence=("another class or namespace: not this gateway's",))
+            return self._not_selected(plan)
         if plan.slug:
             return self._refused(plan)
         if plan.unknown:
@@ -183,6 +197,19 @@ class _Judge:
             remedy=row.remedy,
         )
 
+    def _not_selected(self, plan: RulePlan) -> RuleVerdict:
+        profile = self.world.expectation.profile
+        outside = bool(profile.watch_namespace) and plan.rule.namespace != profile.watch_namespace
+        row = BY_SLUG["namespace-not-watched" if outside else "class-not-ours"]
+        said = (
+            f"the controller watches the namespace {profile.watch_namespace} alone"
+            if outside
+            else f"the controller takes the class {profile.ingress_class!r}, and the Ingress asks for another or none"
+        )
+        return RuleVerdict(
+            plan.rule, Verdict.NOT_SELECTED, code=row.code, slug=row.slug, evidence=(said,), remedy=row.remedy
+        )
+
     def _refused(self, plan: RulePlan) -> RuleVerdict:
         assert plan.slug is not None
         row = BY_SLUG[plan.slug]
@@ -219,8 +246,11 @@ class _Judge:
             shadow = j.shadowed.get(index)
             if shadow is not None:
                 by = self.world.expectation.plans[shadow.winner].rule if shadow.winner is not None else None
+                secure = shadow.place[0] == self.world.expectation.profile.https_port
+                example = witness(shadow.hidden, shadow.place, secure=secure)
                 text = f"{j.view.label}: on port {shadow.place[0]}, host {shadow.place[1]}, {shadow.route} takes every request first"
-                return self._said(rule, Verdict.SHADOWED, "shadowed", (text,), by=by)
+                proof = (text, f"for example: {example}") if example is not None else (text,)
+                return self._said(rule, Verdict.SHADOWED, "shadowed", proof, by=by)
         if index in self.upstream:
             found = self.upstream[index]
             return self._said(rule, Verdict.NO_UPSTREAM, found.slug, (found.evidence,), stage=Stage.UPSTREAM)
@@ -234,11 +264,10 @@ class _Judge:
         return RuleVerdict(rule, Verdict.IN_SYNC, replicas=self.fine)
 
     def _where(self, index: int, plan: RulePlan, lacks: Lacks, verdict: Verdict) -> RuleVerdict | None:
-        where = locate(self.world, index, lacks)
+        where = locate(self.world, self.rejected, index, lacks)
         if where is None:
             return None
-        first = [j for j in self.world.read(where.first_missing) if lacks(j, index)]
-        slug, by = self._cause(index, plan, where, first, verdict)
+        slug, by = self._cause(index, plan, where, verdict)
         row = BY_SLUG[slug]
         if slug not in _PROVEN and self._young(plan):
             verdict = Verdict.PENDING
@@ -259,9 +288,8 @@ class _Judge:
             row.remedy,
         )
 
-    def _cause(
-        self, index: int, plan: RulePlan, where: Where, first: list[Judgement], verdict: Verdict
-    ) -> tuple[str, Rule | None]:
+    def _cause(self, index: int, plan: RulePlan, where: Where, verdict: Verdict) -> tuple[str, Rule | None]:
+        first = where.proof
         if where.first_missing is ViewName.GATEWAY and where.stage is Stage.DELIVERY:
             slug = delivery_slug(self.rejected, first[0], index)
             rejection = self.rejected.get(first[0].view.replica)
@@ -292,11 +320,8 @@ class _Judge:
 
     def _young(self, plan: RulePlan) -> bool:
         """Whether the rule is younger than the grace period; no time known counts as old."""
-        grace, captured = self.world.snapshot.grace, self.world.snapshot.captured_at
-        if grace <= 0 or not captured or not plan.changed_at:
-            return False
-        try:
-            age = datetime.fromisoformat(captured) - datetime.fromisoformat(plan.changed_at)
-        except (ValueError, TypeError):
-            return False
-        return age.total_seconds() < grace
+        grace = self.world.snapshot.grace
+        captured, changed = self.world.snapshot.moment, moment_of(plan.changed_at)
+        return (
+            grace > 0 and captured is not None and changed is not None and (captured - changed).total_seconds() < grace
+        )

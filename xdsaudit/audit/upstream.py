@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
-from xdsaudit.model.view import View
+from xdsaudit.model.view import Certificate, View
 
 
 class Upstream(NamedTuple):
@@ -21,6 +22,7 @@ def judge_upstream(
     views: tuple[View, ...],
     endpoints: View | None,
     ready: Mapping[tuple[str, str], int] | None,
+    now: datetime | None,
 ) -> dict[int, Upstream]:
     """Rules whose route is right and whose upstream is not, by rule index.
 
@@ -29,13 +31,15 @@ def judge_upstream(
         views: the gateways; without any, the pilots.
         endpoints: the pilot whose EDS stands in for a gateway that was read without ``include_eds``.
         ready: number of ready endpoints by Service, of the EndpointSlices, to name the cause.
+        now: time of the views, that certificates are held against; None leaves their dates unjudged.
     """
     found: dict[int, Upstream] = {}
     for view in views:
-        warming = view.warming_secrets or frozenset()
+        certificates = _chain_certificates(view)
         verdicts: dict[tuple[str, ...], Upstream | None] = {}
         for place, routes in expectation.tables.items():
-            held = _certificate(view, place[1], warming) if place[0] == expectation.profile.https_port else None
+            secure = place[0] == expectation.profile.https_port
+            held = _certificate(view, place[1], certificates.get(place[1], ()), now) if secure else None
             for route in routes:
                 problem = held
                 if problem is None and (problem := _cached(verdicts, view, endpoints, route, ready)) is None:
@@ -66,17 +70,41 @@ def _targets(route: ExpectedRoute) -> tuple[str, ...]:
     return tuple(c["name"] for c in weighted["clusters"]) if weighted else ()
 
 
-def _certificate(view: View, host: str, warming: frozenset[str]) -> Upstream | None:
-    if not warming:
-        return None
+def _chain_certificates(view: View) -> dict[str, tuple[str, ...]]:
+    """Names of the certificates that the filter chain of each host shows."""
+    found: dict[str, tuple[str, ...]] = {}
     for listener in view.listeners or ():
-        for chain in listener.chains:
-            if chain.tls and host in (chain.server_names or ("*",)):
-                waiting = [s for s in chain.secrets if s in warming]
-                if waiting:
-                    return Upstream(
-                        "certificate-warming", f"{view.label}: the certificate {waiting[0]} of {host} never arrived"
-                    )
+        for chain in listener.chains if listener.state != "draining" else ():
+            for host in chain.server_names or ("*",):
+                if chain.tls:
+                    found.setdefault(host, chain.secrets)
+    return found
+
+
+def _certificate(view: View, host: str, secrets: tuple[str, ...], now: datetime | None) -> Upstream | None:
+    """What is wrong with the certificates of a host; one good one among several is enough."""
+    waiting = [s for s in secrets if s in (view.warming_secrets or ())]
+    if waiting:
+        return Upstream("certificate-warming", f"{view.label}: the certificate {waiting[0]} of {host} never arrived")
+    shown = [(s, c) for s in secrets if (c := (view.certificates or {}).get(s)) is not None]
+    if not shown or len(shown) < len(secrets):
+        return None
+    problems = [_flaw(view, host, name, certificate, now) for name, certificate in shown]
+    return None if None in problems else problems[0]
+
+
+def _flaw(view: View, host: str, name: str, certificate: Certificate, now: datetime | None) -> Upstream | None:
+    if now is not None:
+        for bound, wrong, said in (
+            (certificate.ends, now > datetime.fromisoformat(certificate.ends), "ended"),
+            (certificate.begins, now < datetime.fromisoformat(certificate.begins), "only begins"),
+        ):
+            if wrong:
+                text = f"{view.label}: the certificate {name} of {host} {said} at {bound}"
+                return Upstream("certificate-expired", text)
+    if host != "*" and certificate.names and not certificate.covers(host):
+        names = ", ".join(certificate.names[:5])
+        return Upstream("certificate-mismatch", f"{view.label}: the certificate {name} shown for {host} is for {names}")
     return None
 
 
@@ -87,7 +115,9 @@ def _cluster(view: View, eds: View | None, name: str, ready: Mapping[tuple[str, 
     if cluster is None:
         return Upstream("cluster-absent", f"{view.label}: cluster {name} does not exist: requests get 503 NC")
     if cluster.warming:
-        return Upstream("cluster-absent", f"{view.label}: cluster {name} is still warming")
+        return Upstream(
+            "cluster-warming", f"{view.label}: cluster {name} is still warming, waiting for its first endpoints"
+        )
     if cluster.discovery != "EDS":
         return None
     for source in (view, eds):
@@ -104,5 +134,5 @@ def _cluster(view: View, eds: View | None, name: str, ready: Mapping[tuple[str, 
         slices = (ready or {}).get((rest.partition(".")[0], service))
         if ready is not None:
             said += f" (EndpointSlices: {'none' if slices is None else slices} ready)"
-        return Upstream("no-endpoints", said)
+        return Upstream("endpoints-not-delivered" if slices else "no-endpoints", said)
     return None

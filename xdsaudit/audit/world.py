@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from xdsaudit.audit.align import Comparer
+from xdsaudit.audit.attach import attachments
 from xdsaudit.audit.judge import Judgement, judge, judge_core
-from xdsaudit.envoy.admin import with_pages
+from xdsaudit.audit.memory import Memory
+from xdsaudit.envoy.admin import extensions, with_pages
 from xdsaudit.envoy.config_dump import read_config_dump
 from xdsaudit.errors import ReadError
 from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.objects import KubeObjects, read_objects
-from xdsaudit.ingress.profile import profile_of
+from xdsaudit.ingress.profile import Profile, profile_of
 from xdsaudit.ingress.translate import translate
 from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.model.view import State, View, ViewInfo, ViewName
@@ -34,6 +35,7 @@ class World:
         judgements: by view, one per replica that could be read.
         unserved: pilots that serve this node nothing at all.
         notes: remarks for people.
+        attached: pilots by gateway replica, where pilots' debug pages were read.
     """
 
     snapshot: Snapshot
@@ -43,6 +45,7 @@ class World:
     judgements: dict[ViewName, list[Judgement]] = field(default_factory=dict)
     unserved: list[View] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    attached: Mapping[str | None, tuple[str | None, ...]] = field(default_factory=dict)
 
     def read(self, name: ViewName) -> list[Judgement]:
         """Judgements of a view; empty when it was not read."""
@@ -59,8 +62,9 @@ class World:
         )
 
 
-def build(snapshot: Snapshot) -> World:
+def build(snapshot: Snapshot, memory: Memory) -> World:
     """Decode a snapshot and judge each of its views. A view that does not decode becomes a gap; others are still used."""
+    memory.turn()
     infos = {(i.name, i.replica): i for i in snapshot.views}
     notes: list[str] = []
 
@@ -72,19 +76,18 @@ def build(snapshot: Snapshot) -> World:
             infos[name, replica] = known._replace(state=State.UNREAD, why=str(error))
         return None
 
-    found = attempt(ViewName.INGRESS, None, lambda: _objects(snapshot))
+    found = attempt(ViewName.INGRESS, None, lambda: _objects(snapshot, memory))
     objects, complaints = found if found is not None else (KubeObjects(), [])
     if complaints:
         infos[ViewName.INGRESS, None] = infos[ViewName.INGRESS, None]._replace(
             state=State.PARTIAL, why="; ".join(complaints)
         )
-    views = _read_views(snapshot, attempt, infos)
+    views = _read_views(snapshot, attempt, infos, memory, notes)
     scoped = next((v.scopes is not None for v in views if v.name is not ViewName.CORE and v.tables), None)
     profile = profile_of(snapshot.controller, scoped=scoped)
     notes += [f"assumed {a}" for a in profile.assumed]
-    world = World(snapshot, objects, translate(objects, profile), notes=notes)
+    world = World(snapshot, objects, _translated(snapshot, objects, complaints, profile, memory), notes=notes)
     tolerated = _unmodelled_names(world.expectation)
-    comparer = Comparer()
     serving = ViewName.GATEWAY if any(v.name is ViewName.GATEWAY for v in views) else ViewName.PILOT
     for view in views:
         if view.name is ViewName.CORE:
@@ -98,25 +101,42 @@ def build(snapshot: Snapshot) -> World:
                 )
                 continue
             reach = view.name is serving
-            judgement = judge(view, world.expectation, comparer, tolerated=tolerated, reach=reach)
+            judgement = judge(view, world.expectation, memory.comparer, tolerated=tolerated, reach=reach)
         world.judgements.setdefault(view.name, []).append(judgement)
+    world.attached = attachments(world.read(ViewName.GATEWAY), world.read(ViewName.PILOT))
     order = list(ViewName)
     world.infos = sorted(infos.values(), key=lambda i: (order.index(i.name), i.replica or ""))
     return world
 
 
-def _objects(snapshot: Snapshot) -> tuple[KubeObjects, list[str]]:
+def _objects(snapshot: Snapshot, memory: Memory) -> tuple[KubeObjects, list[str]]:
     if "ingresses" not in snapshot.kube:
         raise ReadError("there are no Ingresses: kube/ingresses.json is missing; capture them, or give them with -f")
+    if memory.translated is not None and memory.translated[0] == snapshot.kube:
+        return memory.translated[2], memory.translated[3]
     return read_objects(snapshot.kube)
+
+
+def _translated(
+    snapshot: Snapshot, objects: KubeObjects, complaints: list[str], profile: Profile, memory: Memory
+) -> Expectation:
+    known = memory.translated
+    if known is not None and known[0] == snapshot.kube and known[1] == profile:
+        return known[4]
+    expectation = translate(objects, profile)
+    memory.translated = (snapshot.kube, profile, objects, complaints, expectation)
+    return expectation
 
 
 def _read_views(
     snapshot: Snapshot,
     attempt: Callable[[ViewName, str | None, Callable[[], Any]], Any | None],
     infos: dict[tuple[ViewName, str | None], ViewInfo],
+    memory: Memory,
+    notes: list[str],
 ) -> list[View]:
     from xdsaudit.xds.core import read_core
+    from xdsaudit.xds.pages import with_pages as with_debug_pages
     from xdsaudit.xds.reader import read_pilot
 
     views: list[View | None] = []
@@ -125,8 +145,13 @@ def _read_views(
     for name in (ViewName.PILOT_FRESH, ViewName.PILOT):
         for pod, capture in snapshot.pilot.items():
             answers = capture.served if name is ViewName.PILOT else capture.fresh
-            if answers:
-                views.append(attempt(name, pod, partial(read_pilot, answers, name=name, replica=pod)))
+            if not answers:
+                continue
+            view = attempt(name, pod, partial(read_pilot, answers, name=name, replica=pod, decoded=memory.pilot))
+            if view is not None and name is ViewName.PILOT:
+                view, complaints = with_debug_pages(view, capture.pages)
+                notes.extend(complaints)  # a hint that cannot be read is no gap
+            views.append(view)
     for pod, pages in snapshot.gateway.items():
         if "config_dump.json" not in pages:
             key = (ViewName.GATEWAY, pod)
@@ -136,7 +161,7 @@ def _read_views(
         view = attempt(
             ViewName.GATEWAY,
             pod,
-            partial(read_config_dump, pages["config_dump.json"], replica=pod),
+            partial(read_config_dump, pages["config_dump.json"], replica=pod, decoded=memory.gateway),
         )
         if view is not None:
             view, complaints = with_pages(view, pages)
@@ -176,3 +201,15 @@ def counts(world: World) -> Mapping[tuple[str, str | None], Mapping[str, int]]:
         for judged in world.judgements.values()
         for j in judged
     }
+
+
+def abilities(snapshot: Snapshot) -> frozenset[str] | None:
+    """Type URLs that every gateway of a snapshot can decode; None when none of them tells."""
+    told = []
+    for pages in snapshot.gateway.values():
+        try:
+            told.append(extensions(pages.get("server_info.json", b"{}")))
+        except ReadError:
+            continue
+    known = [t for t in told if t is not None]
+    return frozenset.intersection(*known) if known else None

@@ -10,15 +10,17 @@ import click
 
 from xdsaudit.cli.options import (
     GroupedCommand,
+    codes_of,
+    fail_on_of,
     judge_options,
+    output_options,
     profile_options,
     scope_options,
     snapshot_of,
     source_options,
-    words,
     xds_options,
 )
-from xdsaudit.cli.output import clear_progress, progress, show
+from xdsaudit.cli.output import clear_progress, gaps, progress, show
 from xdsaudit.errors import InputError
 
 
@@ -26,17 +28,7 @@ from xdsaudit.errors import InputError
 @source_options
 @scope_options
 @judge_options
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "wide", "json"]),
-    default="table",
-    show_default=True,
-    help="Format of the result.",
-)
-@click.option(
-    "--report", "reports", multiple=True, metavar="FORMAT=FILE", help="Write the result to a file too (repeatable)."
-)
+@output_options
 @xds_options
 @profile_options
 def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
@@ -51,8 +43,8 @@ def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
     from xdsaudit.audit import audit
     from xdsaudit.audit.scope import Scope, by_code, narrow, since
 
-    fail_on = _fail_on(options["fail_on"])
-    only, skip = (_codes(option, options[option]) for option in ("only", "skip"))
+    fail_on = fail_on_of(options["fail_on"])
+    only, skip = (codes_of(option, options[option]) for option in ("only", "skip"))
     snapshot = snapshot_of(options, progress())
     clear_progress()
     result = audit(snapshot)
@@ -61,36 +53,8 @@ def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
     if options["baseline"] is not None:
         result = since(result, _baseline(options["baseline"]))
     show(result, output, reports)
-    for info in result.gaps:
-        click.echo(f"xdsaudit: {info.name.value} {info.replica or ''}: {info.state.value}: {info.why}", err=True)
+    gaps(result)
     return result.exit_code(fail_on)
-
-
-def _fail_on(text: str | None) -> frozenset[str] | None:
-    from xdsaudit.model.verdict import Severity, Verdict
-
-    if text is None:
-        return None
-    allowed = {*(v.value for v in Verdict), *(s.value for s in Severity), "extra"}
-    found = frozenset(words((text,)))
-    unknown = sorted(found - allowed)
-    if unknown:
-        raise InputError(
-            f"--fail-on {', '.join(unknown)}: is no verdict or severity; one of {', '.join(sorted(allowed))}"
-        )
-    return found
-
-
-def _codes(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
-    from xdsaudit.audit.catalogue import find
-
-    codes = []
-    for word in words(listed):
-        row = find(word)
-        if row is None:
-            raise InputError(f"--{option} {word}: is no code; xdsaudit explain lists them")
-        codes.append(row.code)
-    return tuple(codes)
 
 
 def _baseline(path: Path) -> dict[str, Any]:

@@ -1,28 +1,164 @@
-"""``xdsaudit explain CODE``: what a code means."""
+"""``xdsaudit explain``: which route answers a request, whose it is, why another does not; or what a code means."""
 
 from __future__ import annotations
 
-import textwrap
+import re
+import sys
+from pathlib import Path
+from typing import Any
 
 import click
 
+from xdsaudit.cli.options import GroupedCommand, profile_options, snapshot_of, source_options, xds_options
+from xdsaudit.cli.output import clear_progress, emit, gaps, progress
 from xdsaudit.errors import InputError
 
+_REF = re.compile(r"^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*$")
+_CODE = re.compile(r"^(XA\d+|[a-z]+(-[a-z0-9]+)*)$", re.IGNORECASE)
 
-@click.command(short_help="What a code means and what heals it.")
-@click.argument("code", required=False)
-def explain(code: str | None) -> int:
-    """Print what CODE (XA401 or stale-route-cache) means, why it happens and what heals it; without CODE, list them all."""
+
+@click.command(cls=GroupedCommand, short_help="Which route answers a request, whose it is, and why another does not.")
+@click.argument("subject", required=False, metavar="[URL | NS/INGRESS | LOG | CODE]")
+@click.option("-X", "--method", default="GET", show_default=True, metavar="METHOD", help="Method of the request.")
+@click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Header of it (repeatable).")
+@click.option(
+    "--groups",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Of an access log: explain so many groups of requests.",
+)
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="Format of the result.")
+@source_options
+@xds_options
+@profile_options
+def explain(
+    subject: str | None, method: str, headers: tuple[str, ...], groups: int, output: str, **options: Any
+) -> int:
+    """Explain a request, an Ingress, an access log or a code.
+
+    \b
+    xdsaudit explain https://shop.test/cart --snapshot incident.tar.gz
+    xdsaudit explain shop/cart --snapshot incident.tar.gz
+    kubectl logs deploy/higress-gateway | xdsaudit explain - --snapshot incident.tar.gz
+    xdsaudit explain XA401
+
+    A URL: the route that answers it in each replica, whose Ingress that is, and every other rule it might have been meant
+    for, with where that was lost. NAMESPACE/INGRESS: the way of its rules through all views. LOG is a file of Higress's JSON
+    access log, - for standard input, or one line of it: its 404 NR requests are grouped and explained. CODE, such as XA401 or
+    stale-route-cache: what it means; nothing at all lists the codes. Exits with 1 when no route answers.
+    """  # noqa: D301 - click reads \b as "do not wrap"
+    from xdsaudit.audit.accesslog import is_log_line
+
+    if subject is None or (_CODE.match(subject) and not Path(subject).exists()):
+        return _code(subject, output)
+    if subject == "-" or is_log_line(subject) or ("://" not in subject and Path(subject).is_file()):
+        return _log(subject, groups, output, options)
+    if _REF.match(subject) and not headers:
+        return _ingress(subject, output, options)
+    return _url(subject, method, headers, output, options)
+
+
+def _code(word: str | None, output: str) -> int:
     from xdsaudit.audit.catalogue import CATALOGUE, find
+    from xdsaudit.report.explanation import as_json, code_text
 
-    if code is None:
-        for row in CATALOGUE:
-            click.echo(f"{row.code}  {row.slug:<27}  {row.title}")
+    if word is None:
+        emit(as_json([r._asdict() for r in CATALOGUE]) if output == "json" else _listed(CATALOGUE))
         return 0
-    found = find(code)
+    found = find(word)
     if found is None:
-        raise InputError(f"{code}: is no code; xdsaudit explain lists them")
-    click.echo(f"{found.code} {found.slug} ({found.severity.value})\n{found.title}\n")
-    for text in (found.meaning, f"Remedy: {found.remedy}"):
-        click.echo(textwrap.fill(text, 79) + "\n")
+        raise InputError(f"{word}: is no code, URL, NAMESPACE/INGRESS or file; xdsaudit explain lists the codes")
+    emit(as_json(found._asdict()) if output == "json" else code_text(found))
     return 0
+
+
+def _listed(rows: Any) -> str:
+    return "".join(f"{row.code}  {row.slug:<27}  {row.title}\n" for row in rows)
+
+
+def _judged(options: dict[str, Any]) -> Any:
+    from xdsaudit.audit.run import judged
+
+    snapshot = snapshot_of(options, progress())
+    clear_progress()
+    return judged(snapshot)
+
+
+def _ports(world: Any) -> dict[str, int]:
+    profile = world.expectation.profile
+    return {"http_port": profile.http_port, "https_port": profile.https_port}
+
+
+def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: dict[str, Any]) -> int:
+    from xdsaudit.audit import explain as explaining
+    from xdsaudit.audit.request import parse_request
+    from xdsaudit.report import explanation as report
+
+    parse_request(url, method=method, headers=headers)  # a bad URL is told before anything is read
+    world, audit = _judged(options)
+    found = explaining.explain(world, audit, parse_request(url, method=method, headers=headers, **_ports(world)))
+    emit(
+        lambda width, color: report.explanation_text(found, width=width, color=color),
+        report.as_json(report.explanation_object(found)) if output == "json" else None,
+    )
+    gaps(audit)
+    return found.exit_code() or (3 if audit.gaps else 0)
+
+
+def _ingress(ref: str, output: str, options: dict[str, Any]) -> int:
+    from xdsaudit.audit.explain import journeys
+    from xdsaudit.audit.scope import Scope, narrow
+    from xdsaudit.report import explanation as report
+
+    world, audit = _judged(options)
+    narrowed = narrow(audit, world.snapshot, Scope(ingresses=frozenset({ref})))
+    found = journeys(world, audit, ref)
+    emit(
+        lambda width, color: report.journeys_text(ref, found, width=width, color=color),
+        report.as_json(report.journeys_object(found)) if output == "json" else None,
+    )
+    gaps(audit)
+    return narrowed.exit_code()
+
+
+def _log(subject: str, groups: int, output: str, options: dict[str, Any]) -> int:
+    from xdsaudit.audit import explain as explaining
+    from xdsaudit.audit.accesslog import is_log_line, read_log
+    from xdsaudit.report import explanation as report
+
+    if subject == "-":
+        if "-" in options["manifests"]:
+            raise InputError("standard input can be the log or the manifests, not both; save one of them to a file")
+        lines = sys.stdin.buffer.read().decode("utf-8", "replace").splitlines()
+    elif is_log_line(subject):
+        lines = [subject]
+    else:
+        try:
+            lines = Path(subject).read_bytes().decode("utf-8", "replace").splitlines()
+        except OSError as error:
+            raise InputError(f"log {subject}: {error.strerror or error}; check the path") from error
+    world, audit = _judged(options)
+    summary = read_log(lines, **_ports(world))
+    if summary.lines and summary.skipped == summary.lines:
+        raise InputError(
+            f"none of {summary.lines} lines is JSON: this reads Higress's JSON access log (kubectl logs of a gateway pod)"
+        )
+    found = [explaining.explain(world, audit, m.request) for m in summary.misses[:groups]]
+    emit(
+        lambda width, color: report.log_text(summary, found, width=width, color=color),
+        report.as_json(
+            {
+                "lines": summary.lines,
+                "skipped": summary.skipped,
+                "groups": [
+                    {"count": m.count, "first": m.first, "last": m.last, **report.explanation_object(e)}
+                    for m, e in zip(summary.misses, found, strict=False)
+                ],
+            }
+        )
+        if output == "json"
+        else None,
+    )
+    gaps(audit)
+    return max((e.exit_code() for e in found if e.exit_code() == 1), default=3 if audit.gaps else 0)

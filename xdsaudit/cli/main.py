@@ -16,6 +16,8 @@ _COMMANDS = {
     "diff": ("xdsaudit.cli.diff", "diff"),
     "capture": ("xdsaudit.cli.capture", "capture"),
     "explain": ("xdsaudit.cli.explain", "explain"),
+    "check": ("xdsaudit.cli.check", "check"),
+    "status": ("xdsaudit.cli.status", "status"),
     "demo": ("xdsaudit.cli.demo", "demo"),
 }
 _EPILOG = (
@@ -78,7 +80,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo("interrupted", err=True)
         return 130
     except XdsauditError as error:
-        from xdsaudit.report.table import printable
+        from xdsaudit.report.text import printable
 
         click.echo(f"xdsaudit: {printable(str(error))}", err=True)
         return 2 if isinstance(error, InputError) else 3

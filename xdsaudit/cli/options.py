@@ -54,6 +54,12 @@ source_options = _stack(
         help="Manifests with the Ingresses, Services and so on: file, folder or - (repeatable).",
     ),
     click.option("--ads", multiple=True, metavar="HOST:PORT", help="Pilot's ADS port, 15010 or 15012 (repeatable)."),
+    click.option(
+        "--ads-debug",
+        multiple=True,
+        metavar="URL",
+        help="Pilot's debug port (http://HOST:15014), one for each --ads in order: who hangs on it.",
+    ),
     click.option("--core", multiple=True, metavar="HOST:PORT", help="higress-core's MCP port, 15051 (repeatable)."),
     click.option(
         "--gateway",
@@ -158,6 +164,21 @@ judge_options = _stack(
     ),
 )
 
+output_options = _stack(
+    "Output",
+    click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["table", "wide", "json"]),
+        default="table",
+        show_default=True,
+        help="Format of the result.",
+    ),
+    click.option(
+        "--report", "reports", multiple=True, metavar="FORMAT=FILE", help="Write the result to a file too (repeatable)."
+    ),
+)
+
 _PROFILE_KEYS = {
     "controller_version": "version",
     "system_namespace": "system_namespace",
@@ -216,6 +237,8 @@ def snapshot_of(options: dict[str, Any], progress: Callable[[str], None]) -> Any
         raise InputError(
             "there are no Ingresses to look for: give their manifests with -f, for example: kubectl get ingress,svc -A -o yaml | xdsaudit diff -f - ..."
         )
+    if len(options["ads_debug"]) > len(options["ads"]):
+        raise InputError("--ads-debug belongs to an --ads: give as many of --ads, in the same order")
     labels = dict(_pair(text) for text in options["node_labels"])
     node = Node(namespace=controller.get("system_namespace", "higress-system"))
     node = replace(
@@ -238,6 +261,7 @@ def snapshot_of(options: dict[str, Any], progress: Callable[[str], None]) -> Any
         Sources(
             manifests=options["manifests"],
             ads=_endpoints("--ads", options["ads"]),
+            ads_debug=options["ads_debug"],
             core=_endpoints("--core", options["core"]),
             gateways=options["gateways"],
             node=node,
@@ -269,3 +293,40 @@ def _endpoints(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
 def words(listed: tuple[str, ...]) -> tuple[str, ...]:
     """Values of a repeatable option that also takes commas."""
     return tuple(w.strip() for text in listed for w in text.split(",") if w.strip())
+
+
+def fail_on_of(text: str | None) -> frozenset[str] | None:
+    """The list of --fail-on, or None.
+
+    Raises:
+        InputError: a word in it is neither a verdict nor a severity.
+    """
+    from xdsaudit.model.verdict import Severity, Verdict
+
+    if text is None:
+        return None
+    allowed = {*(v.value for v in Verdict), *(s.value for s in Severity), "extra"}
+    found = frozenset(words((text,)))
+    unknown = sorted(found - allowed)
+    if unknown:
+        raise InputError(
+            f"--fail-on {', '.join(unknown)}: is no verdict or severity; one of {', '.join(sorted(allowed))}"
+        )
+    return found
+
+
+def codes_of(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
+    """Codes of --only and --skip.
+
+    Raises:
+        InputError: one of them is no code.
+    """
+    from xdsaudit.audit.catalogue import find
+
+    codes = []
+    for word in words(listed):
+        row = find(word)
+        if row is None:
+            raise InputError(f"--{option} {word}: is no code; xdsaudit explain lists them")
+        codes.append(row.code)
+    return tuple(codes)

@@ -50,5 +50,21 @@ def show(audit: Audit, form: str, reports: tuple[str, ...]) -> None:
             Path(file).write_text(render(audit, name), encoding="utf-8")
         except OSError as error:
             raise InputError(f"--report {file}: {error.strerror or error}; name another file") from error
-    width = get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
-    click.echo(render(audit, form, width=max(width, 40), color=colored()), nl=False, color=True)
+    emit(lambda width, color: render(audit, form, width=width, color=color))
+
+
+def emit(text: str | Callable[[int, bool], str], instead: str | None = None) -> None:
+    """Print a result: a text, or what a function of width and colours makes; ``instead`` wins where it is given."""
+    if instead is not None:
+        text = instead
+    if not isinstance(text, str):
+        width = get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
+        text = text(max(width, 40), colored())
+    click.echo(text, nl=False, color=True)
+
+
+def gaps(audit: Audit) -> None:
+    """Say on stderr which views could not be read."""
+    for info in audit.gaps:
+        place = f"{info.name.value} {info.replica}" if info.replica else info.name.value
+        click.echo(f"xdsaudit: {place}: {info.state.value}: {info.why}", err=True)

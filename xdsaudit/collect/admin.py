@@ -17,6 +17,9 @@ PAGES: Final = {
 }
 """File of a snapshot to the page it holds. The first is the view itself, the others are evidence."""
 
+DEBUG_PAGES: Final = {"syncz.json": "/debug/syncz", "adsz.json": "/debug/adsz", "metrics.txt": "/metrics"}
+"""File of a snapshot to the page of a pilot's debug port that it holds."""
+
 
 def read_gateway(source: str, timeout: float) -> tuple[dict[str, bytes], list[str]]:
     """Pages of a gateway, from its admin URL, or a file with its config dump.
@@ -43,6 +46,23 @@ def read_gateway(source: str, timeout: float) -> tuple[dict[str, bytes], list[st
                     raise
                 complaints.append(str(error))
     return pages, complaints
+
+
+def read_debug(url: str, timeout: float) -> dict[str, bytes]:
+    """Pages of a pilot's debug port by file name; those that it refuses are left out, since they are hints only.
+
+    ``/debug/config_dump`` is never asked for: it may write a stale table into the cache that gateways read.
+    """
+    import urllib3
+
+    pages = {}
+    with urllib3.PoolManager(retries=False) as pool:
+        for name, path in DEBUG_PAGES.items():
+            try:
+                pages[name] = _get(pool, url.rstrip("/") + path, timeout)
+            except ReadError:
+                continue
+    return pages
 
 
 def _get(pool: Any, url: str, timeout: float) -> bytes:

@@ -6,11 +6,12 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import yaml
 
 from xdsaudit.errors import InputError
+from xdsaudit.model.verdict import Origin, Origins
 
 _PLURALS: Final = {
     "Ingress": "ingresses",
@@ -24,24 +25,45 @@ _PLURALS: Final = {
 _VERSIONS: Final = {"Ingress": "networking.k8s.io/v1"}
 
 
-def read_manifests(places: Iterable[str], default_namespace: str = "default") -> dict[str, bytes]:
+class Manifests(NamedTuple):
+    """What manifests hold.
+
+    Attributes:
+        lists: Kubernetes lists by plural.
+        origins: files and lines of Ingresses and their paths.
+        order: position of each object, by kind, namespace and name: what is applied earlier counts less.
+    """
+
+    lists: dict[str, bytes]
+    origins: Origins
+    order: dict[tuple[str, str, str], int]
+
+
+def read_manifests(places: Iterable[str], default_namespace: str = "default") -> Manifests:
     """Lists by plural of every object in these manifests; ``-`` is standard input.
 
     Values of Secrets are dropped while reading. Kinds that were not given at all are absent, so that what depends on them is
     unknown rather than missing.
 
     Raises:
-        InputError: a path does not exist, a file is not YAML, or an object is not what it should be; the message names file and document.
+        InputError: a path does not exist, a file is not YAML, or an object is not what it should be; the message names file and line.
     """
+    places = tuple(places)
     objects: dict[tuple[str, str, str], dict[str, Any]] = {}
+    origins: dict[tuple[str, str, str], Origin] = {}
+    order: dict[tuple[str, str, str], int] = {}
     count = 0
     for place in places:
-        for source, number, found in _documents(place):
+        for source, node, found in _documents(place):
             count += 1
-            kind, item = _checked(found, source, number, default_namespace)
-            if kind is not None:
-                meta = item["metadata"]
-                objects[kind, meta["namespace"], meta["name"]] = item
+            kind, item = _checked(found, f"-f {source}, line {_line(node)}", default_namespace)
+            if kind is None:
+                continue
+            meta = item["metadata"]
+            key = (kind, meta["namespace"], meta["name"])
+            objects[key], order[key] = item, count
+            if kind == "Ingress":
+                origins.update(_origins(f"{meta['namespace']}/{meta['name']}", source, node))
     lists: dict[str, list[dict[str, Any]]] = {}
     for (kind, _, _), item in objects.items():
         lists.setdefault(_PLURALS[kind], []).append(item)
@@ -49,7 +71,35 @@ def read_manifests(places: Iterable[str], default_namespace: str = "default") ->
         raise InputError(
             f"-f {', '.join(places)}: no Ingress among {count} documents; give the manifests of the Ingresses too"
         )
-    return {plural: _encode(plural, items) for plural, items in lists.items()}
+    return Manifests({plural: _encode(plural, items) for plural, items in lists.items()}, origins, order)
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    return next((v for k, v in node.value if isinstance(k, yaml.ScalarNode) and k.value == key), None)
+
+
+def _items(node: yaml.Node | None) -> list[yaml.Node]:
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def _text(node: yaml.Node | None, default: str) -> str:
+    return node.value or default if isinstance(node, yaml.ScalarNode) else default
+
+
+def _origins(ref: str, source: str, node: yaml.Node) -> Iterator[tuple[tuple[str, str, str], Origin]]:
+    """Lines of an Ingress and of each of its paths."""
+    yield (ref, "", ""), Origin(source, _line(node))
+    spec = _child(node, "spec")
+    for rule in _items(_child(spec, "rules")):
+        host = _text(_child(rule, "host"), "*")
+        for path in _items(_child(_child(rule, "http"), "paths")):
+            yield (ref, host, _text(_child(path, "path"), "/")), Origin(source, _line(path))
 
 
 def _encode(plural: str, items: list[dict[str, Any]]) -> bytes:
@@ -57,7 +107,7 @@ def _encode(plural: str, items: list[dict[str, Any]]) -> bytes:
     return json.dumps({"apiVersion": "v1", "kind": f"{kind}List", "items": items}, default=str).encode()
 
 
-def _documents(place: str) -> Iterator[tuple[str, int, Any]]:
+def _documents(place: str) -> Iterator[tuple[str, yaml.Node, Any]]:
     if place == "-":
         yield from _parse("standard input", sys.stdin.buffer.read())
         return
@@ -75,12 +125,12 @@ def _documents(place: str) -> Iterator[tuple[str, int, Any]]:
         yield from _parse(str(file), data)
 
 
-def _parse(source: str, data: bytes) -> Iterator[tuple[str, int, Any]]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+def _parse(source: str, data: bytes) -> Iterator[tuple[str, yaml.Node, Any]]:
     try:
-        number = 0
-        for document in yaml.load_all(data, Loader=loader):
-            number += 1
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(data)
+        while loader.check_node():
+            node: Any = loader.get_node()
+            document = loader.construct_document(node)
             if document is None:
                 continue
             if (
@@ -89,11 +139,11 @@ def _parse(source: str, data: bytes) -> Iterator[tuple[str, int, Any]]:
                 and isinstance(document.get("items"), list)
             ):
                 inner = document["kind"].removesuffix("List")
-                for item in document["items"]:
+                for inside, item in zip(_items(_child(node, "items")), document["items"], strict=False):
                     bare = isinstance(item, dict) and inner and "kind" not in item
-                    yield source, number, {"kind": inner, **item} if bare else item
+                    yield source, inside, {"kind": inner, **item} if bare else item
             else:
-                yield source, number, document
+                yield source, node, document
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
@@ -103,8 +153,7 @@ def _parse(source: str, data: bytes) -> Iterator[tuple[str, int, Any]]:
         raise InputError(f"-f {source}: is nested too deeply; correct it") from error
 
 
-def _checked(found: Any, source: str, number: int, namespace: str) -> tuple[str | None, dict[str, Any]]:
-    where = f"-f {source}, document {number}"
+def _checked(found: Any, where: str, namespace: str) -> tuple[str | None, dict[str, Any]]:
     if not isinstance(found, dict) or not isinstance(found.get("kind"), str):
         raise InputError(f"{where}: is no Kubernetes object (it has no kind); correct it or leave the file out")
     kind = found["kind"]

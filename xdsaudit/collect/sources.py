@@ -12,14 +12,16 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from xdsaudit.collect.admin import node_of, read_gateway, read_node
+from xdsaudit.collect.admin import node_of, read_debug, read_gateway, read_node
 from xdsaudit.collect.ads import Access, read_core, read_pilot
 from xdsaudit.collect.manifests import read_manifests
 from xdsaudit.errors import ReadError
 from xdsaudit.model.snapshot import PilotCapture, Snapshot
+from xdsaudit.model.verdict import Origins
 from xdsaudit.model.view import State, ViewInfo, ViewName
 from xdsaudit.xds.core import MCP_TYPES
 from xdsaudit.xds.session import Node
@@ -36,6 +38,7 @@ class Sources:
         manifests: files, directories or ``-`` with the Ingresses and what they use.
         kube: Kubernetes lists that are in memory already, instead of manifests.
         ads: ``host:port`` of each pilot.
+        ads_debug: URL of each pilot's debug port (15014), in the order of ``ads``.
         core: ``host:port`` of each higress-core.
         gateways: admin URL or config_dump file of each gateway.
         node: identity to show to pilot; left as it is, the first gateway's is taken over.
@@ -50,6 +53,7 @@ class Sources:
     manifests: tuple[str, ...] = ()
     kube: Mapping[str, bytes] | None = None
     ads: tuple[str, ...] = ()
+    ads_debug: tuple[str, ...] = ()
     core: tuple[str, ...] = ()
     gateways: tuple[str, ...] = ()
     node: Node = field(default_factory=Node)
@@ -78,14 +82,20 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
     """
     kube = dict(sources.kube) if sources.kube is not None else {}
     infos: list[ViewInfo] = []
+    origins: Origins = {}
     if sources.manifests:
-        kube |= read_manifests(sources.manifests, sources.namespace)
+        given = read_manifests(sources.manifests, sources.namespace)
+        kube |= given.lists
+        origins = given.origins
         progress("read the manifests")
     if kube:
         origin = ", ".join(sources.manifests) or None
         infos.append(ViewInfo(ViewName.INGRESS, None, State.READ, None, _now(), origin))
     node = _node(sources)
-    pilots = [_start(_pilot, endpoint, node, sources) for endpoint in sources.ads]
+    pilots = [
+        _start(_pilot, endpoint, debug, node, sources)
+        for endpoint, debug in zip_longest(sources.ads, sources.ads_debug[: len(sources.ads)], fillvalue="")
+    ]
     cores = [_start(_core, endpoint, sources) for endpoint in sources.core]
     gateways = [_start(_gateway, source, sources.access.timeout) for source in sources.gateways]
 
@@ -109,6 +119,7 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
         gateway={n: p for n, p in dumps.items() if p},
         views=tuple(infos),
         grace=sources.grace,
+        origins=origins,
     )
 
 
@@ -162,7 +173,7 @@ def _node(sources: Sources) -> Node:
     )
 
 
-def _pilot(endpoint: str, node: Node, sources: Sources) -> tuple[PilotCapture, list[ViewInfo]]:
+def _pilot(endpoint: str, debug: str, node: Node, sources: Sources) -> tuple[PilotCapture, list[ViewInfo]]:
     lines = [(ViewName.PILOT, node)]
     if sources.probe_cache:
         lines.append((ViewName.PILOT_FRESH, replace(node, istio_version=private_version(node.istio_version))))
@@ -176,7 +187,8 @@ def _pilot(endpoint: str, node: Node, sources: Sources) -> tuple[PilotCapture, l
             continue
         answers[name] = responses
         infos.append(ViewInfo(name, None, State.PARTIAL if why else State.READ, why, _now(), None, identity.id))
-    return PilotCapture(answers.get(ViewName.PILOT, ()), answers.get(ViewName.PILOT_FRESH)), infos
+    pages = read_debug(debug, sources.access.timeout) if debug else {}
+    return PilotCapture(answers.get(ViewName.PILOT, ()), answers.get(ViewName.PILOT_FRESH), pages), infos
 
 
 def _core(endpoint: str, sources: Sources) -> tuple[tuple[bytes, ...], list[ViewInfo]]:

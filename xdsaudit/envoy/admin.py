@@ -50,6 +50,20 @@ def extensions(data: bytes) -> frozenset[str] | None:
     return frozenset(url for e in listed for url in e.get("type_urls", ()))
 
 
+def identity(data: bytes) -> tuple[str, str]:
+    """Node id and version that ``/server_info`` shows, each "" where it shows none.
+
+    Raises:
+        ReadError: it is not JSON.
+    """
+    found = _decode(data, "server_info.json")
+    if not isinstance(found, dict):
+        return "", ""
+    # The version reads COMMIT/1.40.0/Clean/RELEASE/BoringSSL.
+    parts = str(found.get("version") or "").split("/")
+    return str((found.get("node") or {}).get("id") or ""), parts[1] if len(parts) > 1 else ""
+
+
 def with_pages(view: View, pages: Mapping[str, bytes]) -> tuple[View, list[str]]:
     """The view with what stats and server_info add, and a complaint for each page that could not be read."""
     complaints = []
@@ -68,7 +82,12 @@ def with_pages(view: View, pages: Mapping[str, bytes]) -> tuple[View, list[str]]
             view = replace(view, connected=None if state is None else bool(state), rejected=rejected)
     if "server_info.json" in pages:
         try:
-            view = replace(view, extensions=extensions(pages["server_info.json"]))
+            node, version = identity(pages["server_info.json"])
+            view = replace(
+                view,
+                extensions=extensions(pages["server_info.json"]),
+                facts={**view.facts, "node": node, "version": version},
+            )
         except ReadError as error:
             complaints.append(str(error))
     return view, complaints

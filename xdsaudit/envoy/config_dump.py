@@ -8,16 +8,18 @@ and a rejected one may come back as a nameless duplicate entry.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, MutableMapping
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
 
+from xdsaudit.envoy.certificate import read_certificate
 from xdsaudit.errors import ReadError
 from xdsaudit.model.assemble import Scope, VirtualHost, assemble, scope_of
 from xdsaudit.model.canonical import ROUTE, fields_of, known, match_of
 from xdsaudit.model.route import Fields, MatchKey, Route, simple_key
-from xdsaudit.model.view import Cluster, FilterChain, Listener, View, ViewName
+from xdsaudit.model.view import Certificate, Cluster, FilterChain, Listener, View, ViewName
 
 _PROTOCOLS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _ROUTE_MATCH: Final = "envoy.config.route.v3.RouteMatch"
@@ -77,7 +79,8 @@ class _RouteConfig(Struct):
 
 
 class _RouteConfigEntry(Struct):
-    route_config: _RouteConfig | None = None
+    route_config: Raw = _ABSENT
+    last_updated: str = ""
 
 
 class _Fragment(Struct):
@@ -146,6 +149,24 @@ class _Named(Struct):
     name: str = ""
 
 
+class _DataSource(Struct):
+    inline_bytes: str = ""
+    inline_string: str = ""
+
+
+class _TlsCertificate(Struct):
+    certificate_chain: _DataSource = msgspec.field(default_factory=_DataSource)
+
+
+class _SecretMessage(Struct):
+    tls_certificate: _TlsCertificate | None = None
+
+
+class _SecretEntry(Struct):
+    name: str = ""
+    secret: _SecretMessage | None = None
+
+
 class _ClusterMessage(Struct):
     name: str = ""
     type: str = "STATIC"
@@ -178,6 +199,7 @@ class _Section(Struct):
     dynamic_active_clusters: list[_ClusterEntry] = []
     dynamic_warming_clusters: list[_ClusterEntry] = []
     dynamic_warming_secrets: list[_Named] = []
+    dynamic_active_secrets: list[_SecretEntry] = []
     static_endpoint_configs: list[_EndpointEntry] = []
     dynamic_endpoint_configs: list[_EndpointEntry] = []
 
@@ -187,6 +209,9 @@ class _Dump(Struct):
 
 
 _DECODER: Final = msgspec.json.Decoder(_Dump)
+_ROUTE_CONFIG: Final = msgspec.json.Decoder(_RouteConfig)
+Decoded = MutableMapping[bytes, tuple[str, tuple[VirtualHost, ...]]]
+"""Route configurations by their bytes: their name and their virtual hosts."""
 
 
 class _RouteReader:
@@ -245,35 +270,32 @@ class _RouteReader:
         return match_of(known(plain, _ROUTE_MATCH))
 
 
-def read_config_dump(data: bytes, *, replica: str | None) -> View:
+def read_config_dump(data: bytes, *, replica: str | None, decoded: Decoded | None = None) -> View:
     """The view of a gateway from its ``/config_dump``.
+
+    Args:
+        data: the answer.
+        replica: the pod.
+        decoded: route configurations read before, by their bytes; those of this dump are added. Replicas that run the same
+            share them.
 
     Raises:
         ReadError: the bytes are not a config dump; the message names the JSON path.
     """
     try:
-        dump = _DECODER.decode(data)
+        sections = _DECODER.decode(data).configs
+        tables, updated = _tables(sections, {} if decoded is None else decoded)
     except msgspec.DecodeError as error:
         raise ReadError(
             f"config_dump.json ({len(data)} bytes) is not Envoy's config dump: {error}; read it again"
         ) from error
     except RecursionError as error:
         raise ReadError("config_dump.json is nested too deeply to be Envoy's; read it again") from error
-    sections = dump.configs
     if not any(s.type.endswith(("ConfigDump",)) for s in sections):
         raise ReadError(
             "config_dump.json has no section of Envoy's config dump (configs[].@type …ConfigDump); "
             "ask the admin port for /config_dump?include_eds"
         )
-    reader = _RouteReader()
-    tables: dict[str, tuple[VirtualHost, ...]] = {}
-    for section in sections:
-        for entry in (*section.static_route_configs, *section.dynamic_route_configs):
-            if entry.route_config is not None:
-                tables[entry.route_config.name] = tuple(
-                    VirtualHost(v.name, tuple(v.domains), tuple(map(reader.route, v.routes)))
-                    for v in entry.route_config.virtual_hosts
-                )
     listeners = tuple(li for s in sections for d in s.dynamic_listeners if (li := _listener(d)) is not None)
     scope_sections = [g for s in sections for g in s.dynamic_scoped_route_configs]
     scopes: list[Scope] | None = None
@@ -306,8 +328,49 @@ def read_config_dump(data: bytes, *, replica: str | None) -> View:
         if "SecretsConfigDump" in types
         else None,
         served={"RDS": len(tables), "LDS": len(listeners), "CDS": len(clusters), "SRDS": len(by_scope or ())},
-        facts={"sections": frozenset(types)},
+        certificates=_certificates(sections) if "SecretsConfigDump" in types else None,
+        facts={"sections": frozenset(types), "updated": updated},
     )
+
+
+def _tables(sections: Iterable[_Section], decoded: Decoded) -> tuple[dict[str, tuple[VirtualHost, ...]], str]:
+    """Virtual hosts by name of the route configuration, and when the newest of them came (RFC 3339, "" where not told)."""
+    reader = _RouteReader()
+    tables: dict[str, tuple[VirtualHost, ...]] = {}
+    updated = ""
+    for section in sections:
+        for entry in (*section.static_route_configs, *section.dynamic_route_configs):
+            raw = bytes(entry.route_config)
+            updated = max(updated, entry.last_updated)
+            if not raw or raw == b"null":
+                continue
+            found = decoded.get(raw)
+            if found is None:
+                config = _ROUTE_CONFIG.decode(raw)
+                hosts = (
+                    VirtualHost(v.name, tuple(v.domains), tuple(map(reader.route, v.routes)))
+                    for v in config.virtual_hosts
+                )
+                found = decoded[raw] = (config.name, tuple(hosts))
+            tables[found[0]] = found[1]
+    return tables, updated
+
+
+def _certificates(sections: Iterable[_Section]) -> dict[str, Certificate]:
+    """Certificates that the gateway shows, by the name of their secret; what is no certificate is left out."""
+    found = {}
+    for section in sections:
+        for entry in section.dynamic_active_secrets:
+            source = (
+                entry.secret.tls_certificate.certificate_chain
+                if entry.secret and entry.secret.tls_certificate
+                else None
+            )
+            if source is not None and (source.inline_bytes or source.inline_string):
+                certificate = read_certificate(source.inline_bytes, source.inline_string)
+                if certificate is not None:
+                    found[entry.name] = certificate
+    return found
 
 
 def _healthy(assignment: _Assignment) -> int:

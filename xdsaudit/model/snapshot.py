@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from xdsaudit.model.verdict import Origins
 from xdsaudit.model.view import ViewInfo
+
+
+def moment_of(text: str | None) -> datetime | None:
+    """A time from its RFC 3339 text (UTC where it names no zone), or None for anything else."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
 
 FORMAT: Final = "xdsaudit.snapshot/1"
 
@@ -34,6 +46,7 @@ class Snapshot:
         views: how each view was read; empty means what is here was read and the rest was not asked for.
         story: a sentence for people.
         grace: seconds a rule may be younger than before it is judged; 0 for a saved snapshot.
+        origins: files and lines of Ingresses that were read from manifests; not saved.
         extra: further keys of snapshot.json, kept as they are.
     """
 
@@ -47,6 +60,12 @@ class Snapshot:
     story: str | None = None
     grace: float = 0.0
     extra: Mapping[str, Any] = field(default_factory=dict)
+    origins: Origins = field(default_factory=dict)
+
+    @property
+    def moment(self) -> datetime | None:
+        """When it was captured; None where that is not told, or not as a time."""
+        return moment_of(self.captured_at)
 
     def without(self, *, core: bool = False, fresh: bool = False) -> Snapshot:
         """The same snapshot as if ``core`` or ``pilot_fresh`` had not been asked for."""

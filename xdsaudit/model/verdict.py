@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -110,6 +110,20 @@ class RuleVerdict(NamedTuple):
     remedy: str | None = None
 
 
+class Origin(NamedTuple):
+    """Where an object or a path was written: a file and its line, counted from 1."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+Origins = Mapping[tuple[str, str, str], Origin]
+"""Origins by (``namespace/ingress``, host, path); host and path are empty for the Ingress as a whole."""
+
+
 class Extra(NamedTuple):
     """A route that no Ingress explains (contract 2, ``extra``)."""
 
@@ -133,6 +147,7 @@ class Finding:
     by: Rule | None = None
     evidence: tuple[str, ...] = ()
     remedy: str | None = None
+    at: Origin | None = None
 
 
 FAILING: Final = frozenset({Verdict.LOST, Verdict.CHANGED, Verdict.REFUSED, Verdict.SHADOWED, Verdict.NO_UPSTREAM})
@@ -157,6 +172,11 @@ class Audit:
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     enough: bool = True
+    origins: Origins = field(default_factory=dict)
+
+    def origin(self, rule: Rule) -> Origin | None:
+        """Where a rule was written, when its Ingress came from a file."""
+        return self.origins.get((rule.ref, rule.host, rule.path)) or self.origins.get((rule.ref, "", ""))
 
     def of(self, *verdicts: Verdict | str) -> tuple[RuleVerdict, ...]:
         """Rules with one of these verdicts, in order."""

@@ -65,6 +65,19 @@ class FilterChain(NamedTuple):
     on_demand: bool = False
 
 
+class Certificate(NamedTuple):
+    """A certificate that a gateway shows: its DNS names, and from when to when it holds (RFC 3339)."""
+
+    names: tuple[str, ...]
+    begins: str
+    ends: str
+
+    def covers(self, host: str) -> bool:
+        """Whether one of its names stands for the host; ``*`` stands for one label (RFC 6125, section 6.4.3)."""
+        lowered = {n.lower() for n in self.names}
+        return host.lower() in lowered or f"*.{host.lower().partition('.')[2]}" in lowered
+
+
 class Listener(NamedTuple):
     """A listener; ``state`` is ``active``, ``warming`` or ``draining``."""
 
@@ -89,6 +102,7 @@ class View:
         endpoints: number of healthy endpoints by cluster; None when not read.
         listeners: None when not read.
         warming_secrets: names of certificates waited for; None when not read.
+        certificates: by the name of their secret; None when not read.
         connected: whether the gateway hangs on a control plane; None when not told.
         rejected: ``update_rejected`` counters above zero, by stats prefix.
         extensions: type URLs this Envoy can decode; None when not told.
@@ -105,6 +119,7 @@ class View:
     endpoints: Mapping[str, int] | None = None
     listeners: tuple[Listener, ...] | None = None
     warming_secrets: frozenset[str] | None = None
+    certificates: Mapping[str, Certificate] | None = None
     connected: bool | None = None
     rejected: Mapping[str, int] = field(default_factory=dict)
     extensions: frozenset[str] | None = None

@@ -38,7 +38,7 @@ def to_object(audit: Audit) -> dict[str, Any]:
         },
         "conclusive": audit.conclusive,
         "summary": {"rules": len(audit.rules), "by_verdict": audit.by_verdict},
-        "rules": [_rule(r) for r in audit.rules],
+        "rules": [rule_object(r) for r in audit.rules],
         "extra": [e._asdict() for e in audit.extra],
         "findings": [_finding(f) for f in audit.findings],
         "notes": list(audit.notes),
@@ -49,7 +49,8 @@ def _by(rule: Rule | None) -> dict[str, Any] | None:
     return None if rule is None else rule._asdict()
 
 
-def _rule(verdict: RuleVerdict) -> dict[str, Any]:
+def rule_object(verdict: RuleVerdict) -> dict[str, Any]:
+    """A rule and its verdict as plain data (contract 2, `rules`)."""
     return {
         **verdict.rule._asdict(),
         "verdict": verdict.verdict.value,
@@ -88,4 +89,5 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "by": _by(finding.by),
         "evidence": list(finding.evidence),
         "remedy": finding.remedy,
+        "at": finding.at._asdict() if finding.at else None,
     }

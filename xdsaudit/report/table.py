@@ -5,15 +5,14 @@ It fits 80 columns. Names come from strangers: control and direction characters 
 
 from __future__ import annotations
 
-import io
-import textwrap
-import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from xdsaudit.model.verdict import Audit, RuleVerdict, Severity, Verdict
 from xdsaudit.model.view import State
+from xdsaudit.report.matrix import matrix
+from xdsaudit.report.text import STYLE, many, name_of, paper, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,25 +27,7 @@ _ORDER: Final = (
     Verdict.REFUSED,
     Verdict.DORMANT,
 )
-_STYLE: Final = {
-    Verdict.LOST: "bold red",
-    Verdict.CHANGED: "bold red",
-    Verdict.REFUSED: "magenta",
-    Verdict.SHADOWED: "magenta",
-    Verdict.NO_UPSTREAM: "yellow",
-    Verdict.PENDING: "cyan",
-    Verdict.UNKNOWN: "cyan",
-    Verdict.DORMANT: "dim",
-    Verdict.IN_SYNC: "green",
-}
 _SHOWN: Final = 12
-
-
-def printable(text: str) -> str:
-    """Text with every control, format and surrogate character as an escape."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c if unicodedata.category(c)[0] != "C" else f"\\u{ord(c):04x}" for c in text)
 
 
 def to_table(audit: Audit, *, width: int = 80, color: bool = False, wide: bool = False) -> str:
@@ -58,64 +39,27 @@ def to_table(audit: Audit, *, width: int = 80, color: bool = False, wide: bool =
         color: whether to write colours.
         wide: show every rule and every line of evidence, those in sync and not selected too.
     """
-    from rich.console import Console
-
-    out = io.StringIO()
-    console = Console(
-        file=out,
-        width=width,
-        force_terminal=color,
-        no_color=not color,
-        color_system="standard" if color else None,
-        highlight=False,
-        emoji=False,
-        markup=False,
-        legacy_windows=False,
-    )
+    console, finish = paper(width, color=color)
     _head(console, audit)
     for verdict in _ORDER:
         _section(console, verdict, audit.of(verdict), wide)
     _extras(console, audit, wide)
     _findings(console, audit)
+    matrix(console, audit, wide=wide)
     _in_sync(console, audit, wide)
     if wide and audit.not_selected:
-        _say(console, "not selected", "dim")
+        say(console, "not selected", "dim")
         for each in audit.not_selected:
-            _say(console, f"  {_name(each)}", "dim")
+            say(console, f"  {name_of(each)}", "dim")
     _totals(console, audit)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
-
-
-def _say(console: Console, text: str, style: str = "", indent: int = 0, hang: int = 0) -> None:
-    """A paragraph wrapped to the width, with a hanging indent."""
-    from rich.text import Text
-
-    start = " " * indent
-    for line in textwrap.wrap(
-        printable(text),
-        max(console.width, indent + hang + 20),
-        initial_indent=start,
-        subsequent_indent=start + " " * hang,
-        break_on_hyphens=False,
-    ):
-        console.print(Text(line, style=style), soft_wrap=True)
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'s' * (count != 1)}"
-
-
-def _name(verdict: RuleVerdict) -> str:
-    rule = verdict.rule
-    kind = f" ({rule.path_type})" if rule.path_type else ""
-    return f"{rule.ref}  {rule.host}{rule.path}{kind}"
+    return finish()
 
 
 def _head(console: Console, audit: Audit) -> None:
     controller = audit.controller
     name = str(controller.get("kind") or "higress").capitalize()
     version = controller.get("version")
-    _say(
+    say(
         console,
         f"{name} {version or '(version not known)'}, captured {audit.captured_at or 'at an unknown time'}",
         "bold",
@@ -123,25 +67,25 @@ def _head(console: Console, audit: Audit) -> None:
     for info in audit.views:
         label = f"{info.name.value} {info.replica or ''}".strip()
         if info.state in (State.UNREAD, State.PARTIAL):
-            _say(console, f"  {label}: {info.state.value}: {info.why}", "yellow", hang=4)
+            say(console, f"  {label}: {info.state.value}: {info.why}", "yellow", hang=4)
         elif info.state is State.NOT_ASKED:
-            _say(console, f"  {label}: not asked", "dim")
+            say(console, f"  {label}: not asked", "dim")
         else:
             counted = audit.counts.get((info.name.value, info.replica))
-            said = _many(len(audit.rules), "rule")
+            said = many(len(audit.rules), "rule")
             if counted:
-                said = f"{_many(counted['routes'], 'route')} on {_many(counted['hosts'], 'host')}"
-            _say(console, f"  {label}: {said}", "dim")
+                said = f"{many(counted['routes'], 'route')} on {many(counted['hosts'], 'host')}"
+            say(console, f"  {label}: {said}", "dim")
     for note in audit.notes:
-        _say(console, f"  {note}", "dim", hang=4)
+        say(console, f"  {note}", "dim", hang=4)
 
 
 def _section(console: Console, verdict: Verdict, rules: tuple[RuleVerdict, ...], wide: bool) -> None:
     if not rules:
         return
-    style = _STYLE[verdict]
+    style = STYLE[verdict]
     console.print()
-    _say(console, f"{verdict.value.upper().replace('_', ' ')}: {_many(len(rules), 'rule')}", style)
+    say(console, f"{verdict.value.upper().replace('_', ' ')}: {many(len(rules), 'rule')}", style)
 
     def alike(rule: RuleVerdict) -> tuple[str, str]:
         return rule.code or "", rule.stage.value if rule.stage else ""
@@ -150,13 +94,13 @@ def _section(console: Console, verdict: Verdict, rules: tuple[RuleVerdict, ...],
         listed = list(group)
         slug = f"{code} {listed[0].slug}" if code else ""
         where = f"stage {stage}" if stage else ""
-        _say(console, " - ".join(x for x in (where, slug) if x) or verdict.value, "bold", indent=2)
+        say(console, " - ".join(x for x in (where, slug) if x) or verdict.value, "bold", indent=2)
         shown = listed if wide else listed[:_SHOWN]
         proofs: tuple[str, ...] = ()
         for rule in shown:
-            _say(console, _name(rule), indent=4, hang=2)
+            say(console, name_of(rule), indent=4, hang=2)
             if rule.by is not None:
-                _say(console, f"by {rule.by}", "dim", indent=6, hang=2)
+                say(console, f"by {rule.by}", "dim", indent=6, hang=2)
             lines = (
                 rule.evidence
                 if wide or verdict in (Verdict.LOST, Verdict.CHANGED) or len(listed) <= 3
@@ -166,36 +110,36 @@ def _section(console: Console, verdict: Verdict, rules: tuple[RuleVerdict, ...],
                 continue
             proofs = lines
             for line in lines:
-                _say(console, f"- {line}", "dim", indent=6, hang=2)
+                say(console, f"- {line}", "dim", indent=6, hang=2)
         if len(listed) > len(shown):
-            _say(console, f"... and {len(listed) - len(shown)} more (-o wide shows all)", "dim", indent=4)
+            say(console, f"... and {len(listed) - len(shown)} more (-o wide shows all)", "dim", indent=4)
         if listed[0].remedy:
-            _say(console, f"remedy: {listed[0].remedy}", indent=4, hang=8)
+            say(console, f"remedy: {listed[0].remedy}", indent=4, hang=8)
 
 
 def _extras(console: Console, audit: Audit, wide: bool) -> None:
     if not audit.extra:
         return
     console.print()
-    _say(console, f"EXTRA: {_many(len(audit.extra), 'route')} that no Ingress explains", "bold red")
+    say(console, f"EXTRA: {many(len(audit.extra), 'route')} that no Ingress explains", "bold red")
     shown = audit.extra if wide else audit.extra[:_SHOWN]
     for e in shown:
         place = f"{e.view} {e.replica or ''}".strip()
-        _say(console, f"{e.route or '(no name)'}  {e.host}:{e.port} {e.match}  in {place}", indent=4, hang=2)
+        say(console, f"{e.route or '(no name)'}  {e.host}:{e.port} {e.match}  in {place}", indent=4, hang=2)
     if len(audit.extra) > len(shown):
-        _say(console, f"... and {len(audit.extra) - len(shown)} more (-o wide shows all)", "dim", indent=4)
+        say(console, f"... and {len(audit.extra) - len(shown)} more (-o wide shows all)", "dim", indent=4)
 
 
 def _findings(console: Console, audit: Audit) -> None:
     for finding in audit.findings:
         console.print()
         style = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}.get(finding.severity, "dim")
-        _say(console, f"{finding.severity.value.upper()}: {finding.code} {finding.slug}", style)
-        _say(console, finding.message, indent=2)
+        say(console, f"{finding.severity.value.upper()}: {finding.code} {finding.slug}", style)
+        say(console, f"{finding.at}: {finding.message}" if finding.at else finding.message, indent=2, hang=2)
         for line in finding.evidence:
-            _say(console, f"- {line}", "dim", indent=4, hang=2)
+            say(console, f"- {line}", "dim", indent=4, hang=2)
         if finding.remedy:
-            _say(console, f"remedy: {finding.remedy}", indent=2, hang=8)
+            say(console, f"remedy: {finding.remedy}", indent=2, hang=8)
 
 
 def _in_sync(console: Console, audit: Audit, wide: bool) -> None:
@@ -203,13 +147,13 @@ def _in_sync(console: Console, audit: Audit, wide: bool) -> None:
     if not rules:
         return
     console.print()
-    _say(console, f"IN SYNC: {_many(len(rules), 'rule')}", _STYLE[Verdict.IN_SYNC])
+    say(console, f"IN SYNC: {many(len(rules), 'rule')}", STYLE[Verdict.IN_SYNC])
     if wide:
         for rule in rules:
-            _say(console, _name(rule), indent=4, hang=2)
+            say(console, name_of(rule), indent=4, hang=2)
         return
     for line in _runs(rules):
-        _say(console, line, "dim", indent=4, hang=2)
+        say(console, line, "dim", indent=4, hang=2)
 
 
 def _runs(rules: Iterable[RuleVerdict]) -> Iterator[str]:
@@ -221,15 +165,22 @@ def _runs(rules: Iterable[RuleVerdict]) -> Iterator[str]:
     for namespace, group in groupby(sorted(rules, key=space), key=space):
         listed = list(group)
         hosts = sorted({r.rule.host for r in listed})
-        on = hosts[0] if len(hosts) == 1 else _many(len(hosts), "host")
-        yield f"{namespace}: {_many(len(listed), 'rule')} on {on}"
+        on = hosts[0] if len(hosts) == 1 else many(len(hosts), "host")
+        yield f"{namespace}: {many(len(listed), 'rule')} on {on}"
 
 
 def _totals(console: Console, audit: Audit) -> None:
     console.print()
+    if not audit.rules and audit.counts == {}:
+        errors = sum(f.severity is Severity.ERROR for f in audit.findings)
+        total = (
+            f"{many(len(audit.findings), 'finding')}, {many(errors, 'error')}" if audit.findings else "nothing to say"
+        )
+        say(console, total, "bold")
+        return
     counted = [f"{n:,} {v.replace('_', ' ')}" for v, n in audit.by_verdict.items() if n]
     if audit.extra:
         counted.append(f"{len(audit.extra)} extra")
     if not audit.conclusive:
         counted.append("inconclusive")
-    _say(console, f"{_many(len(audit.rules), 'rule')}: {', '.join(counted) or 'nothing to audit'}", "bold")
+    say(console, f"{many(len(audit.rules), 'rule')}: {', '.join(counted) or 'nothing to audit'}", "bold")

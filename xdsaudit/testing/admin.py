@@ -14,6 +14,9 @@ _PATHS = {
     "/server_info": "server_info.json",
     "/certs": "certs.json",
     "/clusters": "clusters.json",
+    "/debug/syncz": "syncz.json",
+    "/debug/adsz": "adsz.json",
+    "/metrics": "metrics.txt",
 }
 
 

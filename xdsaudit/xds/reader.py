@@ -6,7 +6,7 @@ a response adds or replaces the names it carries ("Grouping Resources into Respo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +21,10 @@ from xdsaudit.xds.pool import SHORT, TYPES, message, resource_class
 _REPLACING = frozenset({"LDS", "CDS", "SRDS"})
 _PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+
+
+Decoded = MutableMapping[bytes, tuple[VirtualHost, ...]]
+"""Virtual hosts by the bytes of their RouteConfiguration."""
 
 
 def fold(responses: Iterable[bytes]) -> dict[str, dict[str, Any]]:
@@ -50,34 +54,43 @@ def fold(responses: Iterable[bytes]) -> dict[str, dict[str, Any]]:
         cls = resource_class(short)
         for index, resource in enumerate(response.resources):
             try:
-                decoded = cls.FromString(resource.value)
+                read = cls.FromString(resource.value)
             except Exception as error:
                 raise ReadError(
                     f"response {number}, resource {index} does not decode as {resource.type_url or TYPES[short]}: "
                     f"{error}; read the control plane again"
                 ) from error
             if short == "RDS":
-                kept[decoded.name] = (decoded, resource.value)
+                kept[read.name] = (read, resource.value)
             else:
-                kept[decoded.cluster_name if short == "EDS" else decoded.name] = decoded
+                kept[read.cluster_name if short == "EDS" else read.name] = read
         folded[short] = kept
     return folded
 
 
-def read_pilot(responses: Iterable[bytes], *, name: ViewName, replica: str | None) -> View:
+def read_pilot(
+    responses: Iterable[bytes], *, name: ViewName, replica: str | None, decoded: Decoded | None = None
+) -> View:
     """The view of a pilot from its answers to a gateway's node.
 
     Args:
         responses: raw DiscoveryResponses in the order they came.
         name: ``pilot`` or ``pilot_fresh``.
         replica: the pod.
+        decoded: RouteConfigurations read before, by their bytes; those of these responses are added. Views that serve the
+            same share them.
 
     Raises:
         ReadError: bytes that are no DiscoveryResponse.
     """
     folded = fold(responses)
-    reader = RouteReader()
-    tables = {n: reader.virtual_hosts(*rc) for n, rc in folded.get("RDS", {}).items()}
+    known, reader = {} if decoded is None else decoded, RouteReader()
+    tables = {}
+    for table, (config, data) in folded.get("RDS", {}).items():
+        hosts = known.get(data)
+        if hosts is None:
+            hosts = known[data] = reader.virtual_hosts(config, data)
+        tables[table] = hosts
     listeners = tuple(read_listener(m) for m in folded["LDS"].values()) if "LDS" in folded else None
     scopes = None
     if "SRDS" in folded or any(c.scoped for li in listeners or () for c in li.chains):

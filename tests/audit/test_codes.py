@@ -1,0 +1,367 @@
+"""Every code: a world that must get it, and a near miss that must not."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from tests import worlds
+from tests.audit.test_attribution import GOOD, ITEMS, WITHOUT_B, WITHOUT_BAR, audit_pilot_empty
+from xdsaudit import Audit, Snapshot, audit
+from xdsaudit.audit.catalogue import CATALOGUE
+from xdsaudit.audit.explain import journeys
+from xdsaudit.audit.precheck import Batch, check
+from xdsaudit.audit.run import judged
+from xdsaudit.collect.snapshot import load
+from xdsaudit.ingress.objects import read_objects
+from xdsaudit.ingress.profile import Profile
+from xdsaudit.model.snapshot import PilotCapture
+from xdsaudit.model.view import State, ViewInfo, ViewName
+from xdsaudit.testing import ingress, ingress_list
+from xdsaudit.xds.pool import TYPES, message
+
+RECORDINGS = Path(__file__).parent.parent / "recordings"
+Json = dict[str, Any]
+Pair = tuple[Callable[[], set[str]], Callable[[], set[str]]]
+SECURE = [ingress("a", "foo.test", "/a", tls="cert")]
+SECURE_TABLES = worlds.expectation(SECURE).tables
+
+
+def codes(result: Audit) -> set[str]:
+    listed = (*result.rules, *result.not_selected)
+    found = {r.slug for r in listed if r.slug} | {f.slug for f in result.findings}
+    if any(i.state is State.UNREAD for i in result.views):
+        found.add("unreadable")
+    return {str(f) for f in found}
+
+
+def of(snapshot: Snapshot) -> set[str]:
+    return codes(audit(snapshot))
+
+
+def items(*listed: Json) -> Callable[[], set[str]]:
+    return lambda: of(worlds.world(list(listed)))
+
+
+def broken(**cut: Any) -> Callable[[], set[str]]:
+    return lambda: of(worlds.world(ITEMS, **cut))
+
+
+def recorded(name: str, **without: bool) -> Callable[[], set[str]]:
+    return lambda: of(load(RECORDINGS / name).without(**without))
+
+
+def dumped(change: Callable[[Json], Any], listed: Any = ITEMS, **pages: bytes) -> set[str]:
+    """A world whose gateway's dump is changed in place."""
+    dump = json.loads(worlds.config_dump(worlds.expectation(listed).tables))
+    change(dump["configs"])
+    given = {"config_dump.json": json.dumps(dump).encode(), **{k.replace("_", "."): v for k, v in pages.items()}}
+    return of(worlds.world(listed, pages=given))
+
+
+def unfetched(configs: Json) -> None:
+    tables = configs[3]["dynamic_route_configs"]
+    tables[:] = [t for t in tables if "bar.test" not in t["route_config"]["name"]]
+
+
+def listeners(configs: Json) -> Json:
+    found: Json = configs[1]["dynamic_listeners"]
+    return found
+
+
+def warming(configs: Json) -> None:
+    for each in listeners(configs):
+        each["warming_state"] = each.pop("active_state")
+
+
+def erring(configs: Json) -> None:
+    listeners(configs)[1] = {**listeners(configs)[1], "error_state": {"details": "bad chain"}}
+
+
+def chainless(configs: Json) -> None:
+    del listeners(configs)[1:]
+
+
+def secret(names: tuple[str, ...] | None, *, days: int = 90) -> Callable[[Json], None]:
+    """A dump whose filter chain shows a certificate for these names, or waits for one."""
+
+    def change(configs: Json) -> None:
+        name = "kubernetes-ingress://Kubernetes/default/cert"
+        tls = listeners(configs)[1]["active_state"]["listener"]["filter_chains"][0]["transport_socket"]["typed_config"]
+        tls["common_tls_context"] = {"tls_certificate_sds_secret_configs": [{"name": name}]}
+        if names is None:
+            configs[4]["dynamic_warming_secrets"] = [{"name": name}]
+            return
+        begins = datetime(2026, 11, 24, tzinfo=UTC) - timedelta(days=30)
+        issued = trustme.CA().issue_cert(*names, not_before=begins, not_after=begins + timedelta(days=days))
+        pem = base64.b64encode(issued.cert_chain_pems[0].bytes()).decode()
+        configs[4]["dynamic_active_secrets"] = [
+            {"name": name, "secret": {"name": name, "tls_certificate": {"certificate_chain": {"inline_bytes": pem}}}}
+        ]
+
+    return change
+
+
+def cluster(kind: str, *, slices: int | None = None, key: str = "dynamic_active_clusters") -> Callable[[], set[str]]:
+    """A world whose gateway's one cluster is EDS without endpoints, warming, or gone."""
+
+    def made() -> set[str]:
+        name = "outbound|80||web.default.svc.cluster.local"
+        dump = json.loads(worlds.config_dump(GOOD))
+        dump["configs"][0] = {**dump["configs"][0], "dynamic_active_clusters": []}
+        if kind:
+            dump["configs"][0][key] = [{"cluster": {"name": name, "type": kind}}]
+        section = "type.googleapis.com/envoy.admin.v3.EndpointsConfigDump"
+        empty = {"endpoint_config": {"cluster_name": name}}
+        dump["configs"].append({"@type": section, "dynamic_endpoint_configs": [empty]})
+        labels = {"kubernetes.io/service-name": "web"}
+        ready = [
+            {"metadata": {"name": "s", "namespace": "default", "labels": labels}, "endpoints": [{}] * (slices or 0)}
+        ]
+        snapshot = worlds.world(ITEMS, pages={"config_dump.json": json.dumps(dump).encode()})
+        lists = {**snapshot.kube, "endpointslices": ingress_list(ready, "EndpointSlice")}
+        return of(replace(snapshot, kube=lists))
+
+    return made
+
+
+def chain_cache(*, fresh: bool) -> Callable[[], set[str]]:
+    """Pilot's served listener lacks the chain of a host; its private line has it, or lacks it too."""
+
+    def made() -> set[str]:
+        plain = worlds.responses({p: r for p, r in SECURE_TABLES.items() if p[0] == 80})
+        full = worlds.responses(SECURE_TABLES)
+        served = (*full[:1], plain[1], *full[2:])
+        capture = PilotCapture(served, full if fresh else served)
+        return of(replace(worlds.world(SECURE), pilot={"pilot-0": capture}))
+
+    return made
+
+
+def foreign(configs: Json, name: str) -> None:
+    path = f"/apis/networking.istio.io/v1alpha3/namespaces/mine/virtual-service/{name}"
+    route = {"match": {"prefix": "/own"}, "route": {"cluster": "c"}, "name": "default/z"}
+    route["metadata"] = {"filter_metadata": {"istio": {"config": path}}}  # type: ignore[assignment]
+    configs[3]["dynamic_route_configs"][0]["route_config"]["virtual_hosts"][0]["routes"].append(route)
+
+
+def two(view: str, *, cut: bool) -> Callable[[], set[str]]:
+    """Two replicas of a view, of which the second may lack a rule."""
+
+    def made() -> set[str]:
+        snapshot = worlds.world(ITEMS)
+        other = WITHOUT_B if cut else GOOD
+        if view == "pilot":
+            return of(replace(snapshot, pilot={**snapshot.pilot, "pilot-1": PilotCapture(worlds.responses(other))}))
+        pages = {"config_dump.json": worlds.config_dump(other), "stats.json": worlds.stats()}
+        return of(replace(snapshot, gateway={**snapshot.gateway, "gateway-1": pages}))
+
+    return made
+
+
+def batch(*listed: Json) -> Callable[[], set[str]]:
+    objects, _ = read_objects(worlds.kube(listed))
+    return lambda: codes(check(Batch(objects, {}, {}, "2026-11-24T00:00:00Z"), None, Profile()))
+
+
+def taken(second: str) -> Callable[[], set[str]]:
+    """What the journey of a rule says of requests that another takes."""
+
+    def made() -> set[str]:
+        world, result = judged(worlds.world([ITEMS[0], ingress("x", "foo.test", (second, "Exact"))]))
+        said = [line for j in journeys(world, result, "default/a") for line in j.taken]
+        return {line.split()[1].rstrip(":") for line in said}
+
+    return made
+
+
+def batch_loss() -> Snapshot:
+    return load(RECORDINGS / "batch-loss")
+
+
+def cut_core() -> Snapshot:
+    """The recorded incident, had core lost the rule: its answers name no such route."""
+    snapshot = batch_loss()
+    core = tuple(answer.replace(b"app-10061", b"app-1006x") for answer in snapshot.core[""])
+    return replace(snapshot, core={"": core})
+
+
+def cut_pilot(*lines: str) -> Snapshot:
+    """The recorded incident, had pilot's generation left the route out: both lines lack it."""
+    snapshot = batch_loss()
+    (pod, capture), *_ = snapshot.pilot.items()
+    return replace(snapshot, pilot={pod: replace(capture, fresh=capture.served) if "fresh" in lines else capture})
+
+
+def cut_scope() -> Snapshot:
+    """The recorded incident, had pilot served no scope for the host."""
+    snapshot = batch_loss()
+    (pod, capture), *_ = snapshot.pilot.items()
+    kept = []
+    for data in capture.served:
+        response = message("envoy.service.discovery.v3.DiscoveryResponse").FromString(data)
+        if response.type_url == TYPES["SRDS"]:
+            for index in reversed([i for i, r in enumerate(response.resources) if b"80.wss.live.test" in r.value]):
+                del response.resources[index]
+        kept.append(response.SerializeToString())
+    return replace(snapshot, pilot={pod: PilotCapture(tuple(kept))})
+
+
+def node() -> Snapshot:
+    return replace(worlds.world(ITEMS), pilot=audit_pilot_empty())
+
+
+NGINX = "nginx.ingress.kubernetes.io/"
+BAD_PORT = ingress("b", "foo.test", "/b", port="nope")
+BRIDGE = {"resource": {"kind": "McpBridge", "name": "default", "apiGroup": "networking.higress.io"}}
+UNREAD = ViewInfo(ViewName.GATEWAY, "gateway-1", State.UNREAD, "no answer")
+CANARY = {NGINX + "canary": "true", NGINX + "canary-weight": "10"}
+TEN = {"stats.json": worlds.stats(**{"higress-rds-80.foo.test": 1})}
+WATCHING = {"kind": "higress", "version": "2.0.1", "ingress_class": "higress", "watch_namespace": "other"}
+
+
+def rule_free(*, paths: bool) -> Json:
+    item = ingress("b", "foo.test", "/b")
+    if not paths:
+        item["spec"]["rules"] = [{"host": "foo.test"}]
+    return item
+
+
+def default_backend(*, alone: bool) -> list[Json]:
+    item = ingress("b", "foo.test", "/b")
+    item["spec"] = {
+        "ingressClassName": "higress",
+        "defaultBackend": {"service": {"name": "web", "port": {"number": 80}}},
+    }
+    return [item] if alone else [item, ingress("any", None, "/any")]
+
+
+def resource(*, bridge: bool) -> Json:
+    item = ingress("b", "foo.test", "/b", annotations={"higress.io/destination": "web.default.svc.cluster.local:80"})
+    item["spec"]["rules"][0]["http"]["paths"][0]["backend"] = BRIDGE
+    if not bridge:
+        del item["metadata"]["annotations"]
+    return item
+
+
+def wildcard_tls(hosts: str) -> Json:
+    item = ingress("a", "x.foo.test", "/a", tls="cert")
+    item["spec"]["tls"][0]["hosts"] = [hosts]
+    return item
+
+
+WORLDS: dict[str, Pair] = {
+    "class-not-ours": (items(ingress("a", "a.test", ingress_class="nginx")), items(ingress("a", "a.test"))),
+    "namespace-not-watched": (lambda: of(worlds.world(ITEMS, controller=WATCHING)), items(*ITEMS)),
+    "empty-rule": (items(rule_free(paths=False)), items(rule_free(paths=True))),
+    "invalid-backend-service": (items(resource(bridge=False)), items(resource(bridge=True))),
+    "port-name-resolve-error": (items(BAD_PORT), items(ingress("b", "foo.test", "/b", port="http"))),
+    "duplicated-route": (
+        items(ITEMS[0], ingress("a2", "foo.test", "/a")),
+        items(ITEMS[0], ingress("a2", "foo.test", ("/a", "Exact"))),
+    ),
+    "orphan-canary": (
+        items(ingress("c", "foo.test", "/c", annotations=CANARY)),
+        items(ingress("b", "foo.test", "/c"), ingress("c", "foo.test", "/c", annotations=CANARY)),
+    ),
+    "default-backend-unreachable": (items(*default_backend(alone=True)), items(*default_backend(alone=False))),
+    "behind-catch-all": (
+        items(
+            ingress("a", "foo.test", ("/", "Prefix")),
+            ingress("b", "foo.test", ("/", "Prefix"), annotations={"higress.io/match-method": "NOPE"}),
+        ),
+        items(
+            ingress("a", "foo.test", ("/", "Prefix")),
+            ingress("b", "foo.test", ("/", "Prefix"), annotations={"higress.io/match-method": "GET"}),
+        ),
+    ),
+    "not-translated": (lambda: of(cut_core()), recorded("healthy-scoped")),
+    "tls-ignored": (batch(wildcard_tls("*.foo.test")), batch(wildcard_tls("x.foo.test"))),
+    "controller-crash-key": (recorded("controller-crashed"), recorded("gateway-stale")),
+    "annotation-without-effect": (
+        items(ingress("a", "a.test", annotations={NGINX + "proxy-body-size": "1m"})),
+        items(ingress("a", "a.test", annotations={NGINX + "rewrite-target": "/x"})),
+    ),
+    "stale-route-cache": (recorded("batch-loss"), recorded("batch-loss", fresh=True)),
+    "stale-listener-cache": (chain_cache(fresh=True), chain_cache(fresh=False)),
+    "blackhole-table": (recorded("healthy-scoped"), recorded("batch-loss")),
+    "route-omitted": (lambda: of(cut_pilot("fresh", "served")), recorded("batch-loss")),
+    "scope-missing": (lambda: of(cut_scope()), recorded("batch-loss", fresh=True)),
+    "lost-in-pilot": (recorded("batch-loss", fresh=True), recorded("batch-loss", fresh=True, core=True)),
+    "lost-in-control-plane": (recorded("batch-loss", fresh=True, core=True), recorded("batch-loss", fresh=True)),
+    "changed-in-control-plane": (recorded("gateway-stale"), recorded("healthy-scoped")),
+    "envoy-rejected": (broken(gateway=WITHOUT_B, pages=TEN), broken(pages=TEN)),
+    "listener-rejected": (lambda: dumped(erring, SECURE), lambda: dumped(chainless, SECURE)),
+    "not-delivered": (broken(gateway=WITHOUT_B), broken(gateway=WITHOUT_B, pages=TEN)),
+    "listener-warming": (recorded("gateway-warming"), recorded("healthy-flat")),
+    "table-not-fetched": (lambda: dumped(unfetched), broken(gateway=WITHOUT_BAR)),
+    "scope-not-applied": (broken(gateway=WITHOUT_BAR), lambda: dumped(unfetched)),
+    "gateway-disconnected": (
+        broken(gateway=WITHOUT_B, pages={"stats.json": worlds.stats(connected=0)}),
+        broken(gateway=WITHOUT_B, pages={"stats.json": worlds.stats(connected=1)}),
+    ),
+    "certificate-warming": (lambda: dumped(secret(None), SECURE), lambda: dumped(secret(("foo.test",)), SECURE)),
+    "certificate-expired": (
+        lambda: dumped(secret(("foo.test",), days=29), SECURE),
+        lambda: dumped(secret(("foo.test",), days=31), SECURE),
+    ),
+    "certificate-mismatch": (
+        lambda: dumped(secret(("x.foo.test", "*.foo.test")), SECURE),
+        lambda: dumped(secret(("*.test", "foo.test")), SECURE),
+    ),
+    "no-filter-chain": (lambda: dumped(chainless, SECURE), lambda: dumped(lambda _: None, SECURE)),
+    "differs-in-gateway": (
+        lambda: of(replace(worlds.world(ITEMS, gateway=WITHOUT_B), pilot={})),
+        broken(gateway=WITHOUT_B),
+    ),
+    "no-endpoints": (cluster("EDS"), cluster("STATIC")),
+    "endpoints-not-delivered": (cluster("EDS", slices=2), cluster("EDS", slices=0)),
+    "cluster-absent": (cluster(""), cluster("STATIC")),
+    "cluster-warming": (cluster("EDS", key="dynamic_warming_clusters"), cluster("EDS")),
+    "shadowed": (
+        lambda: of(worlds.world(ITEMS, gateway={p: _caught(r) for p, r in GOOD.items()})),
+        broken(),
+    ),
+    "partly-shadowed": (taken("/a/x"), taken("/other")),
+    "pilots-disagree": (two("pilot", cut=True), two("pilot", cut=False)),
+    "replicas-disagree": (two("gateway", cut=True), two("gateway", cut=False)),
+    "unreadable": (broken(views=(UNREAD,)), broken()),
+    "not-modelled": (
+        items(ingress("a", "a.test", annotations={"higress.io/rpc-destination-name": "x"})),
+        items(ingress("a", "a.test", annotations={"higress.io/timeout": "5"})),
+    ),
+    "other-origin": (
+        lambda: dumped(lambda c: foreign(c, "handmade")),
+        lambda: dumped(lambda c: foreign(c, "istio-autogenerated-k8s-ingress-x")),
+    ),
+    "node-served-nothing": (lambda: of(node()), broken(pilot=WITHOUT_B)),
+}
+
+
+def _caught(routes: Any) -> Any:
+    """The same routes behind one that takes every request."""
+    first = routes[0]
+    return (first._replace(key=first.key._replace(kind="prefix", value="/"), rules=()), *routes)
+
+
+@pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.slug)
+def test_a_world_that_gets_it_and_a_near_miss(row: Any) -> None:
+    produced, near_miss = WORLDS[row.slug]
+    assert row.slug in produced()
+    assert row.slug not in near_miss()
+
+
+@pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.slug)
+def test_every_code_is_told_whole(row: Any) -> None:
+    for text in (row.title, row.meaning, row.remedy, row.shows, row.prevention):
+        assert text
+    assert row.title[-1] != "."
+    assert all("#" in issue for issue in row.issues)

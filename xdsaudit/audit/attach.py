@@ -1,0 +1,29 @@
+"""Which gateway hangs on which pilot, as pilots' debug pages tell it; nothing where none was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from xdsaudit.audit.judge import Judgement
+
+
+def node_of(gateway: Judgement) -> str:
+    """``pod.namespace`` of a gateway, from the node id that it shows (``router~IP~POD.NS~DOMAIN``); "" when not told."""
+    parts = str(gateway.view.facts.get("node") or "").split("~")
+    return parts[2] if len(parts) == 4 else ""
+
+
+def attachments(
+    gateways: Sequence[Judgement], pilots: Sequence[Judgement]
+) -> Mapping[str | None, tuple[str | None, ...]]:
+    """Pilots by gateway replica; a gateway that no read page lists has no entry.
+
+    A gateway may be listed by two pilots for a moment, after it moved from one to the other.
+    """
+    found: dict[str | None, tuple[str | None, ...]] = {}
+    for gateway in gateways:
+        node = node_of(gateway)
+        listed = tuple(p.view.replica for p in pilots if node and node in p.view.facts.get("proxies", {}))
+        if listed:
+            found[gateway.view.replica] = listed
+    return found

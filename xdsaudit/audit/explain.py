@@ -1,0 +1,246 @@
+"""Answers to questions about one request or one Ingress, from the same views and verdicts as an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from xdsaudit.audit.answer import answer, candidates, look_up, matches
+from xdsaudit.audit.catalogue import BY_SLUG
+from xdsaudit.audit.evidence import journey, upstream_view
+from xdsaudit.audit.request import Request
+from xdsaudit.audit.witness import witness
+from xdsaudit.audit.world import World
+from xdsaudit.ingress.expectation import RulePlan
+from xdsaudit.model.route import Place, Route, ingress_of
+from xdsaudit.model.verdict import Audit, Rule, RuleVerdict, Verdict
+from xdsaudit.model.view import View, ViewName
+
+_SHOWN = 5
+
+
+class ReplicaAnswer(NamedTuple):
+    """What one replica does with a request.
+
+    Attributes:
+        view: its view.
+        replica: its name.
+        rule: whose route answers, None where none does or it is nobody's known here.
+        route: name and match of the route that answers, None when none does.
+        goes_to: the cluster, or what else becomes of the request.
+        why: why none answers, or a doubt.
+    """
+
+    view: str
+    replica: str | None
+    rule: Rule | None
+    route: str | None
+    goes_to: str
+    why: str
+
+
+class Candidate(NamedTuple):
+    """A rule that would take the request, its verdict, and why it does not."""
+
+    verdict: RuleVerdict
+    why: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What becomes of one request.
+
+    Attributes:
+        request: the request.
+        expected: the rule that must answer it, None when no Ingress asks for it.
+        answers: by replica, gateways first.
+        candidates: rules that match it too, or would if they were not refused.
+        serving: the answers that clients get: the gateways', or the pilots' where no gateway was read.
+    """
+
+    request: Request
+    expected: Rule | None
+    answers: tuple[ReplicaAnswer, ...]
+    candidates: tuple[Candidate, ...]
+    serving: tuple[ReplicaAnswer, ...]
+
+    def exit_code(self) -> int:
+        """0 when a route answers in every replica that was read, 1 when not, 3 when none was read."""
+        if not self.serving:
+            return 3
+        return 0 if all(a.route is not None for a in self.serving) else 1
+
+
+def explain(world: World, audit: Audit, request: Request) -> Explanation:
+    """Which route answers a request in each replica, whose it is, and why others do not."""
+    verdicts = _verdicts(world, audit)
+    answers = tuple(
+        _replica(world, j.view, request)
+        for name in (ViewName.GATEWAY, ViewName.PILOT, ViewName.PILOT_FRESH)
+        for j in world.read(name)
+    )
+    serving = {(j.view.name.value, j.view.replica) for j in upstream_view(world)}
+    expectation = world.expectation
+    found = look_up(expectation.tables, request, scoped=expectation.profile.scoped_rds)
+    expected: Rule | None = None
+    if found.place is not None and found.index is not None:
+        rules = expectation.tables[found.place][found.index].rules
+        expected = expectation.plans[rules[0]].rule if rules else None
+    return Explanation(
+        request,
+        expected,
+        answers,
+        tuple(_candidates(world, request, expected, verdicts)),
+        tuple(a for a in answers if (a.view, a.replica) in serving),
+    )
+
+
+def _verdicts(world: World, audit: Audit) -> list[RuleVerdict]:
+    """Verdicts by rule index: an Ingress may write the same host and path twice, so that a rule is no key."""
+    counted, others = iter(audit.rules), iter(audit.not_selected)
+    return [next(counted if plan.selected else others) for plan in world.expectation.plans]
+
+
+def _replica(world: World, view: View, request: Request) -> ReplicaAnswer:
+    found = answer(view, request)
+    name = view.name.value
+    if found.index is None or found.place is None:
+        return ReplicaAnswer(name, view.replica, None, None, "", found.why)
+    route = view.tables[found.place].routes[found.index]
+    doubt = found.why or ("" if found.certain else "an earlier route has a condition that is not judged here")
+    return ReplicaAnswer(
+        name, view.replica, _owner(world, found.place, route), f"{route.name} {route.key}", _goes_to(route), doubt
+    )
+
+
+def _owner(world: World, place: Place, route: Route) -> Rule | None:
+    """The rule whose route this is; an Ingress that is gone gives a rule of its name alone."""
+    expectation = world.expectation
+    for each in expectation.tables.get(place, ()):
+        if (each.key, each.name) == (route.key, route.name) and each.rules:
+            return expectation.plans[each.rules[0]].rule
+    found = ingress_of(route.name, expectation.profile.system_namespace)
+    return Rule(*found, place[1], route.key.value, None) if found else None
+
+
+def _goes_to(route: Route) -> str:
+    if route.cluster is not None:
+        return f"cluster {route.cluster}"
+    if route.get("redirect"):
+        return "a redirect"
+    if route.get("direct_response"):
+        return f"a direct response {route.get('direct_response').get('status', '')}".rstrip()
+    weighted = route.get("weighted_clusters")
+    if weighted:
+        shares = (f"{c.get('name')} ({c.get('weight', 0)})" for c in weighted.get("clusters", ()))
+        return f"one of the clusters {', '.join(shares)}"
+    return "what its filters decide"
+
+
+def _candidates(
+    world: World, request: Request, expected: Rule | None, verdicts: list[RuleVerdict]
+) -> Iterator[Candidate]:
+    expectation = world.expectation
+    seen: set[int] = set()
+    places = list(candidates(request))
+    for place in places:
+        for route in expectation.tables.get(place, ()):
+            if matches(route.key, request) is False:
+                continue
+            for index in route.rules:
+                if index in seen:
+                    continue
+                seen.add(index)
+                verdict = verdicts[index]
+                if verdict.rule == expected:
+                    why = (
+                        "must answer"
+                        if verdict.verdict is Verdict.IN_SYNC
+                        else f"must answer, and is {_state(verdict)}"
+                    )
+                else:
+                    why = f"matches too; {expected} comes first" if expected else "matches too"
+                yield Candidate(verdict, why)
+    hosts = {host for _, host in places}
+    for index, plan in enumerate(expectation.plans):
+        if index in seen or plan.rule.host not in hosts or not _covers(plan, request.path):
+            continue
+        verdict = verdicts[index]
+        if verdict.verdict in (Verdict.REFUSED, Verdict.NOT_SELECTED, Verdict.UNKNOWN):
+            yield Candidate(verdict, f"would match, and is {_state(verdict)}")
+
+
+def _state(verdict: RuleVerdict) -> str:
+    text = verdict.verdict.value.replace("_", " ")
+    if verdict.stage is not None:
+        text += f" at stage {verdict.stage.value}"
+    if verdict.slug is not None:
+        text += f" ({verdict.code} {verdict.slug})"
+    return text
+
+
+def _covers(plan: RulePlan, path: str) -> bool:
+    """Whether a rule that became no route was meant for a path, by its path as written."""
+    rule = plan.rule
+    if rule.path_type == "Exact":
+        return path == rule.path
+    stem = rule.path.rstrip("/")
+    return path == stem or path.startswith(f"{stem}/")
+
+
+class Journey(NamedTuple):
+    """A rule's way through all views: its verdict, a line a view, and the requests that others take from it."""
+
+    verdict: RuleVerdict
+    lines: tuple[str, ...]
+    taken: tuple[str, ...]
+
+
+def journeys(world: World, audit: Audit, ref: str) -> tuple[Journey, ...]:
+    """The journey of each rule of an Ingress (``namespace/name``); empty when there is no such Ingress."""
+    verdicts = _verdicts(world, audit)
+    found = []
+    for index, plan in enumerate(world.expectation.plans):
+        if plan.rule.ref != ref:
+            continue
+        verdict = verdicts[index]
+        lines = verdict.evidence
+        if verdict.verdict not in (Verdict.REFUSED, Verdict.NOT_SELECTED, Verdict.LOST, Verdict.CHANGED):
+            seen = tuple(journey(world, {}, index, "")) if not plan.unknown else ()
+            lines = (*lines, *(line for line in seen if line not in lines))
+        found.append(Journey(verdict, lines, tuple(_taken(world, index))))
+    return tuple(found)
+
+
+def _taken(world: World, rule: int) -> Iterator[str]:
+    """Requests of a rule that earlier routes take, each with an example, as the first serving view has it."""
+    serving = upstream_view(world)
+    if not serving:
+        return
+    view, expectation = serving[0].view, world.expectation
+    said: set[str] = set()
+    for place, expected in expectation.tables.items():
+        mine = [e for e in expected if rule in e.rules and not e.generated]
+        table = view.tables.get(place)
+        if not mine or table is None:
+            continue
+        names = {(e.key, e.name) for e in mine}
+        routes: Sequence[Route] = table.routes
+        own = [i for i, r in enumerate(routes) if (r.key, r.name) in names]
+        secure = place[0] == expectation.profile.https_port
+        for index in own:
+            for earlier in routes[:index]:
+                if (earlier.key, earlier.name) in names or len(said) >= _SHOWN:
+                    continue
+                example = witness(earlier.key, place, secure=secure)
+                if example is None or not matches(routes[index].key, example):
+                    continue
+                first = look_up({place: routes}, example, scoped=False)
+                if first.index is None or routes[first.index] != earlier:
+                    continue
+                owner = _owner(world, place, earlier)
+                text = f"{example} goes to {owner or earlier.name}"
+                if text not in said:
+                    said.add(text)
+                    yield f"{BY_SLUG['partly-shadowed'].code} {BY_SLUG['partly-shadowed'].slug}: {text}"

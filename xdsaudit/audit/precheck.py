@@ -1,0 +1,293 @@
+"""A batch before it is applied, against what is live: what would be refused, rejected, hidden, or would stop the controller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from xdsaudit.audit.catalogue import BY_SLUG
+from xdsaudit.audit.reach import shadows
+from xdsaudit.audit.validate import flaw_of
+from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
+from xdsaudit.ingress.objects import Ingress, KubeObjects
+from xdsaudit.ingress.profile import Profile
+from xdsaudit.ingress.translate import translate
+from xdsaudit.model.route import Route, clusters_of_fields
+from xdsaudit.model.verdict import Audit, Concern, Finding, Origins, Rule, Severity
+from xdsaudit.model.view import State, View, ViewInfo, ViewName
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is about to be applied.
+
+    Attributes:
+        objects: of the manifests.
+        origins: where its Ingresses were written.
+        order: position of each object, by kind, namespace and name.
+        now: time of the check (RFC 3339): what is new is created then, and loses against what is older.
+    """
+
+    objects: KubeObjects
+    origins: Origins
+    order: Mapping[tuple[str, str, str], int]
+    now: str
+
+
+def check(
+    batch: Batch, live: KubeObjects | None, profile: Profile, *, extensions: frozenset[str] | None = None
+) -> Audit:
+    """What applying a batch would do, as findings with file and line; the audit holds no rules.
+
+    Args:
+        batch: what is about to be applied.
+        live: what is applied already; None where it was not read, and then only the batch is judged.
+        profile: of the controller.
+        extensions: type URLs that the gateways' Envoy can decode, where they were read.
+    """
+    before = translate(live or KubeObjects(), profile)
+    after = translate(merged(batch, live), profile)
+    refs = {f"{i.namespace}/{i.metadata.name}" for i in batch.objects.ingresses}
+    found = [
+        *_refusals(after, refs, batch),
+        *_hurt(before, after, refs, batch.origins),
+        *_crashes(after, refs),
+        *_rejected(after, refs, batch.origins, extensions),
+        *_shadowed(after, refs, batch.origins),
+        *_backends(after, refs, batch, live),
+        *_certificates(after, refs, batch, live),
+        *_meaningless(after, refs),
+    ]
+    placed = [f if f.at else replace(f, at=_origin(batch.origins, f)) for f in found]
+    infos = [ViewInfo(ViewName.INGRESS, None, State.READ)]
+    return Audit(
+        captured_at=batch.now,
+        controller={"kind": "higress", "version": ".".join(map(str, profile.version))},
+        views=tuple(infos),
+        counts={},
+        rules=(),
+        findings=tuple(sorted(dict.fromkeys(placed), key=_place)),
+        notes=tuple(f"assumed {a}" for a in profile.assumed)
+        + (() if live is not None else ("what is live was not read: only the batch itself was checked",)),
+        origins=batch.origins,
+    )
+
+
+def merged(batch: Batch, live: KubeObjects | None) -> KubeObjects:
+    """The objects as they will be: those of the batch over those that are live; new ones are created now."""
+    old = live or KubeObjects()
+    known = {(i.namespace, i.metadata.name): i for i in old.ingresses}
+    ingresses = dict(known)
+    for each in batch.objects.ingresses:
+        key = (each.namespace, each.metadata.name)
+        created = known[key].metadata.creationTimestamp if key in known else None
+        ingresses[key] = _created(each, created or batch.now)
+    mine = batch.objects
+    return KubeObjects(
+        ingresses=tuple(ingresses.values()),
+        classes=old.classes | mine.classes,
+        services=_both(old.services, mine.services) if live is not None else mine.services,
+        ready=old.ready,
+        configmaps=_both(old.configmaps, mine.configmaps),
+        secrets=(old.secrets | (mine.secrets or frozenset())) if old.secrets is not None else None,
+        registries=mine.registries if mine.registries is not None else old.registries,
+    )
+
+
+def _created(ingress: Ingress, when: str) -> Ingress:
+    meta = msgspec.structs.replace(ingress.metadata, creationTimestamp=when, managedFields=None)
+    return msgspec.structs.replace(ingress, metadata=meta)
+
+
+def _both(old: Mapping[Any, Any] | None, new: Mapping[Any, Any] | None) -> Mapping[Any, Any] | None:
+    return None if old is None and new is None else {**(old or {}), **(new or {})}
+
+
+def _place(finding: Finding) -> tuple[str, int, str]:
+    return (finding.at.file, finding.at.line, finding.code) if finding.at else ("", 0, finding.code)
+
+
+def _origin(origins: Origins, finding: Finding) -> Any:
+    concern = next((c for c in finding.concerns if c.ingress), None)
+    return origins.get((f"{concern.namespace}/{concern.ingress}", "", "")) if concern else None
+
+
+def _make(
+    slug: str,
+    message: str,
+    rule: Rule,
+    origins: Origins,
+    *,
+    by: Rule | None = None,
+    severity: Severity | None = None,
+    evidence: tuple[str, ...] = (),
+) -> Finding:
+    row = BY_SLUG[slug]
+    at = origins.get((rule.ref, rule.host, rule.path)) or origins.get((rule.ref, "", ""))
+    concern = Concern(ViewName.INGRESS.value, None, None, rule.namespace, rule.ingress)
+    return Finding(row.code, slug, severity or row.severity, message, (concern,), by, evidence, row.remedy, at)
+
+
+def _refusals(after: Expectation, refs: set[str], batch: Batch) -> Iterator[Finding]:
+    profile = after.profile
+    for plan in after.plans:
+        if plan.rule.ref not in refs:
+            continue
+        if not plan.selected:
+            outside = bool(profile.watch_namespace) and plan.rule.namespace != profile.watch_namespace
+            slug = "namespace-not-watched" if outside else "class-not-ours"
+            text = f"{plan.rule} will be left alone: {BY_SLUG[slug].title.lower()}"
+            yield _make(slug, text, plan.rule, batch.origins, severity=Severity.WARNING)
+        elif plan.slug is not None:
+            row = BY_SLUG[plan.slug]
+            who = f" (won by {plan.by})" if plan.by else ""
+            title = row.title[0].lower() + row.title[1:]
+            yield _make(plan.slug, f"{plan.rule} will be refused: {title}{who}", plan.rule, batch.origins, by=plan.by)
+        elif plan.unknown:
+            yield _make("not-modelled", f"{plan.rule} is not judged: {plan.unknown}", plan.rule, batch.origins)
+
+
+def _hurt(before: Expectation, after: Expectation, refs: set[str], origins: Origins) -> Iterator[Finding]:
+    """Rules that are live, not in the batch, and would be refused because of it."""
+    fine = {p.rule for p in before.plans if p.selected and p.slug is None}
+    for plan in after.plans:
+        if plan.rule.ref in refs or plan.slug is None or plan.rule not in fine:
+            continue
+        culprit = plan.by if plan.by is not None and plan.by.ref in refs else plan.rule
+        yield _make(
+            plan.slug,
+            f"the batch would put {plan.rule}, which is live, out of effect ({plan.slug})",
+            culprit,
+            origins,
+            by=plan.by,
+        )
+
+
+def _crashes(after: Expectation, refs: set[str]) -> Iterator[Finding]:
+    row = BY_SLUG["controller-crash-key"]
+    for namespace, ingress, what in after.crashes:
+        if f"{namespace}/{ingress}" in refs:
+            message = f"Ingress {namespace}/{ingress} carries {what}, which will stop the controller for everyone"
+            concern = Concern(ViewName.INGRESS.value, None, None, namespace, ingress)
+            yield Finding(row.code, row.slug, row.severity, message, (concern,), remedy=row.remedy)
+
+
+def _meaningless(after: Expectation, refs: set[str]) -> Iterator[Finding]:
+    row = BY_SLUG["annotation-without-effect"]
+    for namespace, ingress, key, said in after.meaningless:
+        if f"{namespace}/{ingress}" in refs:
+            message = f"annotation {key} of {namespace}/{ingress} has no effect: {said}"
+            concern = Concern(ViewName.INGRESS.value, None, key, namespace, ingress)
+            yield Finding(row.code, row.slug, row.severity, message, (concern,), remedy=row.remedy)
+
+
+def _mine(after: Expectation, refs: set[str]) -> Iterator[tuple[Rule, ExpectedRoute]]:
+    for routes in after.tables.values():
+        for route in routes:
+            for index in route.rules:
+                if after.plans[index].rule.ref in refs:
+                    yield after.plans[index].rule, route
+
+
+def _rejected(
+    after: Expectation, refs: set[str], origins: Origins, extensions: frozenset[str] | None
+) -> Iterator[Finding]:
+    envoy = View(ViewName.GATEWAY, None, extensions=extensions)
+    for rule, route in _mine(after, refs):
+        flaw = flaw_of(Route(route.key, route.name, route.fields, route.cluster), envoy)
+        if flaw is not None and flaw.sure:
+            text = f"{rule} will be rejected by Envoy, with every change that comes along: {flaw.reason}"
+            yield _make("envoy-rejected", text, rule, origins)
+
+
+def _shadowed(after: Expectation, refs: set[str], origins: Origins) -> Iterator[Finding]:
+    for place, routes in after.tables.items():
+        plain = [Route(e.key, e.name, e.fields, e.cluster) for e in routes]
+        hidden = shadows(plain)
+        state: dict[int, list[int | None]] = {}
+        for index, route in enumerate(routes):
+            if not route.generated:
+                for rule in route.rules:
+                    state.setdefault(rule, []).append(hidden.get(index))
+        for rule, by in state.items():
+            if None in by or not by:
+                continue
+            winner = routes[by[-1] or 0]
+            other = after.plans[winner.rules[0]].rule if winner.rules else None
+            mine = after.plans[rule].rule
+            if other == mine or (mine.ref not in refs and (other is None or other.ref not in refs)):
+                continue
+            text = f"{mine} will never be reached on port {place[0]}: {other or winner.name} takes every request first"
+            yield _make("shadowed", text, mine if mine.ref in refs else (other or mine), origins, by=other)
+
+
+def _services(route: ExpectedRoute) -> Iterable[tuple[str, str, str]]:
+    """Namespace, name and port of the Kubernetes Services a route goes to."""
+    for cluster in filter(None, (route.cluster, *clusters_of_fields(route.fields))):
+        parts = cluster.split("|")
+        if len(parts) == 4 and ".svc." in parts[3]:
+            name, namespace = parts[3].split(".")[:2]
+            yield namespace, name, parts[1]
+
+
+def _backends(after: Expectation, refs: set[str], batch: Batch, live: KubeObjects | None) -> Iterator[Finding]:
+    origins = batch.origins
+    services = _both(live.services if live else None, batch.objects.services)
+    if live is None or live.services is None or services is None:
+        return  # without the live Services nobody can say that one is missing
+    for rule, route in _mine(after, refs):
+        for namespace, name, port in _services(route):
+            found = services.get((namespace, name))
+            ports = [p.port for p in found.spec.ports or ()] if found is not None else []
+            if found is None:
+                text = f"{rule}: Service {namespace}/{name} does not exist: requests will get 503"
+            elif port.isdigit() and int(port) not in ports and found.spec.type != "ExternalName":
+                text = f"{rule}: Service {namespace}/{name} has no port {port}, only {', '.join(map(str, ports)) or 'none'}"
+            else:
+                continue
+            yield _make("cluster-absent", text, rule, origins)
+    yield from _late_services(refs, batch, live)
+
+
+def _late_services(refs: set[str], batch: Batch, live: KubeObjects) -> Iterator[Finding]:
+    """Ports by name whose Service comes later in the batch than the Ingress: nothing starts their translation again."""
+    for ingress in batch.objects.ingresses:
+        ref = f"{ingress.namespace}/{ingress.metadata.name}"
+        at = batch.order.get(("Ingress", ingress.namespace, ingress.metadata.name), 0)
+        for rule in ingress.spec.rules or () if ref in refs else ():
+            for path in (rule.http.paths or ()) if rule.http else ():
+                service = path.backend.service if path.backend else None
+                if service is None or not service.port.name:
+                    continue
+                key = (ingress.namespace, service.name)
+                if key not in (live.services or {}) and batch.order.get(("Service", *key), 0) > at:
+                    mine = Rule(
+                        ingress.namespace, ingress.metadata.name, rule.host or "*", path.path or "/", path.pathType
+                    )
+                    text = (
+                        f"{mine} names port {service.port.name} of Service {'/'.join(key)}, which comes later in the batch: "
+                        "applied in this order, the rule stays out until some Ingress changes"
+                    )
+                    yield _make("port-name-resolve-error", text, mine, batch.origins)
+
+
+def _certificates(after: Expectation, refs: set[str], batch: Batch, live: KubeObjects | None) -> Iterator[Finding]:
+    known = (live.secrets if live else None, batch.objects.secrets or frozenset())
+    hosts = {h for _, h in after.tables}
+    for ingress in batch.objects.ingresses:
+        ref = f"{ingress.namespace}/{ingress.metadata.name}"
+        listed = {h for t in ingress.spec.tls or () for h in t.hosts or ()}
+        for tls in ingress.spec.tls or ():
+            key = (ingress.namespace, tls.secretName)
+            if known[0] is not None and tls.secretName and key not in known[0] and key not in known[1]:
+                rule = Rule(ingress.namespace, ingress.metadata.name, "", "", None)
+                text = f"{ref}: Secret {'/'.join(key)} does not exist: HTTPS will fail in the handshake"
+                yield _make("certificate-warming", text, rule, batch.origins)
+        for host in sorted({r.host for r in ingress.spec.rules or () if r.host}):
+            if ingress.spec.tls and host in hosts and host not in listed and host not in after.secrets and ref in refs:
+                rule = Rule(ingress.namespace, ingress.metadata.name, host, "", None)
+                text = f"{ref}: {host} gets no TLS: spec.tls lists {', '.join(sorted(listed)) or 'no host'}"
+                yield _make("tls-ignored", text, rule, batch.origins)

@@ -1,0 +1,66 @@
+"""``xdsaudit check``: a batch before it is applied."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from xdsaudit.cli.options import (
+    GroupedCommand,
+    fail_on_of,
+    judge_options,
+    output_options,
+    profile_options,
+    snapshot_of,
+    source_options,
+    xds_options,
+)
+from xdsaudit.cli.output import clear_progress, progress, show
+from xdsaudit.errors import InputError
+
+
+@click.command(cls=GroupedCommand, short_help="A batch before it is applied: duplicates, ports, secrets, crash keys.")
+@source_options
+@judge_options
+@output_options
+@xds_options
+@profile_options
+def check(output: str, reports: tuple[str, ...], **options: Any) -> int:
+    """Say what applying the manifests of -f would do: which rules would be refused, rejected by Envoy or never reached, which
+    live rules they would put out of effect, which Services, ports and Secrets are missing, and what would stop the controller.
+
+    What is live comes from --snapshot; without it, only the batch itself is checked.
+
+    \b
+    xdsaudit check -f batch/ --snapshot incident.tar.gz
+    """  # noqa: D205, D301 - click reads \b as "do not wrap"
+    from xdsaudit.audit.precheck import Batch
+    from xdsaudit.audit.precheck import check as judge
+    from xdsaudit.audit.scope import by_code
+    from xdsaudit.cli.options import codes_of, controller_of
+    from xdsaudit.collect.manifests import read_manifests
+    from xdsaudit.ingress.objects import read_objects
+    from xdsaudit.ingress.profile import profile_of
+
+    if not options["manifests"]:
+        raise InputError("nothing to check: give the manifests of the batch with -f PATH")
+    fail_on = fail_on_of(options["fail_on"])
+    given = read_manifests(options["manifests"])
+    mine, complaints = read_objects(given.lists)
+    if complaints:
+        raise InputError("; ".join(complaints))
+    live, extensions, controller = None, None, controller_of(options)
+    if options["snapshot"]:
+        from xdsaudit.audit.world import abilities
+
+        snapshot = snapshot_of({**options, "manifests": ()}, progress())
+        clear_progress()
+        live, _ = read_objects(snapshot.kube)
+        extensions, controller = abilities(snapshot), dict(snapshot.controller)
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    result = judge(Batch(mine, given.origins, given.order, now), live, profile_of(controller), extensions=extensions)
+    result = by_code(result, only=codes_of("only", options["only"]), skip=codes_of("skip", options["skip"]))
+    show(result, output, reports)
+    return result.exit_code(fail_on)

@@ -1,0 +1,42 @@
+"""``xdsaudit status``: one line per gateway and pilot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from xdsaudit.cli.options import GroupedCommand, profile_options, snapshot_of, source_options, xds_options
+from xdsaudit.cli.output import clear_progress, emit, gaps, progress
+
+
+@click.command(cls=GroupedCommand, short_help="One line per gateway and pilot: connected, attached, NACK, warming.")
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="Format of the result.")
+@source_options
+@xds_options
+@profile_options
+def status(output: str, **options: Any) -> int:
+    """Show every core, pilot and gateway: read or not, connected, on which pilot, how old, what it rejects and waits for.
+
+    Which gateway hangs on which pilot is known where pilot's debug pages can be read (--ads-debug).
+
+    \b
+    xdsaudit status --snapshot incident.tar.gz
+    """  # noqa: D301 - click reads \b as "do not wrap"
+    from xdsaudit.audit.run import judged
+    from xdsaudit.audit.status import status as statuses
+    from xdsaudit.report.explanation import as_json
+    from xdsaudit.report.status import status_object, status_text
+
+    snapshot = snapshot_of(options, progress())
+    clear_progress()
+    world, audit = judged(snapshot)
+    rows = statuses(world, audit)
+    emit(
+        lambda width, color: status_text(rows, width=width, color=color),
+        as_json(status_object(rows)) if output == "json" else None,
+    )
+    gaps(audit)
+    if any(r.differs or r.rejecting for r in rows):
+        return 1
+    return 3 if audit.gaps or not audit.enough else 0

@@ -1,0 +1,34 @@
+"""The certificates a gateway shows: whom they are for and how long they hold. Private keys are never read."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from xdsaudit.model.view import Certificate
+
+
+def read_certificate(inline_bytes: str, inline_string: str = "") -> Certificate | None:
+    """The first certificate of a chain: PEM, in base64 (``inline_bytes``) or as text; None when it is none.
+
+    Names are the DNS names of subjectAltName; the common name stands in where there are none.
+    """
+    try:
+        pem = base64.b64decode(inline_bytes, validate=True) if inline_bytes else inline_string.encode()
+    except (binascii.Error, ValueError):
+        return None
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    try:
+        found = x509.load_pem_x509_certificate(pem)
+        try:
+            names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
+                x509.DNSName
+            )
+        except x509.ExtensionNotFound:
+            names = [str(a.value) for a in found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    except ValueError:
+        return None
+    begins, ends = found.not_valid_before_utc, found.not_valid_after_utc
+    return Certificate(tuple(names), begins.isoformat(), ends.isoformat())

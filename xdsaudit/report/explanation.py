@@ -1,0 +1,170 @@
+"""Explanations of requests and Ingresses as text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from xdsaudit.audit.accesslog import LogSummary
+from xdsaudit.audit.code import Code
+from xdsaudit.audit.explain import Explanation, Journey, ReplicaAnswer
+from xdsaudit.model.verdict import Verdict
+from xdsaudit.report.json import rule_object
+from xdsaudit.report.text import STYLE, many, name_of, paper, say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_SHOWN = 8
+
+
+def explanation_text(found: Explanation, *, width: int = 80, color: bool = False) -> str:
+    """What becomes of one request, for people."""
+    console, finish = paper(width, color=color)
+    say(console, str(found.request), "bold")
+    _answers(console, found.answers)
+    if not found.answers:
+        say(console, "no pilot and no gateway was read: nobody can say what answers", "cyan", indent=2)
+    console.print()
+    _candidates(console, found)
+    return finish()
+
+
+def _answers(console: Console, answers: Sequence[ReplicaAnswer]) -> None:
+    """Replicas that say the same in one paragraph."""
+
+    def alike(a: ReplicaAnswer) -> tuple[str, ...]:
+        return a.view, str(a.rule), str(a.route), a.goes_to, a.why
+
+    for _, group in groupby(sorted(answers, key=alike), key=alike):
+        listed = list(group)
+        first = listed[0]
+        who = first.view.replace("pilot_fresh", "pilot, private cache line,")
+        names = [a.replica for a in listed if a.replica]
+        label = f"{who} {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}"
+        if first.route is None:
+            say(console, f"{label}: no route answers", "bold red", indent=2, hang=2)
+        else:
+            say(console, f"{label}: {first.route}", "green", indent=2, hang=2)
+            owner = f"of {first.rule}, " if first.rule else ""
+            say(console, f"{owner}to {first.goes_to}", indent=4, hang=2)
+        if first.why:
+            say(console, first.why, "dim", indent=4, hang=2)
+
+
+def _candidates(console: Console, found: Explanation) -> None:
+    if not found.candidates:
+        say(console, "No Ingress that was read has a rule for this request.")
+        say(
+            console,
+            "Check host and path: a host is matched exactly or by a wildcard rule, a path of type Prefix by whole segments.",
+            "dim",
+        )
+        return
+    say(console, "Rules of Ingresses for this request:", "bold")
+    for candidate in found.candidates[:_SHOWN]:
+        verdict = candidate.verdict
+        say(console, f"{name_of(verdict)}: {candidate.why}", STYLE.get(verdict.verdict, ""), indent=2, hang=2)
+        if verdict.verdict is Verdict.IN_SYNC:
+            continue
+        if verdict.by is not None:
+            say(console, f"by {verdict.by}", "dim", indent=4, hang=2)
+        for line in verdict.evidence:
+            say(console, f"- {line}", "dim", indent=4, hang=2)
+        if verdict.remedy:
+            say(console, f"remedy: {verdict.remedy}", indent=4, hang=8)
+    if len(found.candidates) > _SHOWN:
+        say(console, f"... and {len(found.candidates) - _SHOWN} more", "dim", indent=2)
+
+
+def explanation_object(found: Explanation) -> dict[str, Any]:
+    """What becomes of one request, as plain data."""
+    request = found.request
+    return {
+        "request": {
+            "secure": request.secure,
+            "port": request.port,
+            "host": request.host,
+            "path": request.path,
+            "method": request.method,
+            "headers": dict(request.headers),
+            "query": dict(request.query),
+        },
+        "expected": found.expected._asdict() if found.expected else None,
+        "answers": [{**a._asdict(), "rule": a.rule._asdict() if a.rule else None} for a in found.answers],
+        "candidates": [{"why": c.why, "rule": rule_object(c.verdict)} for c in found.candidates],
+    }
+
+
+def journeys_text(ref: str, found: Sequence[Journey], *, width: int = 80, color: bool = False) -> str:
+    """The journeys of an Ingress's rules, for people."""
+    console, finish = paper(width, color=color)
+    say(console, f"{ref}: {many(len(found), 'rule')}", "bold")
+    for journey in found:
+        verdict = journey.verdict
+        console.print()
+        stage = f" at stage {verdict.stage.value}" if verdict.stage else ""
+        code = f" - {verdict.code} {verdict.slug}" if verdict.code else ""
+        state = verdict.verdict.value.replace("_", " ")
+        say(console, f"{name_of(verdict)}: {state}{stage}{code}", STYLE.get(verdict.verdict, "dim"), hang=4)
+        if verdict.by is not None:
+            say(console, f"by {verdict.by}", indent=2, hang=2)
+        for line in journey.lines:
+            say(console, f"- {line}", "dim", indent=2, hang=2)
+        for line in journey.taken:
+            say(console, line, "magenta", indent=2, hang=2)
+        if verdict.remedy:
+            say(console, f"remedy: {verdict.remedy}", indent=2, hang=8)
+    return finish()
+
+
+def journeys_object(found: Sequence[Journey]) -> list[dict[str, Any]]:
+    """The journeys as plain data."""
+    return [{"rule": rule_object(j.verdict), "lines": list(j.lines), "taken": list(j.taken)} for j in found]
+
+
+def log_text(summary: LogSummary, explanations: Sequence[Explanation], *, width: int = 80, color: bool = False) -> str:
+    """The unanswered requests of an access log with what explains each, for people."""
+    console, finish = paper(width, color=color)
+    total = sum(m.count for m in summary.misses)
+    say(
+        console,
+        f"{many(summary.lines, 'line')}, {many(total, 'request')} ended with 404 NR in {many(len(summary.misses), 'group')}",
+        "bold",
+    )
+    if summary.skipped:
+        say(console, f"{many(summary.skipped, 'line')} could not be read as JSON and were left out", "yellow")
+    parts = [finish()]
+    for miss, explanation in zip(summary.misses, explanations, strict=False):
+        when = f", {miss.first} to {miss.last}" if miss.first else ""
+        parts.append(f"\n{miss.count} x{when}\n{explanation_text(explanation, width=width, color=color)}")
+    left = len(summary.misses) - len(explanations)
+    if left > 0:
+        parts.append(f"\n... and {many(left, 'more group')} (--groups N shows more)\n")
+    return "".join(parts)
+
+
+def code_text(row: Code, *, width: int = 80, color: bool = False) -> str:
+    """What a code means, for people."""
+    console, finish = paper(width, color=color)
+    say(console, f"{row.code} {row.slug} ({row.severity.value})", "bold")
+    say(console, row.title)
+    for head, text in (
+        ("What it is", row.meaning),
+        ("How it shows", row.shows),
+        ("What heals it", row.remedy),
+        ("How to prevent it", row.prevention),
+        ("Issues", ", ".join(row.issues)),
+    ):
+        if text:
+            console.print()
+            say(console, f"{head}. {text}")
+    return finish()
+
+
+def as_json(found: Any) -> str:
+    """Plain data as JSON for people, with a line end."""
+    return msgspec.json.format(msgspec.json.encode(found, enc_hook=str), indent=1).decode() + "\n"

@@ -1,0 +1,79 @@
+"""What text reports share: a page of a given width, wrapped paragraphs, harmless names, the colours of verdicts."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+import unicodedata
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from xdsaudit.model.verdict import RuleVerdict, Verdict
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+STYLE: Final = {
+    Verdict.LOST: "bold red",
+    Verdict.CHANGED: "bold red",
+    Verdict.REFUSED: "magenta",
+    Verdict.SHADOWED: "magenta",
+    Verdict.NO_UPSTREAM: "yellow",
+    Verdict.PENDING: "cyan",
+    Verdict.UNKNOWN: "cyan",
+    Verdict.DORMANT: "dim",
+    Verdict.IN_SYNC: "green",
+}
+
+
+def printable(text: str) -> str:
+    """Text with every control, format and surrogate character as an escape."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if unicodedata.category(c)[0] != "C" else f"\\u{ord(c):04x}" for c in text)
+
+
+def paper(width: int, *, color: bool) -> tuple[Console, Callable[[], str]]:
+    """A page to write on, and the function that gives its text, lines without trailing blanks."""
+    from rich.console import Console
+
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        force_terminal=color,
+        no_color=not color,
+        color_system="standard" if color else None,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        legacy_windows=False,
+    )
+    return console, lambda: "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def say(console: Console, text: str, style: str = "", indent: int = 0, hang: int = 0) -> None:
+    """A paragraph wrapped to the width, with a hanging indent."""
+    from rich.text import Text
+
+    start = " " * indent
+    for line in textwrap.wrap(
+        printable(text),
+        max(console.width, indent + hang + 20),
+        initial_indent=start,
+        subsequent_indent=start + " " * hang,
+        break_on_hyphens=False,
+    ):
+        console.print(Text(line, style=style), soft_wrap=True)
+
+
+def many(count: int, noun: str) -> str:
+    """A number with its noun: ``1 rule``, ``2,000 rules``."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def name_of(verdict: RuleVerdict) -> str:
+    """A rule as people find it: its Ingress, host, path and path type."""
+    rule = verdict.rule
+    kind = f" ({rule.path_type})" if rule.path_type else ""
+    return f"{rule.ref}  {rule.host}{rule.path}{kind}"

@@ -1,0 +1,120 @@
+"""Pilot's debug pages as evidence: who hangs on it and what they acknowledged (syncz, adsz), what they refused (metrics).
+
+Pages are hints; content is proof. Nothing here calls a rule lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from xdsaudit.errors import ReadError
+from xdsaudit.model.view import View
+
+_TYPES: Final = {"cluster": "CDS", "listener": "LDS", "route": "RDS", "endpoint": "EDS"}
+_REJECT: Final = re.compile(
+    r'^pilot_xds_(?P<type>[a-z]+)_reject\{[^}]*node="(?P<node>[^"]*)"[^}]*\}\s+(?P<value>[0-9.e+]+)'
+)
+
+
+class ProxyState(NamedTuple):
+    """One proxy as its pilot sees it.
+
+    Attributes:
+        node: ``pod.namespace``.
+        unacknowledged: short types whose last response the proxy has not accepted, refused or still on its way.
+        connected_at: when it connected (RFC 3339), "" where not told.
+    """
+
+    node: str
+    unacknowledged: tuple[str, ...] = ()
+    connected_at: str = ""
+
+
+def _list(data: bytes, name: str) -> list[Any]:
+    try:
+        found = msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ReadError(f"{name} ({len(data)} bytes) is not JSON: {error}; read pilot's debug page again") from error
+    if not isinstance(found, list):
+        raise ReadError(f"{name} is no list; read pilot's /debug/syncz again")
+    return [x for x in found if isinstance(x, dict)]
+
+
+def syncz(data: bytes) -> dict[str, ProxyState]:
+    """Proxies of ``/debug/syncz`` by node.
+
+    Raises:
+        ReadError: it is not that page.
+    """
+    proxies = {}
+    for each in _list(data, "syncz.json"):
+        node = str(each.get("proxy") or "")
+        late = [short for key, short in _TYPES.items() if each.get(f"{key}_sent", "") != each.get(f"{key}_acked", "")]
+        if node:
+            proxies[node] = ProxyState(node, tuple(late))
+    return proxies
+
+
+def adsz(data: bytes) -> dict[str, ProxyState]:
+    """Proxies of ``/debug/adsz`` by node, with the time they connected.
+
+    Raises:
+        ReadError: it is not that page.
+    """
+    try:
+        found = msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ReadError(f"adsz.json ({len(data)} bytes) is not JSON: {error}; read pilot's debug page again") from error
+    clients = found.get("clients") if isinstance(found, dict) else None
+    if not isinstance(clients, list):
+        raise ReadError("adsz.json has no list 'clients'; read pilot's /debug/adsz again")
+    proxies = {}
+    for each in clients:
+        # connectionId is "<pod>.<namespace>-<number>"
+        node = str(each.get("connectionId") or "").rpartition("-")[0] if isinstance(each, dict) else ""
+        if node:
+            proxies[node] = ProxyState(node, (), str(each.get("connectedAt") or ""))
+    return proxies
+
+
+def rejects(data: bytes) -> dict[str, frozenset[str]]:
+    """Short types that a node refused, of pilot's metrics (``pilot_xds_rds_reject{node=…}`` above zero), by node."""
+    found: dict[str, frozenset[str]] = {}
+    for line in data.decode("utf-8", "replace").splitlines():
+        seen = _REJECT.match(line)
+        if seen and float(seen["value"]) > 0:
+            found[seen["node"]] = found.get(seen["node"], frozenset()) | {seen["type"].upper()}
+    return found
+
+
+def with_pages(view: View, pages: Mapping[str, bytes]) -> tuple[View, list[str]]:
+    """The view of a pilot with what its debug pages add, and a complaint for each that could not be read.
+
+    ``facts["proxies"]`` is a mapping of node to ProxyState; absent when neither page was read.
+    ``facts["rejects"]`` is a mapping of node to short types.
+    """
+    facts = dict(view.facts)
+    complaints = []
+    for name, read in (("syncz.json", syncz), ("adsz.json", adsz)):
+        if name not in pages:
+            continue
+        try:
+            found = read(pages[name])
+        except ReadError as error:
+            complaints.append(str(error))
+            continue
+        known = facts.setdefault("proxies", {})
+        facts["proxies"] = {
+            node: known[node]._replace(connected_at=found[node].connected_at)
+            if node in known and node in found
+            else (found.get(node) or known[node])
+            for node in {**known, **found}
+        }
+    if "metrics.txt" in pages:
+        facts["rejects"] = rejects(pages["metrics.txt"])
+    return replace(view, facts=facts), complaints
