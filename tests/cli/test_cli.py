@@ -71,7 +71,7 @@ def test_fail_on_replaces_the_list(capsys, batch: str, fail_on: str, code: int) 
     [
         (["--bogus"], "No such option"),
         (["-o", "xml"], "xml"),
-        ([], "nothing to read"),
+        ([], "no cluster to read"),
         (["--ads", "127.0.0.1:15010"], "manifests with -f"),
         (["--snapshot", "nowhere"], "no such file"),
         (["--snapshot", ".", "--ads", "x:1"], "--snapshot holds all views"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from xdsaudit.audit.attribute import Lacks, Rejection, Where, control_plane_slug, delivery_slug, locate, rejections
 from xdsaudit.audit.catalogue import BY_SLUG
@@ -19,9 +20,10 @@ from xdsaudit.model.snapshot import Snapshot, moment_of
 from xdsaudit.model.verdict import Audit, Extra, FieldDelta, ReplicaVerdict, Rule, RuleVerdict, Stage, Verdict
 from xdsaudit.model.view import State, ViewName
 
-_PROVEN = frozenset(
+PROVEN: Final = frozenset(
     {"stale-route-cache", "stale-listener-cache", "envoy-rejected", "gateway-disconnected", "listener-rejected"}
 )
+"""Slugs that no grace period excuses: something shows that the rule will not come by itself."""
 
 
 def audit(snapshot: Snapshot, *, memory: Memory | None = None) -> Audit:
@@ -74,8 +76,10 @@ def _audit(world: World) -> Audit:
     for index, plan in enumerate(world.expectation.plans):
         verdict = judge_rule(index, plan)
         (rules if plan.selected else others).append(verdict)
-    extra = sorted({e for name in PIPELINE[1:] for j in world.read(name) for e in j.extra if not _repeated(world, e)})
     read = {i.name for i in world.infos if i.state in (State.READ, State.PARTIAL)}
+    # Without the Ingresses, or with some of the hosts alone, nobody can say that a route has no Ingress.
+    whole = ViewName.INGRESS in read and snapshot.hosts is None
+    served = {e for name in PIPELINE[1:] for j in world.read(name) for e in j.extra if not _repeated(world, e)}
     return Audit(
         captured_at=snapshot.captured_at,
         controller=snapshot.controller,
@@ -83,7 +87,7 @@ def _audit(world: World) -> Audit:
         counts=counts(world),
         rules=tuple(rules),
         not_selected=tuple(others),
-        extra=tuple(extra),
+        extra=tuple(sorted(served)) if whole else (),
         findings=tuple(findings(world, rejected, rules)),
         notes=tuple(world.notes),
         enough=ViewName.INGRESS in read and bool(read & {ViewName.PILOT, ViewName.GATEWAY}),
@@ -269,7 +273,7 @@ class _Judge:
             return None
         slug, by = self._cause(index, plan, where, verdict)
         row = BY_SLUG[slug]
-        if slug not in _PROVEN and self._young(plan):
+        if slug not in PROVEN and self._young(plan):
             verdict = Verdict.PENDING
         # A rule's routes differ alike: each difference is said once.
         fields: dict[str, FieldDelta] = {repr(d): d for j in self.judged for d in j.changed.get(index, ())}

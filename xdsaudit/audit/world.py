@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -73,7 +73,8 @@ def build(snapshot: Snapshot, memory: Memory) -> World:
         try:
             return read()
         except ReadError as error:
-            infos[name, replica] = known._replace(state=State.UNREAD, why=str(error))
+            why = known.why if known.state is State.UNREAD and known.why else str(error)
+            infos[name, replica] = known._replace(state=State.UNREAD, why=why)
         return None
 
     found = attempt(ViewName.INGRESS, None, lambda: _objects(snapshot, memory))
@@ -122,10 +123,13 @@ def _translated(
 ) -> Expectation:
     known = memory.translated
     if known is not None and known[0] == snapshot.kube and known[1] == profile:
-        return known[4]
-    expectation = translate(objects, profile)
-    memory.translated = (snapshot.kube, profile, objects, complaints, expectation)
-    return expectation
+        expectation = known[4]
+    else:
+        expectation = translate(objects, profile)
+        memory.translated = (snapshot.kube, profile, objects, complaints, expectation)
+    if snapshot.hosts is None:
+        return expectation
+    return replace(expectation, tables={p: r for p, r in expectation.tables.items() if p[1] in snapshot.hosts})
 
 
 def _read_views(

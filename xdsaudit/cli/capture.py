@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from xdsaudit.cli.options import GroupedCommand, profile_options, snapshot_of, source_options, xds_options
+from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, xds_options
 from xdsaudit.cli.output import clear_progress, progress
+from xdsaudit.cli.reading import snapshot_of
 
 
 @click.command(cls=GroupedCommand, short_help="Write a snapshot of all views.")
@@ -27,7 +28,7 @@ def capture(out: str, **options: Any) -> int:
     from xdsaudit.collect.snapshot import save
     from xdsaudit.model.view import State
 
-    snapshot = redact(snapshot_of({**options, "grace": 0.0}, progress()))
+    snapshot = redact(snapshot_of({**options, "grace": 0.0}, progress())[0])
     clear_progress()
     size = save(snapshot, out)
     click.echo(f"wrote {out}: {size / 1e6:.1f} MB")

@@ -13,11 +13,11 @@ from xdsaudit.cli.options import (
     judge_options,
     output_options,
     profile_options,
-    snapshot_of,
     source_options,
     xds_options,
 )
 from xdsaudit.cli.output import clear_progress, progress, show
+from xdsaudit.cli.reading import snapshot_of
 from xdsaudit.errors import InputError
 
 
@@ -31,7 +31,7 @@ def check(output: str, reports: tuple[str, ...], **options: Any) -> int:
     """Say what applying the manifests of -f would do: which rules would be refused, rejected by Envoy or never reached, which
     live rules they would put out of effect, which Services, ports and Secrets are missing, and what would stop the controller.
 
-    What is live comes from --snapshot; without it, only the batch itself is checked.
+    What is live comes from the cluster, or from --snapshot; without either, only the batch itself is checked.
 
     \b
     xdsaudit check -f batch/ --snapshot incident.tar.gz
@@ -55,12 +55,33 @@ def check(output: str, reports: tuple[str, ...], **options: Any) -> int:
     if options["snapshot"]:
         from xdsaudit.audit.world import abilities
 
-        snapshot = snapshot_of({**options, "manifests": ()}, progress())
+        snapshot, _ = snapshot_of({**options, "manifests": ()}, progress())
         clear_progress()
         live, _ = read_objects(snapshot.kube)
         extensions, controller = abilities(snapshot), dict(snapshot.controller)
+    else:
+        live, controller = _cluster(options, controller)
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     result = judge(Batch(mine, given.origins, given.order, now), live, profile_of(controller), extensions=extensions)
     result = by_code(result, only=codes_of("only", options["only"]), skip=codes_of("skip", options["skip"]))
     show(result, output, reports)
     return result.exit_code(fail_on)
+
+
+def _cluster(options: dict[str, Any], controller: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """What is live in the cluster and its controller's options; nothing where no cluster is configured."""
+    from xdsaudit.collect.cluster import discover, lists
+    from xdsaudit.collect.kube import connect
+    from xdsaudit.ingress.objects import read_objects
+
+    try:
+        api = connect(options["kubeconfig"], options["context"], timeout=options["timeout"])
+    except InputError:
+        if options["kubeconfig"] or options["context"]:
+            raise
+        return None, controller
+    found = discover(api, options["system_namespace"])
+    kube, complaints = lists(api, found.namespace)
+    for complaint in complaints:
+        click.echo(f"xdsaudit: {complaint}", err=True)
+    return (read_objects(kube)[0] if "ingresses" in kube else None), {**found.controller, **controller}

@@ -16,11 +16,11 @@ from xdsaudit.cli.options import (
     output_options,
     profile_options,
     scope_options,
-    snapshot_of,
     source_options,
     xds_options,
 )
 from xdsaudit.cli.output import clear_progress, gaps, progress, show
+from xdsaudit.cli.reading import snapshot_of
 from xdsaudit.errors import InputError
 
 
@@ -45,10 +45,10 @@ def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
 
     fail_on = fail_on_of(options["fail_on"])
     only, skip = (codes_of(option, options[option]) for option in ("only", "skip"))
-    snapshot = snapshot_of(options, progress())
+    snapshot, refs = snapshot_of(options, progress())
     clear_progress()
     result = audit(snapshot)
-    scope = Scope(frozenset(options["namespaces"]), frozenset(options["ingresses"]), options["selector"])
+    scope = Scope(frozenset(options["namespaces"]), frozenset(options["ingresses"]) | refs, options["selector"])
     result = by_code(narrow(result, snapshot, scope), only=only, skip=skip)
     if options["baseline"] is not None:
         result = since(result, _baseline(options["baseline"]))

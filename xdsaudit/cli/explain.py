@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from xdsaudit.cli.options import GroupedCommand, profile_options, snapshot_of, source_options, xds_options
+from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, xds_options
 from xdsaudit.cli.output import clear_progress, emit, gaps, progress
+from xdsaudit.cli.reading import snapshot_of
 from xdsaudit.errors import InputError
 
 _REF = re.compile(r"^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*$")
@@ -80,7 +81,7 @@ def _listed(rows: Any) -> str:
 def _judged(options: dict[str, Any]) -> Any:
     from xdsaudit.audit.run import judged
 
-    snapshot = snapshot_of(options, progress())
+    snapshot, _ = snapshot_of(options, progress())
     clear_progress()
     return judged(snapshot)
 

@@ -46,12 +46,17 @@ source_options = _stack(
     "Sources",
     click.option("--snapshot", metavar="PATH", help="Read a snapshot: a directory, .tar.gz, .tar.xz or .zip."),
     click.option(
+        "--kubeconfig", metavar="FILE", help="kubeconfig of the cluster (default: KUBECONFIG, ~/.kube/config)."
+    ),
+    click.option("--context", metavar="NAME", help="Context of the kubeconfig (default: the current one)."),
+    click.option(
         "-f",
         "--filename",
         "manifests",
         multiple=True,
         metavar="PATH",
-        help="Manifests with the Ingresses, Services and so on: file, folder or - (repeatable).",
+        help="Manifests with the Ingresses, Services and so on: file, folder or - (repeatable). Without --ads and --gateway "
+        "they choose Ingresses of the cluster.",
     ),
     click.option("--ads", multiple=True, metavar="HOST:PORT", help="Pilot's ADS port, 15010 or 15012 (repeatable)."),
     click.option(
@@ -97,6 +102,11 @@ xds_options = _stack(
     click.option("--cert", type=_EXISTING, metavar="FILE", help="Client certificate."),
     click.option("--key", type=_EXISTING, metavar="FILE", help="Key of the client certificate."),
     click.option("--token-file", type=_EXISTING, metavar="FILE", help="File of a bearer token."),
+    click.option(
+        "--mint-token",
+        metavar="SERVICEACCOUNT",
+        help="Mint a token of this ServiceAccount for TLS to pilot (TokenRequest, audience istio-ca).",
+    ),
     click.option(
         "--tls-server-name", metavar="NAME", help="Name in pilot's certificate, where it is not the host dialled."
     ),
@@ -207,82 +217,24 @@ def controller_of(options: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def snapshot_of(options: dict[str, Any], progress: Callable[[str], None]) -> Any:
-    """The snapshot that the source options describe.
+def pair(text: str) -> tuple[str, str]:
+    """Key and value of a --node-label.
 
     Raises:
-        InputError: they name no source, or contradict each other.
+        InputError: it is no pair.
     """
-    from dataclasses import replace
-
-    from xdsaudit.collect.ads import Access
-    from xdsaudit.collect.snapshot import load
-    from xdsaudit.collect.sources import Sources, read
-    from xdsaudit.xds.session import Node
-
-    controller = controller_of(options)
-    live = [name for name in ("ads", "core", "gateways") if options[name]]
-    if options["snapshot"]:
-        if live or options["manifests"]:
-            raise InputError(
-                "--snapshot holds all views: leave -f, --ads, --core and --gateway out, or drop --snapshot"
-            )
-        snapshot = load(options["snapshot"])
-        return replace(snapshot, controller={**snapshot.controller, **controller}, grace=options.get("grace") or 0.0)
-    if not options["manifests"] and not live:
-        raise InputError(
-            "nothing to read: give --snapshot PATH, or -f MANIFESTS with --ads HOST:PORT and --gateway URL (see xdsaudit diff --help)"
-        )
-    if not options["manifests"]:
-        raise InputError(
-            "there are no Ingresses to look for: give their manifests with -f, for example: kubectl get ingress,svc -A -o yaml | xdsaudit diff -f - ..."
-        )
-    if len(options["ads_debug"]) > len(options["ads"]):
-        raise InputError("--ads-debug belongs to an --ads: give as many of --ads, in the same order")
-    labels = dict(_pair(text) for text in options["node_labels"])
-    node = Node(namespace=controller.get("system_namespace", "higress-system"))
-    node = replace(
-        node,
-        node_id=options["node_id"],
-        istio_version=options["istio_version"] or node.istio_version,
-        labels=labels or node.labels,
-    )
-    access = Access(
-        options["ads_tls"],
-        options["ca"],
-        options["cert"],
-        options["key"],
-        options["token_file"],
-        options["tls_server_name"],
-        options["timeout"],
-    )
-    grace = options.get("grace")
-    return read(
-        Sources(
-            manifests=options["manifests"],
-            ads=_endpoints("--ads", options["ads"]),
-            ads_debug=options["ads_debug"],
-            core=_endpoints("--core", options["core"]),
-            gateways=options["gateways"],
-            node=node,
-            node_from=options["node_from"],
-            probe_cache=options["probe_cache"],
-            access=access,
-            controller=controller,
-            grace=15.0 if grace is None else grace,
-        ),
-        progress,
-    )
-
-
-def _pair(text: str) -> tuple[str, str]:
     key, sign, value = text.partition("=")
     if not sign or not key:
         raise InputError(f"--node-label {text!r}: write KEY=VALUE")
     return key, value
 
 
-def _endpoints(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
+def endpoints(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
+    """The endpoints of an option, each checked to be HOST:PORT.
+
+    Raises:
+        InputError: one is not.
+    """
     for endpoint in listed:
         host, colon, port = endpoint.rpartition(":")
         if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:

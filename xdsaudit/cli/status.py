@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from xdsaudit.cli.options import GroupedCommand, profile_options, snapshot_of, source_options, xds_options
+from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, xds_options
 from xdsaudit.cli.output import clear_progress, emit, gaps, progress
+from xdsaudit.cli.reading import snapshot_of
 
 
 @click.command(cls=GroupedCommand, short_help="One line per gateway and pilot: connected, attached, NACK, warming.")
@@ -28,7 +29,7 @@ def status(output: str, **options: Any) -> int:
     from xdsaudit.report.explanation import as_json
     from xdsaudit.report.status import status_object, status_text
 
-    snapshot = snapshot_of(options, progress())
+    snapshot, _ = snapshot_of(options, progress())
     clear_progress()
     world, audit = judged(snapshot)
     rows = statuses(world, audit)

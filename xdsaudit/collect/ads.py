@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +38,8 @@ class Access:
         ca: PEM file of the roots.
         cert: PEM file of the client's certificate, for mTLS.
         key: PEM file of its key.
+        roots: PEM of the roots, instead of a file.
+        token: a bearer token, instead of a file; never printed.
         token_file: file of a bearer token (a ServiceAccount's, audience istio-ca).
         server_name: name the server's certificate must hold, when it is not the host that is dialled.
         timeout: seconds for the whole read.
@@ -50,6 +52,8 @@ class Access:
     token_file: Path | None = None
     server_name: str | None = None
     timeout: float = 10.0
+    roots: bytes | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
 
 
 def _file(path: Path | None, what: str) -> bytes | None:
@@ -62,12 +66,17 @@ def _file(path: Path | None, what: str) -> bytes | None:
 
 
 @contextmanager
-def _channel(endpoint: str, access: Access) -> Iterator[tuple[Any, list[tuple[str, str]]]]:
+def channel(endpoint: str, access: Access) -> Iterator[tuple[Any, list[tuple[str, str]]]]:
+    """A gRPC channel and the metadata of its calls.
+
+    Raises:
+        InputError: a file of keys cannot be read, or a token would go over plaintext.
+    """
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC would write its own lines to the user's terminal
     import grpc
 
     metadata: list[tuple[str, str]] = []
-    token = _file(access.token_file, "token file")
+    token = access.token.encode() if access.token else _file(access.token_file, "token file")
     if token is not None:
         if not access.tls:
             raise InputError("a token is sent over TLS only: add --ads-tls, or leave --token-file out")
@@ -77,7 +86,9 @@ def _channel(endpoint: str, access: Access) -> Iterator[tuple[Any, list[tuple[st
         options.append(("grpc.ssl_target_name_override", access.server_name))
     if access.tls:
         credentials = grpc.ssl_channel_credentials(
-            _file(access.ca, "CA file"), _file(access.key, "key file"), _file(access.cert, "certificate file")
+            access.roots or _file(access.ca, "CA file"),
+            _file(access.key, "key file"),
+            _file(access.cert, "certificate file"),
         )
         channel = grpc.secure_channel(endpoint, credentials, options)
     else:
@@ -88,7 +99,8 @@ def _channel(endpoint: str, access: Access) -> Iterator[tuple[Any, list[tuple[st
         channel.close()
 
 
-def _explain(endpoint: str, error: Any, access: Access) -> str:
+def explain(endpoint: str, error: Any, access: Access) -> str:
+    """What a gRPC error means here, and the next step."""
     import grpc
 
     code, details = error.code(), (error.details() or "").splitlines()[0:1]
@@ -109,14 +121,16 @@ def _explain(endpoint: str, error: Any, access: Access) -> str:
     return f"ADS {endpoint}: {said}; {hint}"
 
 
-class _Stream:
+class Stream:
     """One bidirectional stream: requests are queued, responses are handed over with a deadline."""
 
-    def __init__(self, channel: Any, metadata: list[tuple[str, str]], deadline: float) -> None:
+    def __init__(self, channel: Any, metadata: list[tuple[str, str]], deadline: float | None) -> None:
+        """Open the stream; it ends at the deadline (monotonic seconds), where there is one."""
         self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._in: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
         call = channel.stream_stream(METHOD)  # no serialisers: bytes in, bytes out
-        self._call = call(iter(self._out.get, None), metadata=metadata, timeout=max(deadline - time.monotonic(), 0.001))
+        limit = None if deadline is None else max(deadline - time.monotonic(), 0.001)
+        self._call = call(iter(self._out.get, None), metadata=metadata, timeout=limit)
         self._thread = threading.Thread(target=self._pump, name="xdsaudit-ads", daemon=True)
         self._thread.start()
 
@@ -130,6 +144,7 @@ class _Stream:
             self._in.put(None)
 
     def send(self, requests: list[bytes]) -> None:
+        """Queue requests."""
         for request in requests:
             self._out.put(request)
 
@@ -138,6 +153,7 @@ class _Stream:
         return self._in.get(timeout=max(seconds, 0.001))
 
     def close(self) -> None:
+        """End the stream."""
         self._out.put(None)
         self._call.cancel()
         self._thread.join(timeout=5)
@@ -152,8 +168,8 @@ def _exchange(
 ) -> str | None:
     """Run one stream until ``done``; returns why it ended early, or None. Raises grpc.RpcError and ReadError."""
     deadline = time.monotonic() + access.timeout
-    with _channel(endpoint, access) as (channel, metadata):
-        stream = _Stream(channel, metadata, deadline)
+    with channel(endpoint, access) as (opened, metadata):
+        stream = Stream(opened, metadata, deadline)
         try:
             stream.send(start())
             while not done():
@@ -182,7 +198,7 @@ def _with_retries(endpoint: str, access: Access, attempt: Callable[[int], str | 
             return attempt(number)
         except grpc.RpcError as error:
             if error.code() is not grpc.StatusCode.UNAVAILABLE or number == _ATTEMPTS - 1:
-                raise ReadError(_explain(endpoint, error, access)) from error
+                raise ReadError(explain(endpoint, error, access)) from error
             time.sleep(0.1 * 2**number)
     return None  # pragma: no cover - the loop always returns or raises
 

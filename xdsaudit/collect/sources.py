@@ -48,6 +48,9 @@ class Sources:
         namespace: of objects that name none.
         controller: what is known of the controller (contract 1).
         grace: seconds a rule may be young before it is judged.
+        names: replica names by endpoint, where the endpoint does not tell (a forwarded port).
+        complaints: what of the Kubernetes lists could not be read, and why.
+        known: views of which it is known already that they cannot be read.
     """
 
     manifests: tuple[str, ...] = ()
@@ -63,9 +66,13 @@ class Sources:
     namespace: str = "default"
     controller: Mapping[str, Any] = field(default_factory=dict)
     grace: float = 0.0
+    names: Mapping[str, str] = field(default_factory=dict)
+    known: tuple[ViewInfo, ...] = ()
+    complaints: tuple[str, ...] = ()
 
 
-def _now() -> str:
+def now() -> str:
+    """The time, as snapshots write it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -81,16 +88,15 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
         InputError: the manifests, or files of keys and tokens, cannot be used.
     """
     kube = dict(sources.kube) if sources.kube is not None else {}
-    infos: list[ViewInfo] = []
+    infos: list[ViewInfo] = list(sources.known)
     origins: Origins = {}
     if sources.manifests:
         given = read_manifests(sources.manifests, sources.namespace)
         kube |= given.lists
         origins = given.origins
         progress("read the manifests")
-    if kube:
-        origin = ", ".join(sources.manifests) or None
-        infos.append(ViewInfo(ViewName.INGRESS, None, State.READ, None, _now(), origin))
+    if kube or sources.complaints:
+        infos.append(kube_info(kube, sources))
     node = _node(sources)
     pilots = [
         _start(_pilot, endpoint, debug, node, sources)
@@ -101,7 +107,7 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
 
     def gather(what: str, places: tuple[str, ...], jobs: list[Future[tuple[T, list[ViewInfo]]]]) -> dict[str, T]:
         answers = {}
-        for name, place, job in zip(_names(places), places, jobs, strict=True):
+        for name, place, job in zip(replica_names(places, sources.names), places, jobs, strict=True):
             answers[name], found = job.result()
             infos.extend(i._replace(replica=name, endpoint=place) for i in found)
             progress(f"asked {what} {place}")
@@ -111,7 +117,7 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
     mcp = gather("core", sources.core, cores)
     dumps = gather("gateway", sources.gateways, gateways)
     return Snapshot(
-        captured_at=_now(),
+        captured_at=now(),
         controller={"kind": "higress", **sources.controller},
         kube=kube,
         core={n: r for n, r in mcp.items() if r},
@@ -121,6 +127,15 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
         grace=sources.grace,
         origins=origins,
     )
+
+
+def kube_info(kube: Mapping[str, bytes], sources: Sources) -> ViewInfo:
+    """How the Kubernetes lists were read."""
+    state = State.PARTIAL if sources.complaints else State.READ
+    if "ingresses" not in kube:
+        state = State.UNREAD
+    why = "; ".join(sources.complaints) or None
+    return ViewInfo(ViewName.INGRESS, None, state, why, now(), ", ".join(sources.manifests) or None)
 
 
 def _start(work: Callable[..., T], *arguments: Any) -> Future[T]:
@@ -137,11 +152,13 @@ def _start(work: Callable[..., T], *arguments: Any) -> Future[T]:
     return future
 
 
-def _names(sources: tuple[str, ...]) -> list[str]:
-    """A replica name per source, fit for a folder: host_port, numbered where several are alike."""
+def replica_names(sources: tuple[str, ...], known: Mapping[str, str]) -> list[str]:
+    """A replica name per source, fit for a folder: the pod's where it is known, else host_port, numbered where several are alike."""
     names: list[str] = []
     for source in sources:
-        if "://" in source:
+        if source in known:
+            text = known[source]
+        elif "://" in source:
             text = urlsplit(source).netloc.rpartition("@")[2]
         else:
             parts = source.replace("\\", "/").rstrip("/").split("/")
@@ -183,10 +200,10 @@ def _pilot(endpoint: str, debug: str, node: Node, sources: Sources) -> tuple[Pil
         try:
             responses, why = read_pilot(endpoint, identity, sources.access)
         except ReadError as error:
-            infos.append(ViewInfo(name, None, State.UNREAD, str(error), _now(), None, identity.id))
+            infos.append(ViewInfo(name, None, State.UNREAD, str(error), now(), None, identity.id))
             continue
         answers[name] = responses
-        infos.append(ViewInfo(name, None, State.PARTIAL if why else State.READ, why, _now(), None, identity.id))
+        infos.append(ViewInfo(name, None, State.PARTIAL if why else State.READ, why, now(), None, identity.id))
     pages = read_debug(debug, sources.access.timeout) if debug else {}
     return PilotCapture(answers.get(ViewName.PILOT, ()), answers.get(ViewName.PILOT_FRESH), pages), infos
 
@@ -194,17 +211,17 @@ def _pilot(endpoint: str, debug: str, node: Node, sources: Sources) -> tuple[Pil
 def _core(endpoint: str, sources: Sources) -> tuple[tuple[bytes, ...], list[ViewInfo]]:
     access = Access(timeout=sources.access.timeout)
     try:
-        return read_core(endpoint, MCP_TYPES, access), [ViewInfo(ViewName.CORE, None, State.READ, None, _now())]
+        return read_core(endpoint, MCP_TYPES, access), [ViewInfo(ViewName.CORE, None, State.READ, None, now())]
     except ReadError as error:
-        return (), [ViewInfo(ViewName.CORE, None, State.UNREAD, str(error), _now())]
+        return (), [ViewInfo(ViewName.CORE, None, State.UNREAD, str(error), now())]
 
 
 def _gateway(source: str, timeout: float) -> tuple[dict[str, bytes], list[ViewInfo]]:
     try:
         pages, complaints = read_gateway(source, timeout)
     except ReadError as error:
-        return {}, [ViewInfo(ViewName.GATEWAY, None, State.UNREAD, str(error), _now())]
+        return {}, [ViewInfo(ViewName.GATEWAY, None, State.UNREAD, str(error), now())]
     node = next((n for p in ("server_info.json", "config_dump.json") if p in pages and (n := node_of(pages[p]))), None)
     state = State.PARTIAL if complaints else State.READ
     why = "; ".join(complaints) or None
-    return pages, [ViewInfo(ViewName.GATEWAY, None, state, why, _now(), None, node.id if node else None)]
+    return pages, [ViewInfo(ViewName.GATEWAY, None, state, why, now(), None, node.id if node else None)]

@@ -47,6 +47,7 @@ class Snapshot:
         story: a sentence for people.
         grace: seconds a rule may be younger than before it is judged; 0 for a saved snapshot.
         origins: files and lines of Ingresses that were read from manifests; not saved.
+        hosts: the hosts that were looked at, where a reader fetched the tables of some hosts alone; None for all.
         extra: further keys of snapshot.json, kept as they are.
     """
 
@@ -61,6 +62,7 @@ class Snapshot:
     grace: float = 0.0
     extra: Mapping[str, Any] = field(default_factory=dict)
     origins: Origins = field(default_factory=dict)
+    hosts: frozenset[str] | None = None
 
     @property
     def moment(self) -> datetime | None:

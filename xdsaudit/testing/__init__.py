@@ -7,6 +7,18 @@ from xdsaudit.testing.admin import FakeAdmin
 from xdsaudit.testing.builders import ingress, ingress_list, service
 from xdsaudit.testing.control_plane import ControlPlane
 from xdsaudit.testing.envoy import Backend, RealEnvoy
+from xdsaudit.testing.kube import FakeKube, higress_pods
 from xdsaudit.testing.rewrite import LoopbackRewrite
 
-__all__ = ["Backend", "ControlPlane", "FakeAdmin", "LoopbackRewrite", "RealEnvoy", "ingress", "ingress_list", "service"]
+__all__ = [
+    "Backend",
+    "ControlPlane",
+    "FakeAdmin",
+    "FakeKube",
+    "LoopbackRewrite",
+    "RealEnvoy",
+    "higress_pods",
+    "ingress",
+    "ingress_list",
+    "service",
+]

@@ -89,11 +89,29 @@ class AdsSession:
         self._said_node = False
         self._subscriptions: dict[str, _Subscription] = {}
         self._responses: list[bytes] = []
+        self._names: list[tuple[str, frozenset[str]]] = []
 
     @property
     def responses(self) -> tuple[bytes, ...]:
         """Every response received, raw and in order."""
         return tuple(self._responses)
+
+    def prune(self) -> None:
+        """Drop responses that later ones replace, so that a stream that lives long holds no more than one of each resource."""
+        kept, seen, wholes = [], set[tuple[str, str]](), set[str]()
+        for response, (short, names) in zip(reversed(self._responses), reversed(self._names), strict=True):
+            subscribed = self._subscriptions[short].names if short in self._subscriptions else None
+            if short in ("LDS", "CDS", "SRDS"):
+                needed = short not in wholes
+                wholes.add(short)
+            else:
+                needed = any((short, n) not in seen and (subscribed is None or n in subscribed) for n in names)
+                seen |= {(short, n) for n in names}
+            if needed:
+                kept.append((response, (short, names)))
+        kept.reverse()
+        self._responses = [response for response, _ in kept]
+        self._names = [named for _, named in kept]
 
     @property
     def refused(self) -> dict[str, str]:
@@ -156,6 +174,7 @@ class AdsSession:
             subscription.refused = str(error)
             return [self._request(short, error=str(error))]
         self._responses.append(response)
+        self._names.append((short, frozenset(resources)))
         subscription.version, subscription.refused = decoded.version_info, ""
         requests = [self._request(short)]
         for other, names in wanted:

@@ -1,0 +1,271 @@
+"""A cluster: finds Higress by its labels, reads its options and the objects that decide routes, and reaches its pods."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from xdsaudit.collect.forward import Forward
+from xdsaudit.collect.kube import KINDS, Kind, KubeApi, as_list
+from xdsaudit.collect.sources import Sources, now
+from xdsaudit.errors import InputError, ReadError
+from xdsaudit.model.view import State, ViewInfo, ViewName
+
+CONTROLLER: Final = "app=higress-controller"
+GATEWAY: Final = "app=higress-gateway"
+_CONFIG_MAPS: Final = ("higress-config", "higress-https")
+_ROOTS: Final = ("higress-ca-root-cert", "istio-ca-root-cert")
+_FLAGS: Final = {
+    "ingressClass": "ingress_class",
+    "watchNamespace": "watch_namespace",
+    "gatewayHttpPort": "http_port",
+    "gatewayHttpsPort": "https_port",
+}
+_ENV: Final = {  # ENBALE is Higress's spelling
+    "ENBALE_SCOPED_RDS": "scoped_rds",
+    "ON_DEMAND_RDS": "on_demand_rds",
+    "HOST_RDS_MERGE_SUBSET": "host_rds_merge_subset",
+    "DOMAIN_SUFFIX": "domain_suffix",
+}
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod of Higress; ``why`` says why it cannot be read, empty when it can."""
+
+    name: str
+    ip: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in a cluster.
+
+    Attributes:
+        namespace: where Higress runs.
+        controllers: pods of the controller, which hold core and pilot.
+        gateways: pods of the gateway.
+        controller: version and options (contract 1).
+        said: remarks for people.
+    """
+
+    namespace: str
+    controllers: tuple[Pod, ...]
+    gateways: tuple[Pod, ...]
+    controller: Mapping[str, Any] = field(default_factory=dict)
+    said: tuple[str, ...] = ()
+
+
+def discover(api: KubeApi, namespace: str | None = None) -> Found:
+    """Higress's namespace, pods and options.
+
+    Raises:
+        ReadError: pods may not be listed, or no controller and no gateway was found.
+    """
+    said = []
+    controllers = _pods(api, namespace, CONTROLLER)
+    if namespace is None:
+        spaces = sorted({space for space, _ in controllers})
+        if len(spaces) > 1:
+            raise InputError(f"Higress runs in {', '.join(spaces)}: choose one with --system-namespace")
+        namespace = spaces[0] if spaces else "higress-system"
+    gateways = _pods(api, namespace, GATEWAY)
+    if not controllers and not gateways:
+        raise ReadError(
+            f"Kubernetes {api.host}: no pod with {CONTROLLER} or {GATEWAY} in {namespace}; name its namespace with "
+            "--system-namespace, or check --context"
+        )
+    options: dict[str, Any] = {"kind": "higress", "system_namespace": namespace}
+    try:
+        options |= _options(api, namespace)
+    except ReadError as error:
+        said.append(f"the controller's options could not be read ({error})")
+    return Found(
+        namespace,
+        tuple(p for _, p in sorted(controllers.items())),
+        tuple(p for _, p in sorted(gateways.items())),
+        options,
+        tuple(said),
+    )
+
+
+def _pods(api: KubeApi, namespace: str | None, selector: str) -> dict[tuple[str, str], Pod]:
+    found, _ = api.list(Kind("/api/v1", "pods", "Pod"), namespace, selector=selector)
+    pods = {}
+    for key, raw in found.items():
+        pod = json.loads(raw)
+        phase = str(pod.get("status", {}).get("phase") or "")
+        if phase in ("Succeeded", "Failed"):
+            continue
+        why = f"the pod is {phase}" if phase != "Running" else ""
+        if pod["metadata"].get("deletionTimestamp"):
+            why = "the pod is terminating"
+        pods[key] = Pod(key[1], str(pod.get("status", {}).get("podIP") or ""), why)
+    return pods
+
+
+def _options(api: KubeApi, namespace: str) -> dict[str, Any]:
+    """Options from the controller's Deployment: flags of its core, environment of its pilot, version of its image."""
+    found, _ = api.list(Kind("/apis/apps/v1", "deployments", "Deployment"), namespace, selector=CONTROLLER)
+    options: dict[str, Any] = {}
+    for raw in found.values():
+        spec = json.loads(raw).get("spec", {}).get("template", {}).get("spec", {})
+        for container in spec.get("containers") or ():
+            words = [str(a) for a in (*(container.get("command") or ()), *(container.get("args") or ()))]
+            for flag, value in _flags(words):
+                if flag in _FLAGS:
+                    name = _FLAGS[flag]
+                    options[name] = int(value) if name.endswith("_port") and value.isdigit() else value
+            for entry in container.get("env") or ():
+                if entry.get("name") in _ENV and "value" in entry:
+                    text = str(entry["value"])
+                    options[_ENV[entry["name"]]] = text.lower() == "true" if text.lower() in ("true", "false") else text
+            image = str(container.get("image") or "")
+            if container.get("name") == "higress-core" or ("version" not in options and "higress" in image):
+                tag = image.rpartition("/")[2].partition(":")[2].partition("@")[0]
+                if tag[:1].isdigit() or tag[:1] == "v":
+                    options["version"] = tag.removeprefix("v")
+    return options
+
+
+def _flags(words: list[str]) -> Iterator[tuple[str, str]]:
+    for index, word in enumerate(words):
+        if not word.startswith("--"):
+            continue
+        name, sign, value = word[2:].partition("=")
+        if not sign and index + 1 < len(words) and not words[index + 1].startswith("--"):
+            value = words[index + 1]
+        yield name, value
+
+
+def lists(api: KubeApi, namespace: str) -> tuple[dict[str, bytes], list[str]]:
+    """The Kubernetes lists of a snapshot, and a complaint for each kind that could not be read.
+
+    Secrets are read by metadata alone, ConfigMaps only the two that Higress reads.
+    """
+    found: dict[str, bytes] = {}
+    complaints = []
+    for kind in KINDS:
+        try:
+            items, _ = api.list(kind, namespace if kind.plural == "mcpbridges" else None)
+        except ReadError as error:
+            complaints.append(str(error))
+            continue
+        found[kind.plural] = as_list(kind.kind, items.values())
+    maps, more = config_maps(api, namespace)
+    return {**found, **maps}, [*complaints, *more]
+
+
+def config_maps(api: KubeApi, namespace: str) -> tuple[dict[str, bytes], list[str]]:
+    """The list of the ConfigMaps that Higress reads, and why it could not be read."""
+    maps = []
+    for name in _CONFIG_MAPS:
+        try:
+            maps.append(api.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}"))
+        except ReadError as error:
+            if "not found" not in str(error):
+                return {}, [str(error)]
+    return {"configmaps": as_list("ConfigMap", maps)}, []
+
+
+def root_certificates(api: KubeApi, namespace: str) -> bytes | None:
+    """The roots that pilot's certificate is verified against, of Higress's ConfigMap; None where there is none."""
+    for name in _ROOTS:
+        try:
+            data = json.loads(api.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")).get("data") or {}
+        except (ReadError, ValueError):
+            continue
+        if data.get("root-cert.pem"):
+            return str(data["root-cert.pem"]).encode()
+    return None
+
+
+@contextmanager
+def reach(
+    api: KubeApi,
+    found: Found,
+    sources: Sources,
+    *,
+    direct: bool | None = None,
+    mint: str | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Iterator[Sources]:
+    """Sources whose endpoints lead to the pods of a cluster; forwards are open inside the block.
+
+    Args:
+        api: the cluster.
+        found: what was found in it.
+        sources: how to read; endpoints given there are kept, and only what is missing is added.
+        direct: dial pods by address; None does so inside the cluster. Admin ports listen on a pod's loopback, so that
+            gateways are always reached through the API server.
+        mint: ServiceAccount whose token is minted for TLS to pilot.
+        progress: told what happens.
+
+    Raises:
+        ForbiddenError: a permission is missing; told before anything is dialled.
+    """
+    dialled = bool(os.environ.get("KUBERNETES_SERVICE_HOST")) if direct is None else direct
+    ads_port = 15012 if sources.access.tls else 15010
+    names: dict[str, str] = {}
+    infos: list[ViewInfo] = []
+    with ExitStack() as stack:
+
+        def place(pod: Pod, port: int, *, loopback: bool) -> str:
+            if dialled and not loopback and pod.ip:
+                return f"{f'[{pod.ip}]' if ':' in pod.ip else pod.ip}:{port}"
+            forward = stack.enter_context(Forward(api, found.namespace, pod.name, port))
+            return f"127.0.0.1:{forward.port}"
+
+        def readable(name: ViewName, pods: tuple[Pod, ...]) -> list[Pod]:
+            infos.extend(ViewInfo(name, p.name, State.UNREAD, p.why, now()) for p in pods if p.why)
+            return [p for p in pods if not p.why]
+
+        if api.allowed("create", "pods", found.namespace, subresource="portforward") is False:
+            raise ReadError(
+                f"Kubernetes {api.host}: pods cannot be reached: port-forward is forbidden; missing RBAC rule: "
+                '{apiGroups: [""], resources: ["pods/portforward"], verbs: ["create"]}; or give --ads and --gateway yourself'
+            )
+        ads, debug, core, gateways = (
+            list(sources.ads),
+            list(sources.ads_debug),
+            list(sources.core),
+            list(sources.gateways),
+        )
+        for pod in readable(ViewName.PILOT, found.controllers) if not ads else ():
+            endpoint = place(pod, ads_port, loopback=False)
+            names[endpoint] = pod.name
+            ads.append(endpoint)
+            debug.append(f"http://{place(pod, 15014, loopback=True)}")
+            if not sources.core:
+                mcp = place(pod, 15051, loopback=False)
+                names[mcp] = pod.name
+                core.append(mcp)
+        for pod in readable(ViewName.GATEWAY, found.gateways) if not gateways else ():
+            url = f"http://{place(pod, 15000, loopback=True)}"
+            names[url] = pod.name
+            gateways.append(url)
+        access = sources.access
+        if access.tls and access.ca is None:
+            access = replace(access, roots=root_certificates(api, found.namespace))
+        if access.tls and access.server_name is None and not sources.ads:
+            access = replace(access, server_name=f"higress-controller.{found.namespace}.svc")
+        if mint is not None:
+            access = replace(access, token=api.mint(found.namespace, mint))
+        progress(f"found {len(ads)} pilots and {len(gateways)} gateways in {found.namespace}")
+        yield replace(
+            sources,
+            ads=tuple(ads),
+            ads_debug=tuple(debug),
+            core=tuple(core),
+            gateways=tuple(gateways),
+            names={**sources.names, **names},
+            known=(*sources.known, *infos),
+            access=access,
+            node=replace(sources.node, namespace=found.namespace),
+            controller={**found.controller, **sources.controller},
+        )

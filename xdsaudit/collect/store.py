@@ -1,0 +1,187 @@
+"""Kubernetes objects kept up to date: list, then watch; bookmarks, resumption, and a new list when the version is too old."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from xdsaudit.collect.cluster import config_maps
+from xdsaudit.collect.kube import KINDS, GoneError, Kind, KubeApi, as_list, item_key, stripped
+from xdsaudit.errors import ReadError
+
+_WATCH_SECONDS: Final = 300
+_MAPS_SECONDS: Final = 10.0
+_BACKOFF: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class _Event(Struct):
+    type: str = ""
+    object: Raw = Raw(b"{}")
+
+
+class _Version(Struct):
+    resourceVersion: str = ""  # noqa: N815 - the API's name
+
+
+class _Meta(Struct):
+    metadata: _Version = msgspec.field(default_factory=_Version)
+
+
+_EVENT: Final = msgspec.json.Decoder(_Event)
+_META: Final = msgspec.json.Decoder(_Meta)
+
+
+class KubeStore:
+    """The lists of a snapshot, followed by one watch a kind; a context manager.
+
+    ``changed`` counts what came: two equal values mean that nothing did.
+    """
+
+    def __init__(self, api: KubeApi, namespace: str, notify: Callable[[], None] = lambda: None) -> None:
+        """Follow all kinds; ``notify`` is called after each change, from another thread."""
+        self._api, self._namespace, self._notify = api, namespace, notify
+        self._items: dict[str, dict[tuple[str, str], bytes]] = {}
+        self._complaints: dict[str, str] = {}
+        self._lists: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._open: dict[str, Any] = {}
+        self._ready = {kind.plural: threading.Event() for kind in KINDS}
+        self._threads: list[threading.Thread] = []
+        self._maps_at = -_MAPS_SECONDS * 2
+        self.changed = 0
+
+    def __enter__(self) -> KubeStore:
+        for kind in KINDS:
+            thread = threading.Thread(target=self._follow, args=(kind,), name=f"xdsaudit-{kind.plural}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        deadline = time.monotonic() + self._api.timeout
+        for ready in self._ready.values():
+            ready.wait(max(deadline - time.monotonic(), 0))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for response in list(self._open.values()):
+            _abort(response)
+        for thread in self._threads:
+            thread.join(timeout=2)
+
+    def read(self) -> tuple[dict[str, bytes], tuple[str, ...]]:
+        """The lists by plural, and why some of them could not be followed."""
+        with self._lock:
+            for kind in KINDS:
+                if kind.plural in self._items and kind.plural not in self._lists:
+                    self._lists[kind.plural] = as_list(kind.kind, self._items[kind.plural].values())
+            if time.monotonic() - self._maps_at > _MAPS_SECONDS:
+                found, complaints = config_maps(self._api, self._namespace)
+                if found.get("configmaps") != self._lists.get("configmaps"):
+                    self._lists |= found
+                self._complaints.pop("configmaps", None)
+                if complaints:
+                    self._complaints["configmaps"] = complaints[0]
+                self._maps_at = time.monotonic()
+            return dict(self._lists), tuple(self._complaints.values())
+
+    def _follow(self, kind: Kind) -> None:
+        version, failures = "", 0
+        namespace = self._namespace if kind.plural == "mcpbridges" else None
+        while not self._stop.is_set():
+            try:
+                if not version:
+                    items, version = self._api.list(kind, namespace)
+                    self._replace(kind, items)
+                    failures = 0
+                version = self._watch(kind, namespace, version)
+                self._complaints.pop(kind.plural, None)
+                failures = 0
+            except GoneError:
+                version = ""  # too old: list again
+            except ReadError as error:
+                self._complaints[kind.plural] = str(error)
+                self._ready[kind.plural].set()
+                self._note()
+                self._stop.wait(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
+                failures += 1
+
+    def _replace(self, kind: Kind, items: dict[tuple[str, str], bytes]) -> None:
+        with self._lock:
+            if self._items.get(kind.plural) != items:
+                self._items[kind.plural] = items
+                self._lists.pop(kind.plural, None)
+        self._complaints.pop(kind.plural, None)
+        self._ready[kind.plural].set()
+        self._note()
+
+    def _watch(self, kind: Kind, namespace: str | None, version: str) -> str:
+        """Apply events until the server ends the watch; returns the version to resume from."""
+        import urllib3
+
+        place = f"/namespaces/{namespace}" if namespace else ""
+        query = {
+            "watch": "1",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(_WATCH_SECONDS),
+        }
+        response = self._api.request("GET", f"{kind.prefix}{place}/{kind.plural}", query, timeout=_WATCH_SECONDS + 30)
+        self._open[kind.plural] = response
+        try:
+            buffer = b""
+            for part in response.stream(1 << 16, decode_content=True) if not self._stop.is_set() else ():
+                *lines, buffer = (buffer + part).split(b"\n")
+                for line in lines:
+                    version = self._apply(kind, line, version) if line.strip() else version
+        except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
+            if self._stop.is_set():
+                return version
+            raise ReadError(
+                f"Kubernetes {self._api.host}: the watch of {kind.plural} broke off ({error}); it is resumed"
+            ) from error
+        finally:
+            self._open.pop(kind.plural, None)
+            response.close()
+        return version
+
+    def _apply(self, kind: Kind, line: bytes, version: str) -> str:
+        try:
+            event = _EVENT.decode(line)
+            newer = _META.decode(event.object).metadata.resourceVersion or version
+            if event.type == "ERROR":
+                raise GoneError(f"the watch of {kind.plural} is too old")
+            if event.type == "BOOKMARK":
+                return newer
+            key = item_key(event.object)
+        except msgspec.DecodeError as error:
+            raise ReadError(
+                f"Kubernetes {self._api.host}: a watch of {kind.plural} said what is no event ({error})"
+            ) from error
+        with self._lock:
+            items = self._items.setdefault(kind.plural, {})
+            if event.type == "DELETED":
+                items.pop(key, None)
+            else:
+                items[key] = stripped(event.object) if kind.metadata_only else bytes(event.object)
+            self._lists.pop(kind.plural, None)
+        self._note()
+        return newer
+
+    def _note(self) -> None:
+        self.changed += 1
+        self._notify()
+
+
+def _abort(response: Any) -> None:
+    """Wake a thread that waits for the next event."""
+    import contextlib
+    import socket
+
+    with contextlib.suppress(Exception):
+        sock = response.connection.sock
+        sock.shutdown(socket.SHUT_RDWR)
