@@ -14,6 +14,7 @@ from xdsaudit.errors import InputError, XdsauditError
 
 _COMMANDS = {
     "diff": ("xdsaudit.cli.diff", "diff"),
+    "wait": ("xdsaudit.cli.wait", "wait"),
     "capture": ("xdsaudit.cli.capture", "capture"),
     "explain": ("xdsaudit.cli.explain", "explain"),
     "check": ("xdsaudit.cli.check", "check"),

@@ -32,15 +32,13 @@ def read_gateway(source: str, timeout: float) -> tuple[dict[str, bytes], list[st
     """
     if not source.startswith(("http://", "https://")):
         return _from_file(Path(source)), []
-    import urllib3
-
     pages: dict[str, bytes] = {}
     complaints = []
     base = source.rstrip("/")
-    with urllib3.PoolManager(retries=urllib3.Retry(total=1, redirect=0, status=0)) as pool:
+    with pool() as connections:
         for name, path in PAGES.items():
             try:
-                pages[name] = _get(pool, base + path, timeout)
+                pages[name] = get_page(connections, base + path, timeout)
             except ReadError as error:
                 if name == "config_dump.json":
                     raise
@@ -56,23 +54,35 @@ def read_debug(url: str, timeout: float) -> dict[str, bytes]:
     import urllib3
 
     pages = {}
-    with urllib3.PoolManager(retries=False) as pool:
+    with urllib3.PoolManager(retries=False) as connections:
         for name, path in DEBUG_PAGES.items():
             try:
-                pages[name] = _get(pool, url.rstrip("/") + path, timeout)
+                pages[name] = get_page(connections, url.rstrip("/") + path, timeout)
             except ReadError:
                 continue
     return pages
 
 
-def _get(pool: Any, url: str, timeout: float) -> bytes:
+def pool() -> Any:
+    """Connections to admin ports, to be closed; a context manager."""
+    import urllib3
+
+    return urllib3.PoolManager(retries=urllib3.Retry(total=1, redirect=0, status=0))
+
+
+def get_page(connections: Any, url: str, timeout: float) -> bytes:
+    """Body of a GET.
+
+    Raises:
+        ReadError: anything but a complete answer of status 200 within the deadline.
+    """
     import time
 
     import urllib3
 
     deadline = time.monotonic() + timeout
     try:
-        response = pool.request("GET", url, preload_content=False, timeout=urllib3.Timeout(total=timeout))
+        response = connections.request("GET", url, preload_content=False, timeout=urllib3.Timeout(total=timeout))
         try:
             if response.status != 200:
                 body = response.read(200, decode_content=True).decode("utf-8", "replace").strip()
@@ -171,8 +181,8 @@ def read_node(source: str, timeout: float) -> _Node:
     if source.startswith(("http://", "https://")):
         import urllib3
 
-        with urllib3.PoolManager(retries=False) as pool:
-            pages = {"server_info.json": _get(pool, f"{source.rstrip('/')}/server_info", timeout)}
+        with urllib3.PoolManager(retries=False) as connections:
+            pages = {"server_info.json": get_page(connections, f"{source.rstrip('/')}/server_info", timeout)}
     else:
         pages = _from_file(Path(source))
     for page in ("server_info.json", "config_dump.json"):

@@ -97,13 +97,13 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
         progress("read the manifests")
     if kube or sources.complaints:
         infos.append(kube_info(kube, sources))
-    node = _node(sources)
+    node = node_to_show(sources)
     pilots = [
-        _start(_pilot, endpoint, debug, node, sources)
+        start(_pilot, endpoint, debug, node, sources)
         for endpoint, debug in zip_longest(sources.ads, sources.ads_debug[: len(sources.ads)], fillvalue="")
     ]
-    cores = [_start(_core, endpoint, sources) for endpoint in sources.core]
-    gateways = [_start(_gateway, source, sources.access.timeout) for source in sources.gateways]
+    cores = [start(_core, endpoint, sources) for endpoint in sources.core]
+    gateways = [start(_gateway, source, sources.access.timeout) for source in sources.gateways]
 
     def gather(what: str, places: tuple[str, ...], jobs: list[Future[tuple[T, list[ViewInfo]]]]) -> dict[str, T]:
         answers = {}
@@ -138,7 +138,7 @@ def kube_info(kube: Mapping[str, bytes], sources: Sources) -> ViewInfo:
     return ViewInfo(ViewName.INGRESS, None, state, why, now(), ", ".join(sources.manifests) or None)
 
 
-def _start(work: Callable[..., T], *arguments: Any) -> Future[T]:
+def start(work: Callable[..., T], *arguments: Any) -> Future[T]:
     """Run in a daemon thread: an executor would hold Ctrl-C back until the slowest source has reached its deadline."""
     future: Future[T] = Future()
 
@@ -168,7 +168,7 @@ def replica_names(sources: tuple[str, ...], known: Mapping[str, str]) -> list[st
     return names
 
 
-def _node(sources: Sources) -> Node:
+def node_to_show(sources: Sources) -> Node:
     """The node to show: told, or taken from a gateway, so that pilot answers from the line this gateway reads."""
     told = sources.node != Node(namespace=sources.node.namespace)
     gateway = sources.node_from or (sources.gateways[0] if sources.gateways and sources.ads and not told else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -70,8 +71,9 @@ class KubeStore:
         self._stop.set()
         for response in list(self._open.values()):
             _abort(response)
+        deadline = time.monotonic() + 2
         for thread in self._threads:
-            thread.join(timeout=2)
+            thread.join(timeout=max(deadline - time.monotonic(), 0))
 
     def read(self) -> tuple[dict[str, bytes], tuple[str, ...]]:
         """The lists by plural, and why some of them could not be followed."""
@@ -179,9 +181,5 @@ class KubeStore:
 
 def _abort(response: Any) -> None:
     """Wake a thread that waits for the next event."""
-    import contextlib
-    import socket
-
     with contextlib.suppress(Exception):
-        sock = response.connection.sock
-        sock.shutdown(socket.SHUT_RDWR)
+        response.shutdown()

@@ -1,0 +1,229 @@
+"""``xdsaudit wait``: block until a batch is in effect in every replica, or say what holds it."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from xdsaudit.cli.options import (
+    GroupedCommand,
+    output_options,
+    profile_options,
+    scope_options,
+    source_options,
+    xds_options,
+)
+from xdsaudit.cli.output import clear_progress, progress, show
+from xdsaudit.cli.reading import Opened, opened
+from xdsaudit.errors import InputError
+
+if TYPE_CHECKING:
+    from xdsaudit.collect.live import LiveReader
+    from xdsaudit.live.wait import Outcome
+    from xdsaudit.model.verdict import Audit
+
+
+@click.command(
+    cls=GroupedCommand, short_help="Block until a batch is in effect in every replica, or say what holds it."
+)
+@source_options
+@scope_options
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.05),
+    default=0.25,
+    show_default=True,
+    metavar="SECONDS",
+    help="Between two rounds.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Rounds in a row that must find all in effect.",
+)
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=0.1),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Then exit with 4.",
+)
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    default=15.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="A rule that is missing without proof is pending for so long, and lost after.",
+)
+@click.option(
+    "--apply", "command", metavar="CMD", help="Run CMD FILE for each file of -f (no shell), then wait for it."
+)
+@click.option(
+    "--batch", type=click.IntRange(min=1), metavar="N", help="With --apply: so many files at once (default all)."
+)
+@output_options
+@xds_options
+@profile_options
+def wait(
+    output: str,
+    reports: tuple[str, ...],
+    interval: float,
+    rounds: int,
+    deadline: float,
+    command: str | None,
+    batch: int | None,
+    **options: Any,
+) -> int:
+    """Block until every rule of -f (or of the Ingresses named) is in effect in every gateway.
+
+    \b
+    kubectl apply -f batch/ && xdsaudit wait -f batch/
+    xdsaudit wait -f batch/ --apply "kubectl apply -f" --batch 10
+
+    Exits with 0 when all are in effect; 1 when one is lost, refused or will not come by itself, with stage and remedy; 3 when a
+    source cannot be read; 4 when the deadline passes and nothing is proven.
+    """  # noqa: D301 - click reads \b as "do not wrap"
+    if command is None and batch is not None:
+        raise InputError("--batch belongs to --apply: it says how many files are applied before each wait")
+    if command is not None and not options["manifests"]:
+        raise InputError("--apply needs the files to apply: give them with -f")
+    if options["snapshot"]:
+        raise InputError("a snapshot does not change: wait reads live sources; use xdsaudit diff --snapshot")
+    settings = {
+        "interval": interval,
+        "rounds": rounds,
+        "deadline": deadline,
+        "grace": options["grace"],
+        "patience": options["timeout"],
+    }
+    if command is None:
+        outcome = _once(options, settings)
+        return _finish(outcome, output, reports)
+    return _rollout(options, settings, shlex.split(command), batch, output, reports)
+
+
+def _once(options: dict[str, Any], settings: dict[str, Any]) -> Outcome:
+    from xdsaudit.live.wait import wait as waiting
+
+    with opened(options, progress()) as found, live(found) as reader:
+        clear_progress()
+        refs = _refs(options, found)
+        return waiting(reader, refs, clock=time.monotonic, sleep=time.sleep, tell=_telling(), **settings)
+
+
+def _refs(options: dict[str, Any], found: Opened) -> frozenset[str]:
+    from xdsaudit.audit import audit
+    from xdsaudit.audit.scope import Scope, narrow
+    from xdsaudit.model.snapshot import Snapshot
+
+    scope = Scope(frozenset(options["namespaces"]), frozenset(options["ingresses"]), options["selector"])
+    if not (scope.namespaces or scope.selector):
+        return found.refs | scope.ingresses
+    snapshot = Snapshot(kube=found.sources.kube or {}, controller=found.sources.controller)
+    chosen = narrow(audit(snapshot), snapshot, scope)
+    return found.refs | frozenset(r.rule.ref for r in (*chosen.rules, *chosen.not_selected))
+
+
+@contextmanager
+def live(found: Opened, notify: Callable[[], None] = lambda: None) -> Iterator[LiveReader]:
+    """A reader of what was opened; in a cluster, Kubernetes objects are followed by watches."""
+    from xdsaudit.collect.live import LiveReader
+    from xdsaudit.collect.manifests import read_manifests
+
+    with ExitStack() as stack:
+        sources, kube = found.sources, None
+        if found.api is not None and found.found is not None:
+            from xdsaudit.collect.store import KubeStore
+
+            kube = stack.enter_context(KubeStore(found.api, found.found.namespace, notify)).read
+        elif sources.manifests:
+            sources = replace(sources, kube=read_manifests(sources.manifests).lists, manifests=())
+        yield stack.enter_context(LiveReader(sources, kube, notify))
+
+
+def _telling() -> Callable[[Audit], None]:
+    """Progress: one line that is rewritten on a terminal, a line per change elsewhere; both on stderr."""
+    from xdsaudit.model.verdict import Verdict
+
+    began, last = time.monotonic(), [""]
+
+    def tell(result: Audit) -> None:
+        ready = len(result.of(Verdict.IN_SYNC, Verdict.DORMANT))
+        held: dict[str, int] = {}
+        for rule in result.rules:
+            if rule.verdict not in (Verdict.IN_SYNC, Verdict.DORMANT):
+                where = rule.first_missing or rule.slug or rule.verdict.value
+                held[where] = held.get(where, 0) + 1
+        waiting = ", ".join(f"{n} not yet in {w.replace('pilot_fresh', 'pilot')}" for w, n in held.items())
+        text = f"{ready} of {len(result.rules)} rules in effect" + (f" ({waiting})" if waiting else "")
+        if sys.stderr.isatty():
+            click.echo(f"\r\x1b[K{time.monotonic() - began:5.1f} s  {text}", nl=False, err=True)
+        elif text != last[0]:
+            click.echo(f"xdsaudit: {time.monotonic() - began:.1f} s: {text}", err=True)
+        last[0] = text
+
+    return tell
+
+
+def _finish(outcome: Outcome, output: str, reports: tuple[str, ...]) -> int:
+    clear_progress()
+    show(outcome.audit, output, reports)
+    click.echo(f"xdsaudit: {outcome.why} ({outcome.seconds:.1f} s, {outcome.rounds} rounds)", err=True)
+    return outcome.code
+
+
+def _rollout(
+    options: dict[str, Any],
+    settings: dict[str, Any],
+    command: list[str],
+    size: int | None,
+    output: str,
+    reports: tuple[str, ...],
+) -> int:
+    from xdsaudit.live.wait import rollout
+
+    if not command:
+        raise InputError("--apply: is empty; write the command, for example 'kubectl apply -f'")
+    files = [file for place in options["manifests"] for file in _files(place)]
+    step = size or len(files)
+    batches = [tuple(files[n : n + step]) for n in range(0, len(files), step)]
+
+    def apply(batch: tuple[str, ...]) -> None:
+        for file in batch:
+            try:
+                subprocess.run([*command, file], check=True, stdout=2)  # noqa: S603 - the user's own command
+            except FileNotFoundError as error:
+                raise InputError(f"--apply {command[0]}: no such command; check the path") from error
+            except subprocess.CalledProcessError as error:
+                raise InputError(
+                    f"--apply {shlex.join([*command, file])}: exited with {error.returncode}; nothing after it was applied"
+                ) from error
+
+    def waiting(batch: tuple[str, ...]) -> Outcome:
+        return _once({**options, "manifests": batch}, settings)
+
+    done = rollout(batches, apply, waiting)
+    click.echo(f"xdsaudit: {len(done)} of {len(batches)} batches applied", err=True)
+    return _finish(done[-1][1], output, reports)
+
+
+def _files(place: str) -> list[str]:
+    path = Path(place)
+    if place == "-":
+        raise InputError("--apply needs files: standard input cannot be applied again")
+    if path.is_dir():
+        return [str(p) for p in sorted(path.rglob("*")) if p.suffix in (".yaml", ".yml", ".json")]
+    return [str(path)]

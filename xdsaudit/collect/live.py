@@ -1,0 +1,189 @@
+"""What ``wait`` and ``watch`` read round after round: an open ADS stream per pilot, parts of each gateway's dump, watched objects.
+
+Rules of the load (measured, see the docs): whole dumps at most once a second; pilot through one private cache line per process, and
+one further line per probe; pilot's own config dump never.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import quote
+
+from xdsaudit.collect.admin import get_page, pool, read_gateway
+from xdsaudit.collect.ads import read_pilot
+from xdsaudit.collect.follow import Follower
+from xdsaudit.collect.sources import Sources, kube_info, node_to_show, now, private_version, read, replica_names, start
+from xdsaudit.errors import ReadError
+from xdsaudit.model.snapshot import PilotCapture, Snapshot
+from xdsaudit.model.view import State, ViewInfo, ViewName
+
+Kube = Callable[[], tuple[Mapping[str, bytes], tuple[str, ...]]]
+WHOLE_SECONDS: Final = 1.0
+_MANY: Final = 200
+_PARTS: Final = (
+    ("ListenersConfigDump", "dynamic_listeners", False),
+    ("ScopedRoutesConfigDump", "dynamic_scoped_route_configs", False),
+    ("RoutesConfigDump", "dynamic_route_configs", True),
+    ("ClustersConfigDump", "dynamic_active_clusters", False),
+    ("SecretsConfigDump", "dynamic_warming_secrets", False),
+)
+
+
+@dataclass
+class Load:
+    """What was asked of the gateways so far: requests for parts and for whole dumps."""
+
+    parts: int = 0
+    wholes: int = 0
+
+
+class LiveReader:
+    """Reads the same sources again and again, cheaply; a context manager."""
+
+    def __init__(self, sources: Sources, kube: Kube | None = None, notify: Callable[[], None] = lambda: None) -> None:
+        """Read these sources; ``kube`` gives current Kubernetes lists and complaints, instead of fixed ones."""
+        self._sources, self._kube, self._notify = sources, kube, notify
+        self._stack = ExitStack()
+        self._followers: dict[str, Follower] = {}
+        self._whole_at = -WHOLE_SECONDS
+        self._whole: dict[str, tuple[dict[str, bytes], list[ViewInfo]]] = {}
+        self.load = Load()
+
+    def __enter__(self) -> LiveReader:
+        sources = self._sources
+        node = node_to_show(sources)
+        self._sources = sources = replace(sources, node=node)
+        private = replace(node, istio_version=private_version(node.istio_version))
+        for name, endpoint in zip(replica_names(sources.ads, sources.names), sources.ads, strict=True):
+            follower = Follower(endpoint, private, sources.access, self._notify)
+            self._followers[name] = self._stack.enter_context(follower)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _lists(self) -> tuple[Sources, Mapping[str, bytes], ViewInfo]:
+        sources = self._sources
+        if self._kube is not None:
+            kube, complaints = self._kube()
+            sources = replace(sources, kube=kube, complaints=complaints)
+        kube = sources.kube or {}
+        return sources, kube, kube_info(kube, sources)
+
+    def _snapshot(
+        self, kube: Mapping[str, bytes], infos: list[ViewInfo], gateways: Mapping[str, Mapping[str, bytes]], **more: Any
+    ) -> Snapshot:
+        pilots = {}
+        for name, follower in self._followers.items():
+            answers, why = follower.read()
+            if answers:
+                pilots[name] = PilotCapture((), answers)
+            state = State.READ if why is None else (State.PARTIAL if answers else State.UNREAD)
+            infos.append(ViewInfo(ViewName.PILOT_FRESH, name, state, why, now(), None, follower.node.id))
+        return Snapshot(
+            captured_at=now(),
+            controller={"kind": "higress", **self._sources.controller},
+            kube=dict(kube),
+            pilot=pilots,
+            gateway=dict(gateways),
+            views=tuple(infos),
+            **more,
+        )
+
+    def quick(self, hosts: Iterable[str]) -> Snapshot:
+        """The private line of each pilot as it was last pushed, and of each gateway the tables of these hosts alone."""
+        wanted = frozenset(hosts)
+        _, kube, info = self._lists()
+        infos = [info, *self._sources.known]
+        gateways: dict[str, dict[str, bytes]] = {}
+        names = replica_names(self._sources.gateways, self._sources.names)
+        jobs = [start(self._parts, source, wanted) for source in self._sources.gateways]
+        for name, job in zip(names, jobs, strict=True):
+            try:
+                gateways[name] = {"config_dump.json": job.result()}
+                infos.append(ViewInfo(ViewName.GATEWAY, name, State.READ, None, now()))
+            except ReadError as error:
+                infos.append(ViewInfo(ViewName.GATEWAY, name, State.UNREAD, str(error), now()))
+        return self._snapshot(kube, infos, gateways, hosts=wanted)
+
+    def _parts(self, source: str, hosts: frozenset[str]) -> bytes:
+        """A config dump put together of the parts that concern some hosts."""
+        if not source.startswith(("http://", "https://")) or len(hosts) > _MANY:
+            self.load.wholes += 1
+            return read_gateway(source, self._sources.access.timeout)[0]["config_dump.json"]
+        names = "|".join(re.escape(h) for h in sorted(hosts))
+        tables = f"^(higress-rds-[0-9]+\\.({names})|https?\\..*)$"
+        sections = []
+        with pool() as connections:
+            for section, resource, by_name in _PARTS:
+                query = f"resource={resource}" + (f"&name_regex={quote(tables, safe='')}" if by_name else "")
+                self.load.parts += 1
+                try:
+                    data = get_page(
+                        connections, f"{source.rstrip('/')}/config_dump?{query}", self._sources.access.timeout
+                    )
+                    entries = json.loads(data).get("configs", [])
+                except ReadError as error:
+                    if "HTTP 404" not in str(error):
+                        raise
+                    entries = []  # Envoy's words for: there is none
+                except (ValueError, AttributeError) as error:
+                    raise ReadError(
+                        f"gateway {source}: {resource} is not JSON ({error}); is this Envoy's admin port?"
+                    ) from error
+                sections.append({"@type": f"type.googleapis.com/envoy.admin.v3.{section}", resource: entries})
+        return json.dumps({"configs": sections}).encode()
+
+    def full(self) -> Snapshot:
+        """Every view whole, pilot's served line and one new private line among them; waits so that a second has passed since the last."""
+        time.sleep(max(self._whole_at + WHOLE_SECONDS - time.monotonic(), 0))
+        sources, kube, _ = self._lists()
+        self.load.wholes += len(sources.gateways)
+        snapshot = read(replace(sources, kube=kube, manifests=(), probe_cache=True, grace=0.0))
+        self._whole_at = time.monotonic()
+        return snapshot
+
+    def round(self) -> Snapshot:
+        """What ``watch`` judges: the private lines as pushed, whole dumps at most once a second, pilot's served line not at all."""
+        _, kube, info = self._lists()
+        infos = [info, *self._sources.known]
+        if time.monotonic() - self._whole_at >= WHOLE_SECONDS:
+            names = replica_names(self._sources.gateways, self._sources.names)
+            jobs = [start(read_gateway, source, self._sources.access.timeout) for source in self._sources.gateways]
+            self._whole = {}
+            for name, job in zip(names, jobs, strict=True):
+                self.load.wholes += 1
+                try:
+                    pages, complaints = job.result()
+                    state = State.PARTIAL if complaints else State.READ
+                    found = ViewInfo(ViewName.GATEWAY, name, state, "; ".join(complaints) or None, now())
+                except ReadError as error:
+                    pages, found = {}, ViewInfo(ViewName.GATEWAY, name, State.UNREAD, str(error), now())
+                self._whole[name] = (pages, [found])
+            self._whole_at = time.monotonic()
+        for _, said in self._whole.values():
+            infos.extend(said)
+        return self._snapshot(kube, infos, {n: p for n, (p, _) in self._whole.items() if p}, grace=self._sources.grace)
+
+    def probe(self, snapshot: Snapshot) -> Snapshot:
+        """A round with pilot's served line added, read once: before a rule is called lost."""
+        pilots = dict(snapshot.pilot)
+        infos = list(snapshot.views)
+        for name, endpoint in zip(
+            replica_names(self._sources.ads, self._sources.names), self._sources.ads, strict=True
+        ):
+            try:
+                answers, why = read_pilot(endpoint, self._sources.node, self._sources.access)
+            except ReadError as error:
+                infos.append(ViewInfo(ViewName.PILOT, name, State.UNREAD, str(error), now()))
+                continue
+            held = pilots.get(name, PilotCapture())
+            pilots[name] = replace(held, served=answers)
+            infos.append(ViewInfo(ViewName.PILOT, name, State.PARTIAL if why else State.READ, why, now()))
+        return replace(snapshot, pilot=pilots, views=tuple(infos))

@@ -1,0 +1,262 @@
+"""Wait until the rules of a batch are in effect in every gateway, or say what holds them and whether they will come by themselves.
+
+A rule is in effect when every gateway's tables hold its routes. One that is missing is *pending* until something proves that it will
+not come (a stale cache, a rejection, a disconnection, seen by two whole reads) or until it is older than the grace period.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, TypeVar
+
+from xdsaudit.audit.memory import Memory
+from xdsaudit.audit.run import PROVEN, audit
+from xdsaudit.model.snapshot import Snapshot
+from xdsaudit.model.verdict import FAILING, Audit, RuleVerdict, Verdict
+from xdsaudit.model.view import State
+
+T = TypeVar("T")
+_DONE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
+_NEVER: Final = frozenset({Verdict.REFUSED, Verdict.NOT_SELECTED})
+_SETTLE_SECONDS: Final = 1.0
+
+
+class Reader(Protocol):
+    """What is read round after round (``xdsaudit.collect.live.LiveReader``)."""
+
+    def quick(self, hosts: Iterable[str]) -> Snapshot:
+        """The tables of these hosts, cheaply."""
+
+    def full(self) -> Snapshot:
+        """Every view, whole."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How waiting ended.
+
+    Attributes:
+        code: 0 in effect, 1 lost or refused (it will not come by itself), 3 could not look, 4 timed out.
+        audit: the last audit, of the batch's rules alone.
+        seconds: how long it took.
+        rounds: how often was looked.
+        missing: Ingresses of the batch that the API does not hold.
+        why: a sentence for people.
+    """
+
+    code: int
+    audit: Audit
+    seconds: float
+    rounds: int
+    missing: tuple[str, ...]
+    why: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether every rule is in effect."""
+        return self.code == 0
+
+    @property
+    def holding(self) -> tuple[RuleVerdict, ...]:
+        """The rules that are not in effect."""
+        return tuple(r for r in (*self.audit.rules, *self.audit.not_selected) if r.verdict not in _DONE)
+
+
+def wait(
+    reader: Reader,
+    refs: Iterable[str],
+    *,
+    clock: Callable[[], float],
+    sleep: Callable[[float], object],
+    interval: float = 0.25,
+    rounds: int = 1,
+    deadline: float = 120.0,
+    grace: float = 15.0,
+    patience: float = 10.0,
+    tell: Callable[[Audit], None] = lambda _: None,
+) -> Outcome:
+    """Block until every rule of these Ingresses is in effect, or it is clear that one will not be.
+
+    Args:
+        reader: where to look.
+        refs: Ingresses, each ``namespace/name``; none means all that the API holds.
+        clock: seconds, monotonic.
+        sleep: waits so many seconds; may return earlier, when something changed.
+        interval: seconds between two rounds.
+        rounds: rounds in a row in which everything must be in effect.
+        deadline: seconds until it gives up with code 4.
+        grace: seconds in which a rule that is missing without proof is pending.
+        patience: seconds a source may be unreadable before it ends with code 3.
+        tell: called with each round's audit of the batch.
+    """
+    return _Wait(reader, frozenset(refs), clock, interval, rounds, deadline, grace, patience, tell).run(sleep)
+
+
+class _Wait:
+    """The state of one wait."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        refs: frozenset[str],
+        clock: Callable[[], float],
+        interval: float,
+        rounds: int,
+        deadline: float,
+        grace: float,
+        patience: float,
+        tell: Callable[[Audit], None],
+    ) -> None:
+        self.reader, self.refs, self.clock, self.tell = reader, refs, clock, tell
+        self.interval, self.rounds, self.deadline, self.grace, self.patience = (
+            interval,
+            rounds,
+            deadline,
+            grace,
+            patience,
+        )
+        self.quick_memory, self.full_memory = Memory(), Memory()
+        self.began = clock()
+        self.looked = self.stable = 0
+        self.since_behind: float | None = None
+        self.since_blind: float | None = None
+        self.hosts: frozenset[str] = frozenset()
+        self.suspects: frozenset[object] = frozenset()
+        self.whole: Audit | None = None
+
+    def run(self, sleep: Callable[[float], object]) -> Outcome:
+        while True:
+            outcome = self.round()
+            if outcome is not None:
+                return outcome
+            sleep(self.interval)
+
+    def round(self) -> Outcome | None:
+        self.looked += 1
+        result, missing = self.look()
+        self.tell(result)
+        now = self.clock()
+        if self.done(result, missing):
+            self.stable += 1
+            return self.end(0, result, missing, "every rule is in effect") if self.stable >= self.rounds else None
+        self.stable = 0
+        never = [r for r in (*result.rules, *result.not_selected) if r.verdict in _NEVER]
+        if never:
+            return self.end(1, result, missing, "the controller leaves rules out for good: see which and why")
+        blind = self.blind(result, now)
+        if blind is not None:
+            return self.end(3, result, missing, blind)
+        outcome = self.suspect(result, missing, now)
+        if outcome is None and now - self.began >= self.deadline:
+            return self.end(4, self.whole or result, missing, f"not in effect after {self.deadline:g} s")
+        return outcome
+
+    def look(self) -> tuple[Audit, tuple[str, ...]]:
+        """One cheap round: an audit of the batch's rules, and the Ingresses that the API does not hold."""
+        snapshot = self.reader.quick(self.hosts)
+        result = audit(snapshot, memory=self.quick_memory)
+        hosts = self.hosts_of(result)
+        if not hosts <= self.hosts:
+            self.hosts = hosts
+            result = audit(self.reader.quick(hosts), memory=self.quick_memory)
+        refs = {r.rule.ref for r in (*result.rules, *result.not_selected)}
+        return self.narrowed(result), tuple(sorted(self.refs - refs))
+
+    def hosts_of(self, result: Audit) -> frozenset[str]:
+        hosts = {r.rule.host for r in result.rules if not self.refs or r.rule.ref in self.refs}
+        return frozenset(hosts)
+
+    def narrowed(self, result: Audit) -> Audit:
+        if not self.refs:
+            return replace(result, not_selected=())
+        return replace(
+            result,
+            rules=tuple(r for r in result.rules if r.rule.ref in self.refs),
+            not_selected=tuple(r for r in result.not_selected if r.rule.ref in self.refs),
+            extra=(),
+        )
+
+    def done(self, result: Audit, missing: tuple[str, ...]) -> bool:
+        rules = (*result.rules, *result.not_selected)
+        return bool(rules) and not missing and not result.gaps and all(r.verdict in _DONE for r in rules)
+
+    def blind(self, result: Audit, now: float) -> str | None:
+        """Why nothing can be said any more, once a source has been unreadable for longer than it may."""
+        unread = [i for i in result.views if i.state in (State.UNREAD, State.PARTIAL)]
+        if not unread:
+            self.since_blind = None
+            return None
+        if self.since_blind is None:
+            self.since_blind = now
+        if now - self.since_blind < self.patience:
+            return None
+        first = unread[0]
+        label = f"{first.name.value} {first.replica}" if first.replica else first.name.value
+        return f"{label} could not be read for {self.patience:g} s: {first.why}"
+
+    def suspect(self, result: Audit, missing: tuple[str, ...], now: float) -> Outcome | None:
+        """Look whole once rules have been behind for a while; two such looks that agree on a proof end the wait."""
+        behind = [r for r in result.rules if r.verdict not in _DONE]
+        if not behind:
+            self.since_behind, self.suspects = None, frozenset()
+            return None
+        if self.since_behind is None:
+            self.since_behind = now
+        if now - self.since_behind < _SETTLE_SECONDS or result.gaps:
+            return None
+        self.whole = whole = self.aged(self.narrowed(audit(self.reader.full(), memory=self.full_memory)))
+        lost = frozenset((r.rule, r.slug) for r in whole.rules if r.verdict in FAILING)
+        if lost and lost == self.suspects:
+            return self.end(1, whole, missing, "will not come by itself: see stage and remedy")
+        self.suspects = lost
+        self.since_behind = now  # the next whole look comes after another while
+        return None
+
+    def aged(self, whole: Audit) -> Audit:
+        """What is not proven and younger than the grace period is pending."""
+        if self.clock() - self.began >= self.grace:
+            return whole
+
+        def judged(rule: RuleVerdict) -> RuleVerdict:
+            if rule.verdict not in FAILING or rule.slug in PROVEN or rule.verdict is Verdict.REFUSED:
+                return rule
+            return rule._replace(verdict=Verdict.PENDING)
+
+        return replace(whole, rules=tuple(map(judged, whole.rules)))
+
+    def end(self, code: int, result: Audit, missing: tuple[str, ...], why: str) -> Outcome:
+        if missing and code != 0:
+            why = f"{why}; the API does not hold {', '.join(missing[:5])}"
+        if code == 4:
+            result = replace(
+                result,
+                rules=tuple(
+                    r._replace(verdict=Verdict.PENDING) if r.verdict in (Verdict.LOST, Verdict.CHANGED) else r
+                    for r in result.rules
+                ),
+            )
+        return Outcome(code, result, self.clock() - self.began, self.looked, missing, why)
+
+
+def rollout(
+    batches: Sequence[T], apply: Callable[[T], object], waiting: Callable[[T], Outcome]
+) -> tuple[tuple[T, Outcome], ...]:
+    """Apply batch after batch, each only when the one before is in effect.
+
+    Args:
+        batches: what is applied, in order.
+        apply: applies one; what it raises ends the roll-out.
+        waiting: waits for one.
+
+    Returns:
+        What was applied with its outcome; the last one alone may not be ok.
+    """
+    done: list[tuple[T, Outcome]] = []
+    for batch in batches:
+        apply(batch)
+        outcome = waiting(batch)
+        done.append((batch, outcome))
+        if not outcome.ok:
+            break
+    return tuple(done)
