@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test lint bench soak docs clean
 
 demo: $(STAMP)  ## the batch-loss incident, live on this machine
 	$(BIN)/xdsaudit demo
@@ -21,6 +21,9 @@ lint: $(STAMP)  ## formatting, lint, types, layers, generated files
 
 bench: $(STAMP)  ## speed and size on 10,000 rules, as ratios to a floor of the same run
 	$(BIN)/python tools/bench.py
+
+soak: $(STAMP)  ## 1,000 random changes under watch, with a real Envoy
+	$(BIN)/python -m tests.soak
 
 docs: $(STAMP)  ## the documentation, warnings as errors
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

@@ -209,3 +209,52 @@ def test_check_against_a_cluster(capsys, tmp_path: Path) -> None:
         kube.apply("services", service("web", namespace="other"))
         assert run(["check", "-f", str(place), "--kubeconfig", config]) == 1
         assert "Service default/gone does not exist" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_standalone_higress_has_no_pods(capsys, tmp_path: Path, recording) -> None:
+    snapshot = recording("batch-loss")
+    pages = next(iter(snapshot.gateway.values()))
+    objects = {k: json.loads(v)["items"] for k, v in snapshot.kube.items()}
+    place = tmp_path / "config"
+    with FakeKube(objects) as kube, ControlPlane.of(snapshot) as plane, FakeAdmin(pages) as admin:
+        place.write_text(kube.kubeconfig())
+        arguments = ["--kubeconfig", str(place), "--ads", plane.endpoint, "--gateway", admin.url]
+        assert run(["diff", *arguments, "--probe-cache"]) == 1
+        assert "22 rules: 1 lost, 21 in sync" in capsys.readouterr().out
+        assert not any("selfsubject" in path for _, path in kube.calls)
+
+
+def test_capture_waits_until_two_rounds_agree(capsys, tmp_path: Path, recording) -> None:
+    from xdsaudit import audit, load
+
+    with cluster(recording("batch-loss"), tmp_path) as (_, config, _, _):
+        assert run(["capture", "--kubeconfig", config, "-O", str(tmp_path / "snap.tar.gz")]) == 0
+    captured = load(tmp_path / "snap.tar.gz")
+    assert captured.extra["consistency"]["agreed"] is True
+    assert captured.extra["consistency"]["rounds"] == 2
+    assert [r.rule.ingress for r in audit(captured).lost] == ["app-10061"]
+    assert set(captured.gateway) == {"gw-0"}
+
+
+def test_watch_from_the_command_line(capsys, tmp_path: Path, recording) -> None:
+    with cluster(recording("batch-loss"), tmp_path) as (_, config, _, _):
+        metrics = tmp_path / "metrics.prom"
+        arguments = [
+            "--kubeconfig",
+            config,
+            "--interval",
+            "1",
+            "--max-rounds",
+            "3",
+            "--textfile",
+            str(metrics),
+            "-o",
+            "jsonl",
+        ]
+        assert run(["watch", *arguments]) == 1
+        (line,) = capsys.readouterr().out.splitlines()
+        found = json.loads(line)
+        assert (found["before"], found["after"], found["rule"]["slug"]) == (None, "lost", "stale-route-cache")
+        assert 'xdsaudit_rules_by_stage{verdict="lost",stage="cache"} 1' in metrics.read_text()
+        assert run(["watch", "--kubeconfig", config, "--listen", "nowhere", "--max-rounds", "1"]) == 2
+        assert run(["watch", "--snapshot", "x"]) == 2

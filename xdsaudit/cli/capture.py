@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, xds_options
 from xdsaudit.cli.output import clear_progress, progress
-from xdsaudit.cli.reading import snapshot_of
+from xdsaudit.cli.reading import opened, snapshot_of
+
+if TYPE_CHECKING:
+    from xdsaudit.model.snapshot import Snapshot
+
+_ROUNDS = 5
 
 
 @click.command(cls=GroupedCommand, short_help="Write a snapshot of all views.")
@@ -17,24 +24,58 @@ from xdsaudit.cli.reading import snapshot_of
 @xds_options
 @profile_options
 def capture(out: str, **options: Any) -> int:
-    """Read every source once and write what they said, raw, for a later diff or for a colleague.
+    """Read every source until two rounds agree, and write what they said, raw, for a later diff or for a colleague.
 
     Values of credentials are replaced by fingerprints that are good for this snapshot only.
 
     \b
+    xdsaudit capture -O incident.tar.gz
     xdsaudit capture -f ingresses.yaml --ads 127.0.0.1:15010 --gateway http://127.0.0.1:15000 -O incident.tar.gz
     """  # noqa: D301 - click reads \b as "do not wrap"
     from xdsaudit.collect.redact import redact
     from xdsaudit.collect.snapshot import save
     from xdsaudit.model.view import State
 
-    snapshot = redact(snapshot_of({**options, "grace": 0.0}, progress())[0])
+    options = {**options, "grace": 0.0}
+    snapshot = snapshot_of(options, progress())[0] if options["snapshot"] else _settled(options)
     clear_progress()
-    size = save(snapshot, out)
+    size = save(redact(snapshot), out)
     click.echo(f"wrote {out}: {size / 1e6:.1f} MB")
     code = 0
     for info in snapshot.views:
         if info.state in (State.UNREAD, State.PARTIAL):
             click.echo(f"xdsaudit: {info.name.value} {info.replica or ''}: {info.state.value}: {info.why}", err=True)
             code = 3
+    settled = snapshot.extra.get("consistency")
+    if settled and not settled["agreed"]:
+        click.echo(
+            f"xdsaudit: the views changed in each of {settled['rounds']} rounds: they may not belong together; capture again later",
+            err=True,
+        )
+        code = 3
     return code
+
+
+def _settled(options: dict[str, Any]) -> Snapshot:
+    """The first snapshot that says the same as the one before it; the last of a few where none does."""
+    from xdsaudit.audit import audit
+    from xdsaudit.audit.memory import Memory
+    from xdsaudit.collect.cluster import lists
+    from xdsaudit.collect.sources import read
+
+    memory, before = Memory(), None
+    with opened(options, progress()) as found:
+        sources = found.sources
+        for number in range(1, _ROUNDS + 1):
+            began = time.monotonic()
+            if number > 1 and found.api is not None and found.found is not None:
+                kube, complaints = lists(found.api, found.found.namespace)
+                sources = replace(sources, kube=kube, complaints=tuple(complaints))
+            snapshot = read(sources, progress())
+            result = audit(snapshot, memory=memory)
+            said = (result.rules, result.extra, result.findings, result.counts)
+            state = {"rounds": number, "agreed": said == before, "skew_seconds": round(time.monotonic() - began, 3)}
+            if said == before:
+                break
+            before = said
+    return replace(snapshot, extra={**snapshot.extra, "consistency": state})

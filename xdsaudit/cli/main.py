@@ -15,6 +15,7 @@ from xdsaudit.errors import InputError, XdsauditError
 _COMMANDS = {
     "diff": ("xdsaudit.cli.diff", "diff"),
     "wait": ("xdsaudit.cli.wait", "wait"),
+    "watch": ("xdsaudit.cli.watch", "watch"),
     "capture": ("xdsaudit.cli.capture", "capture"),
     "explain": ("xdsaudit.cli.explain", "explain"),
     "check": ("xdsaudit.cli.check", "check"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from xdsaudit.cli.options import controller_of, endpoints, pair
-from xdsaudit.errors import InputError
+from xdsaudit.errors import InputError, ReadError
 
 if TYPE_CHECKING:
     from xdsaudit.collect.cluster import Found
@@ -74,7 +74,7 @@ def opened(options: dict[str, Any], progress: Progress) -> Iterator[Opened]:
     if options["manifests"] and _explicit(options) and not (options["kubeconfig"] or options["context"]):
         yield Opened(sources)
         return
-    from xdsaudit.collect.cluster import discover, lists, reach
+    from xdsaudit.collect.cluster import Found, discover, lists, reach
     from xdsaudit.collect.kube import connect
     from xdsaudit.collect.manifests import read_manifests
 
@@ -86,7 +86,16 @@ def opened(options: dict[str, Any], progress: Progress) -> Iterator[Opened]:
                 f"there are no Ingresses to look for: give their manifests with -f, or a cluster ({error})"
             ) from error
         raise
-    found = discover(api, options["system_namespace"])
+    try:
+        found = discover(api, options["system_namespace"])
+    except ReadError as error:
+        if not _explicit(options):
+            raise
+        # A standalone Higress has an API without pods: its ports are given.
+        space = options["system_namespace"] or "higress-system"
+        found = Found(
+            space, (), (), {"kind": "higress", "system_namespace": space}, (f"its pods were not looked for ({error})",)
+        )
     progress(f"found Higress in {found.namespace}")
     refs = (
         frozenset(
@@ -97,7 +106,7 @@ def opened(options: dict[str, Any], progress: Progress) -> Iterator[Opened]:
     )
     kube, complaints = lists(api, found.namespace)
     progress("read the Kubernetes objects")
-    sources = replace(sources, manifests=(), kube=kube, complaints=(*found.said, *complaints))
+    sources = replace(sources, manifests=(), kube=kube, complaints=tuple(complaints))
     with reach(api, found, sources, mint=options["mint_token"], progress=progress) as reached:
         yield Opened(reached, api, found, refs)
 

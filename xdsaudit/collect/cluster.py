@@ -225,7 +225,8 @@ def reach(
             infos.extend(ViewInfo(name, p.name, State.UNREAD, p.why, now()) for p in pods if p.why)
             return [p for p in pods if not p.why]
 
-        if api.allowed("create", "pods", found.namespace, subresource="portforward") is False:
+        needed = bool((found.controllers and not sources.ads) or (found.gateways and not sources.gateways))
+        if needed and api.allowed("create", "pods", found.namespace, subresource="portforward") is False:
             raise ReadError(
                 f"Kubernetes {api.host}: pods cannot be reached: port-forward is forbidden; missing RBAC rule: "
                 '{apiGroups: [""], resources: ["pods/portforward"], verbs: ["create"]}; or give --ads and --gateway yourself'
@@ -256,6 +257,8 @@ def reach(
             access = replace(access, server_name=f"higress-controller.{found.namespace}.svc")
         if mint is not None:
             access = replace(access, token=api.mint(found.namespace, mint))
+        for remark in found.said:
+            progress(remark)
         progress(f"found {len(ads)} pilots and {len(gateways)} gateways in {found.namespace}")
         yield replace(
             sources,

@@ -16,7 +16,6 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from xdsaudit.collect.admin import get_page, pool, read_gateway
-from xdsaudit.collect.ads import read_pilot
 from xdsaudit.collect.follow import Follower
 from xdsaudit.collect.sources import Sources, kube_info, node_to_show, now, private_version, read, replica_names, start
 from xdsaudit.errors import ReadError
@@ -170,20 +169,3 @@ class LiveReader:
         for _, said in self._whole.values():
             infos.extend(said)
         return self._snapshot(kube, infos, {n: p for n, (p, _) in self._whole.items() if p}, grace=self._sources.grace)
-
-    def probe(self, snapshot: Snapshot) -> Snapshot:
-        """A round with pilot's served line added, read once: before a rule is called lost."""
-        pilots = dict(snapshot.pilot)
-        infos = list(snapshot.views)
-        for name, endpoint in zip(
-            replica_names(self._sources.ads, self._sources.names), self._sources.ads, strict=True
-        ):
-            try:
-                answers, why = read_pilot(endpoint, self._sources.node, self._sources.access)
-            except ReadError as error:
-                infos.append(ViewInfo(ViewName.PILOT, name, State.UNREAD, str(error), now()))
-                continue
-            held = pilots.get(name, PilotCapture())
-            pilots[name] = replace(held, served=answers)
-            infos.append(ViewInfo(ViewName.PILOT, name, State.PARTIAL if why else State.READ, why, now()))
-        return replace(snapshot, pilot=pilots, views=tuple(infos))

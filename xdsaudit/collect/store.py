@@ -101,7 +101,6 @@ class KubeStore:
                     self._replace(kind, items)
                     failures = 0
                 version = self._watch(kind, namespace, version)
-                self._complaints.pop(kind.plural, None)
                 failures = 0
             except GoneError:
                 version = ""  # too old: list again
@@ -134,6 +133,7 @@ class KubeStore:
         }
         response = self._api.request("GET", f"{kind.prefix}{place}/{kind.plural}", query, timeout=_WATCH_SECONDS + 30)
         self._open[kind.plural] = response
+        self._complaints.pop(kind.plural, None)
         try:
             buffer = b""
             for part in response.stream(1 << 16, decode_content=True) if not self._stop.is_set() else ():

@@ -214,13 +214,14 @@ def _handler(kube: FakeKube) -> type[BaseHTTPRequestHandler]:
             self.close_connection = True
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
+            self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             deadline = time.monotonic() + float(query.get("timeoutSeconds") or 60)
             while not kube.stopped and not kube.down and time.monotonic() < deadline:
                 found = kube.events(plural, since, 0.2)
                 if found is None:
                     self._line({"type": "ERROR", "object": {"code": 410, "message": "too old resource version"}})
-                    return
+                    break
                 newest, events = found
                 for version, kind, item in events:
                     self._line({"type": kind, "object": item})
@@ -228,9 +229,11 @@ def _handler(kube: FakeKube) -> type[BaseHTTPRequestHandler]:
                 if not events and newest > since:
                     since = newest
                     self._line({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(newest)}}})
+            self.wfile.write(b"0\r\n\r\n")
 
         def _line(self, found: Json) -> None:
-            self.wfile.write(json.dumps(found).encode() + b"\n")
+            data = json.dumps(found).encode() + b"\n"
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
             self.wfile.flush()
 
         def _forward(self, pod: str, port: int) -> None:

@@ -1,0 +1,171 @@
+"""Keep auditing: what changed since the last round, told once, and how long each stage took.
+
+A verdict counts when two rounds in a row give it, since views are read one after the other while everything moves. Before a rule is
+called lost, everything is read whole once, pilot's served line and a new private line among it: once an episode, never every round.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple, Protocol
+
+from xdsaudit.audit.memory import Memory
+from xdsaudit.audit.run import audit
+from xdsaudit.model.snapshot import Snapshot
+from xdsaudit.model.verdict import Audit, Rule, RuleVerdict, Verdict
+from xdsaudit.model.view import ViewName
+
+BUCKETS: Final = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+_BAD: Final = frozenset({Verdict.LOST, Verdict.CHANGED})
+_FINE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
+Key = tuple[Rule, int]
+"""A rule and its number among equal ones: an Ingress may write the same rule twice."""
+
+
+class Reader(Protocol):
+    """What is read round after round (``xdsaudit.collect.live.LiveReader``)."""
+
+    def round(self) -> Snapshot:
+        """What one round judges."""
+
+    def full(self) -> Snapshot:
+        """Every view, whole."""
+
+
+class Transition(NamedTuple):
+    """A rule's verdict that changed; ``before`` is None for a rule that is new, ``after`` None for one that is gone."""
+
+    at: str
+    rule: Rule
+    before: Verdict | None
+    after: RuleVerdict | None
+
+
+@dataclass
+class Latency:
+    """A histogram: seconds between a rule's appearance in the API and a stage, by upper bound."""
+
+    buckets: Counter[float] = field(default_factory=Counter)
+    count: int = 0
+    total: float = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one."""
+        self.count += 1
+        self.total += seconds
+        for bound in BUCKETS:
+            if seconds <= bound:
+                self.buckets[bound] += 1
+
+
+@dataclass
+class _Known:
+    """What is held of one rule between rounds: no more than a few words, so that memory stays flat."""
+
+    told: RuleVerdict | None = None
+    candidate: Verdict | None = None
+    since: float = 0.0
+    in_pilot: bool = False
+    in_gateway: bool = False
+
+
+class Watcher:
+    """The state of one watch.
+
+    Attributes:
+        audit: the last round's, with verdicts of losses as the whole look gave them.
+        latency: by stage, ``pilot`` and ``gateway``: from the API to there, as far as rounds can tell.
+        rounds: number of rounds.
+        wholes: number of whole looks.
+        counted: transitions by verdict.
+    """
+
+    def __init__(self, reader: Reader, clock: Callable[[], float]) -> None:
+        """Watch what this reader reads."""
+        self._reader, self._clock = reader, clock
+        self._memory, self._whole_memory = Memory(), Memory()
+        self._known: dict[Key, _Known] = {}
+        self.audit: Audit | None = None
+        self.latency = {"pilot": Latency(), "gateway": Latency()}
+        self.rounds = self.wholes = 0
+        self.counted: Counter[str] = Counter()
+
+    def round(self) -> tuple[Transition, ...]:
+        """Read and judge once; returns what changed for good."""
+        first = self.rounds == 0
+        self.rounds += 1
+        result = audit(self._reader.round(), memory=self._memory)
+        now = self._clock()
+        verdicts = dict(_keyed(result))
+        suspects = [key for key, found in verdicts.items() if self._suspect(key, found)]
+        if suspects:
+            self.wholes += 1
+            whole = dict(_keyed(audit(self._reader.full(), memory=self._whole_memory)))
+            for key in suspects:
+                verdicts[key] = whole.get(key, verdicts[key])
+        at = result.captured_at or ""
+        said = [
+            t for key, found in verdicts.items() if (t := self._judge(key, found, at, now, first=first)) is not None
+        ]
+        for key in [k for k in self._known if k not in verdicts] if not result.gaps else ():
+            told = self._known.pop(key).told
+            if told is not None:
+                said.append(Transition(at, key[0], told.verdict, None))
+        self.audit = _with(result, self._known)
+        self.counted.update(t.after.verdict.value if t.after else "gone" for t in said)
+        return tuple(said)
+
+    def _suspect(self, key: Key, found: RuleVerdict) -> bool:
+        """Whether a rule is bad for the second round and was not told so yet."""
+        held = self._known.get(key)
+        if found.verdict not in _BAD or held is None or held.candidate is not found.verdict:
+            return False
+        return held.told is None or held.told.verdict is not found.verdict
+
+    def _judge(self, key: Key, found: RuleVerdict, at: str, now: float, *, first: bool) -> Transition | None:
+        held = self._known.get(key)
+        if held is None:
+            held = self._known[key] = _Known(since=now)
+            held.in_pilot = held.in_gateway = first  # what was there before us has no beginning
+            if first and found.verdict in _FINE:
+                held.told = found  # nobody wants to be told that all was well when the watch began
+        if not first:
+            self._time(held, found, now)
+        before = held.told.verdict if held.told is not None else None
+        if found.verdict is before:
+            held.candidate = None
+            return None
+        if held.candidate is not found.verdict:
+            held.candidate = found.verdict
+            return None
+        held.told, held.candidate = found, None
+        return Transition(at, key[0], before, found)
+
+    def _time(self, held: _Known, found: RuleVerdict, now: float) -> None:
+        by_view: dict[str, bool] = {}
+        for each in found.replicas:
+            by_view[each.view] = by_view.get(each.view, True) and each.verdict is Verdict.IN_SYNC
+        fine = found.verdict in _FINE
+        for stage, view in (("pilot", ViewName.PILOT_FRESH.value), ("gateway", ViewName.GATEWAY.value)):
+            name = f"in_{stage}"
+            if not getattr(held, name) and (fine or by_view.get(view, False)):
+                setattr(held, name, True)
+                self.latency[stage].observe(now - held.since)
+
+
+def _keyed(result: Audit) -> Iterator[tuple[Key, RuleVerdict]]:
+    seen: Counter[Rule] = Counter()
+    for verdict in result.rules:
+        yield (verdict.rule, seen[verdict.rule]), verdict
+        seen[verdict.rule] += 1
+
+
+def _with(result: Audit, known: dict[Key, _Known]) -> Audit:
+    """The audit with the verdicts that were told, which know stages that a cheap round does not."""
+    rules = []
+    for key, verdict in _keyed(result):
+        told = known[key].told if key in known else None
+        rules.append(told if told is not None and told.verdict is verdict.verdict else verdict)
+    return replace(result, rules=tuple(rules))
