@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -27,7 +30,9 @@ NAMES = [
     "Finding",
     "FormatError",
     "InputError",
+    "LiveReader",
     "NotCaptured",
+    "Outcome",
     "ReadError",
     "Route",
     "Rule",
@@ -44,8 +49,10 @@ NAMES = [
     "narrow",
     "read",
     "render",
+    "rollout",
     "save",
     "typed",
+    "wait",
 ]
 
 
@@ -61,7 +68,12 @@ def test_exported_names() -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["import xdsaudit", "import xdsaudit.errors, xdsaudit.model.verdict, xdsaudit.model.route"]
+    "code",
+    [
+        "import xdsaudit",
+        "import pytest, xdsaudit.pytest_plugin",
+        "import xdsaudit.errors, xdsaudit.model.verdict, xdsaudit.model.route",
+    ],
 )
 def test_import_is_light(code: str) -> None:
     script = f"import sys; {code}; print([m for m in {HEAVY!r} if m in sys.modules])"
@@ -76,3 +88,64 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stderr.strip() in ("[]", "['msgspec']")
+
+
+def test_shell_completion_knows_the_commands() -> None:
+    env = {**os.environ, "_XDSAUDIT_COMPLETE": "bash_complete", "COMP_WORDS": "xdsaudit wa", "COMP_CWORD": "1"}
+    script = "import sys; sys.argv = ['xdsaudit']; from xdsaudit.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, check=False)
+    assert {"plain,wait", "plain,watch"} == set(done.stdout.split())
+
+
+def test_the_wheel_holds_all_it_needs(tmp_path: Path) -> None:
+    """Built, unpacked beside the checkout and used by a suite of somebody else, with its plugin, page and data."""
+    pytest.importorskip("hatchling")
+    root = Path(__file__).parent.parent
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+        str(root),
+    ]
+    subprocess.run(build, check=True, timeout=120)
+    (wheel,) = tmp_path.glob("xdsaudit-*.whl")
+    place = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(place)
+        names = archive.namelist()
+    assert not [n for n in names if n.startswith(("tests", "docs", "tools"))]
+    assert any(n.endswith("entry_points.txt") for n in names)
+    (tmp_path / "test_suite.py").write_text(
+        f"""
+import xdsaudit
+
+def test_it(xds_audit, xds_control_plane):
+    assert xdsaudit.__file__.startswith({str(place)!r})
+    audit = xds_audit({str(root / "tests" / "recordings" / "batch-loss")!r})
+    assert [r.slug for r in audit.lost] == ["stale-route-cache"]
+    for form in ("html", "sarif", "junit", "table"):
+        assert "app-10061" in xdsaudit.render(audit, form)
+    snapshot = xdsaudit.load({str(root / "tests" / "recordings" / "batch-loss")!r})
+    assert xds_control_plane(snapshot).endpoint
+"""
+    )
+    run = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(tmp_path),
+        str(tmp_path / "test_suite.py"),
+    ]
+    env = {**os.environ, "PYTHONPATH": str(place)}
+    done = subprocess.run(run, capture_output=True, text=True, env=env, cwd=tmp_path, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from xdsaudit.audit import audit as audit
     from xdsaudit.audit.scope import Scope as Scope
     from xdsaudit.audit.scope import narrow as narrow
+    from xdsaudit.collect.live import LiveReader as LiveReader
     from xdsaudit.collect.snapshot import load as load
     from xdsaudit.collect.snapshot import save as save
     from xdsaudit.collect.sources import Sources as Sources
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from xdsaudit.errors import NotCaptured as NotCaptured
     from xdsaudit.errors import ReadError as ReadError
     from xdsaudit.errors import XdsauditError as XdsauditError
+    from xdsaudit.live.wait import Outcome as Outcome
+    from xdsaudit.live.wait import rollout as rollout
+    from xdsaudit.live.wait import wait as wait
     from xdsaudit.model.route import Route as Route
     from xdsaudit.model.snapshot import Snapshot as Snapshot
     from xdsaudit.model.verdict import Audit as Audit
@@ -38,9 +42,11 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "xdsaudit.audit.scope": ("Scope", "narrow"),
+    "xdsaudit.collect.live": ("LiveReader",),
     "xdsaudit.collect.snapshot": ("load", "save"),
     "xdsaudit.collect.sources": ("Sources", "read"),
     "xdsaudit.errors": ("FormatError", "InputError", "NotCaptured", "ReadError", "XdsauditError"),
+    "xdsaudit.live.wait": ("Outcome", "rollout", "wait"),
     "xdsaudit.model.route": ("Route",),
     "xdsaudit.model.snapshot": ("Snapshot",),
     "xdsaudit.model.verdict": ("Audit", "Finding", "Rule", "RuleVerdict", "Stage", "Verdict"),
@@ -50,10 +56,34 @@ _PLACES = {
 _HOME = {name: module for module, names in _PLACES.items() for name in names}
 
 __version__ = "0.1.0"
-__all__ = [  # noqa: PLE0604 - all are names; they load on first use
+__all__ = [
+    "Audit",
+    "Finding",
+    "FormatError",
+    "InputError",
+    "LiveReader",
+    "NotCaptured",
+    "Outcome",
+    "ReadError",
+    "Route",
+    "Rule",
+    "RuleVerdict",
+    "Scope",
+    "Snapshot",
+    "Sources",
+    "Stage",
+    "Verdict",
+    "XdsauditError",
     "__version__",
     "audit",
-    *sorted(_HOME),
+    "load",
+    "narrow",
+    "read",
+    "render",
+    "rollout",
+    "save",
+    "typed",
+    "wait",
 ]
 
 

@@ -76,3 +76,20 @@ def test_names_and_numbers_against_envoy_data_plane() -> None:
 def test_unknown_types_are_none() -> None:
     assert known_type("type.googleapis.com/no.such.Type") is None
     assert message("envoy.config.route.v3.Route").DESCRIPTOR.full_name == "envoy.config.route.v3.Route"
+
+
+def test_threads_that_come_first_share_one_pool() -> None:
+    """Views are read side by side: a class of another pool would be refused by CopyFrom."""
+    script = (
+        "import threading\n"
+        "from xdsaudit.xds.pool import message\n"
+        "gate, seen = threading.Barrier(8), []\n"
+        "def work():\n"
+        "    gate.wait()\n"
+        "    seen.append(message('envoy.config.core.v3.Node'))\n"
+        "threads = [threading.Thread(target=work) for _ in range(8)]\n"
+        "[t.start() for t in threads]; [t.join() for t in threads]\n"
+        "assert len(set(map(id, seen))) == 1, seen\n"
+    )
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", script], check=True)

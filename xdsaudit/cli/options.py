@@ -10,6 +10,9 @@ import click
 
 from xdsaudit.errors import InputError
 
+FORMATS = ("table", "wide", "json", "jsonl", "junit", "sarif", "github", "html", "prom")
+"""As in xdsaudit.report, which is not imported for --help."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 _EXISTING = click.Path(path_type=Path)
 
@@ -179,7 +182,7 @@ output_options = _stack(
     click.option(
         "-o",
         "--output",
-        type=click.Choice(["table", "wide", "json"]),
+        type=click.Choice(FORMATS),
         default="table",
         show_default=True,
         help="Format of the result.",

@@ -109,6 +109,17 @@ class RuleVerdict(NamedTuple):
     evidence: tuple[str, ...] = ()
     remedy: str | None = None
 
+    def __str__(self) -> str:
+        stage = f" at stage {self.stage.value}" if self.stage else ""
+        code = f" ({self.code} {self.slug})" if self.code else ""
+        lines = [f"{self.rule}: {self.verdict.value.replace('_', ' ')}{stage}{code}"]
+        if self.last_seen:
+            lines.append(f"  last seen in {self.last_seen}, first missing in {self.first_missing}")
+        lines += [f"  - {line}" for line in self.evidence]
+        if self.remedy:
+            lines.append(f"  remedy: {self.remedy}")
+        return "\n".join(lines)
+
 
 class Origin(NamedTuple):
     """Where an object or a path was written: a file and its line, counted from 1."""
@@ -187,6 +198,55 @@ class Audit:
     def lost(self) -> tuple[RuleVerdict, ...]:
         """The lost rules."""
         return self.of(Verdict.LOST)
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """A flat row per rule, for pandas: ``pandas.DataFrame(audit.to_rows())``."""
+        return [
+            {
+                **r.rule._asdict(),
+                "verdict": r.verdict.value,
+                "stage": r.stage.value if r.stage else None,
+                "code": r.code,
+                "slug": r.slug,
+                "last_seen": r.last_seen,
+                "first_missing": r.first_missing,
+                "by": str(r.by) if r.by else None,
+                "evidence": "; ".join(r.evidence),
+                "remedy": r.remedy,
+            }
+            for r in (*self.rules, *self.not_selected)
+        ]
+
+    def assert_in_effect(self, *what: str) -> None:
+        """Raise unless every rule is in effect: of these Ingresses, or of the manifests under these paths; without any, of all.
+
+        Args:
+            *what: ``namespace/ingress``, or a file or folder that the Ingresses were read from (``batch/``).
+
+        Raises:
+            AssertionError: the message names each rule with its verdict, stage, evidence and remedy.
+        """
+        every = (*self.rules, *self.not_selected)
+        chosen: list[RuleVerdict] = list(self.rules) if not what else []
+        for name in what:
+            found = [r for r in every if r.rule.ref == name or self._under(r.rule, name)]
+            if not found:
+                raise AssertionError(
+                    f"{name}: no rule is of this Ingress or path, of {len(every)} rules that were audited"
+                )
+            chosen += found
+        bad = [r for r in dict.fromkeys(chosen) if r.verdict not in (Verdict.IN_SYNC, Verdict.DORMANT)]
+        if bad:
+            raise AssertionError(
+                f"{len(bad)} of {len(set(chosen))} rules are not in effect\n" + "\n".join(map(str, bad))
+            )
+
+    def _under(self, rule: Rule, place: str) -> bool:
+        origin = self.origins.get((rule.ref, "", ""))
+        if origin is None:
+            return False
+        file, folder = origin.file.replace("\\", "/"), place.replace("\\", "/").rstrip("/")
+        return file == folder or file.startswith(f"{folder}/")
 
     @property
     def by_verdict(self) -> dict[str, int]:

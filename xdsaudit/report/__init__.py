@@ -1,17 +1,42 @@
 """Audits as text, one format a module. Must not print nor decide."""
 
+from collections.abc import Callable
+
 from xdsaudit.model.verdict import Audit
 from xdsaudit.report.json import to_json
 from xdsaudit.report.table import to_table
 
+FORMATS = ("table", "wide", "json", "jsonl", "junit", "sarif", "github", "html", "prom")
+
 
 def render(audit: Audit, form: str, *, width: int = 80, color: bool = False) -> str:
-    """An audit in one of the formats ``table``, ``wide`` and ``json``."""
+    """An audit in one of ``FORMATS``; width and colour count for ``table`` and ``wide`` alone.
+
+    Raises:
+        ValueError: a form that is none of them.
+    """
+    if form in ("table", "wide"):
+        return to_table(audit, width=width, color=color, wide=form == "wide")
+    if form not in FORMATS:
+        raise ValueError(f"{form!r} is none of {', '.join(FORMATS)}")
+    return _writer(form)(audit)
+
+
+def _writer(form: str) -> Callable[[Audit], str]:
     if form == "json":
-        return to_json(audit)
-    return to_table(audit, width=width, color=color, wide=form == "wide")
+        return to_json
+    if form == "html":
+        from xdsaudit.report.html import to_html
 
+        return to_html
+    if form == "prom":
+        from xdsaudit.report.prom import to_prom
 
-FORMATS = ("table", "wide", "json")
+        return to_prom
+    from xdsaudit.report import lines
+
+    writers = {"jsonl": lines.to_jsonl, "junit": lines.to_junit, "sarif": lines.to_sarif, "github": lines.to_github}
+    return writers[form]
+
 
 __all__ = ["FORMATS", "render", "to_json", "to_table"]

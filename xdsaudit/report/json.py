@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from xdsaudit.model.verdict import Audit, Concern, Finding, Rule, RuleVerdict
+from xdsaudit.model.verdict import Audit, Concern, Extra, Finding, Rule, RuleVerdict
 
 SCHEMA: Final = "xdsaudit.audit/1"
 
@@ -39,8 +39,8 @@ def to_object(audit: Audit) -> dict[str, Any]:
         "conclusive": audit.conclusive,
         "summary": {"rules": len(audit.rules), "by_verdict": audit.by_verdict},
         "rules": [rule_object(r) for r in audit.rules],
-        "extra": [e._asdict() for e in audit.extra],
-        "findings": [_finding(f) for f in audit.findings],
+        "extra": [extra_object(e) for e in audit.extra],
+        "findings": [finding_object(f) for f in audit.findings],
         "notes": list(audit.notes),
     }
 
@@ -79,7 +79,13 @@ def _concern(concern: Concern) -> dict[str, Any]:
     return concern._asdict()
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def extra_object(extra: Extra) -> dict[str, Any]:
+    """A route that no Ingress explains as plain data (contract 2, `extra`)."""
+    return extra._asdict()
+
+
+def finding_object(finding: Finding) -> dict[str, Any]:
+    """A finding as plain data (contract 2, `findings`)."""
     return {
         "code": finding.code,
         "slug": finding.slug,

@@ -27,10 +27,13 @@ STYLE: Final = {
 
 
 def printable(text: str) -> str:
-    """Text with every control, format and surrogate character as an escape."""
+    """Text with every control, format and surrogate character, and every exotic line end, as an escape."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(c if unicodedata.category(c)[0] != "C" else f"\\u{ord(c):04x}" for c in text)
+    return "".join(
+        c if unicodedata.category(c)[0] != "C" and unicodedata.category(c) not in ("Zl", "Zp") else f"\\u{ord(c):04x}"
+        for c in text
+    )
 
 
 def paper(width: int, *, color: bool) -> tuple[Console, Callable[[], str]]:

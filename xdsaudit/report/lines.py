@@ -1,0 +1,213 @@
+"""Reports of one entry a line or record: JSON lines, GitHub annotations, JUnit and SARIF, all from the same list of entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from xdsaudit.audit.catalogue import BY_SLUG, CATALOGUE
+from xdsaudit.model.verdict import FAILING, Audit, Finding, Origin, RuleVerdict, Severity, Verdict
+from xdsaudit.report.json import extra_object, finding_object, rule_object
+from xdsaudit.report.text import printable
+
+_FINE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
+_LEVEL: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+
+
+class Entry(NamedTuple):
+    """One thing to report.
+
+    Attributes:
+        name: what it is about.
+        severity: how bad.
+        code: of the catalogue, None where there is none (``extra``).
+        title: in a few words.
+        lines: evidence.
+        remedy: what heals it.
+        at: file and line, where known.
+    """
+
+    name: str
+    severity: Severity
+    code: str | None
+    title: str
+    lines: tuple[str, ...]
+    remedy: str | None
+    at: Origin | None
+
+
+def severity_of(verdict: RuleVerdict) -> Severity | None:
+    """How bad a rule's verdict is; None when it is fine."""
+    if verdict.verdict in _FINE or verdict.verdict is Verdict.NOT_SELECTED:
+        return None
+    return Severity.ERROR if verdict.verdict in FAILING else Severity.WARNING
+
+
+def entries(audit: Audit) -> Iterator[Entry]:
+    """Everything that is not fine: rules, routes that no Ingress explains, findings, views that could not be read."""
+    for rule in audit.rules:
+        severity = severity_of(rule)
+        if severity is not None:
+            yield _of_rule(audit, rule, severity)
+    for extra in audit.extra:
+        place = f"{extra.view} {extra.replica or ''}".strip()
+        title = f"{place} serves a route that no Ingress explains: {extra.match}"
+        name = f"{extra.route or '(no name)'} {extra.host}:{extra.port}"
+        yield Entry(name, Severity.ERROR, None, title, (), None, None)
+    for finding in audit.findings:
+        yield _of_finding(finding)
+    for info in audit.gaps:
+        name = f"{info.name.value} {info.replica or ''}".strip()
+        row = BY_SLUG["unreadable"]
+        yield Entry(
+            name, Severity.WARNING, row.code, f"{name} is {info.state.value}", (info.why or "",), row.remedy, None
+        )
+
+
+def _of_rule(audit: Audit, rule: RuleVerdict, severity: Severity) -> Entry:
+    stage = f" at stage {rule.stage.value}" if rule.stage else ""
+    slug = f" ({rule.slug})" if rule.slug else ""
+    title = f"{rule.verdict.value.replace('_', ' ')}{stage}{slug}"
+    lines = (*((f"by {rule.by}",) if rule.by else ()), *rule.evidence)
+    return Entry(str(rule.rule), severity, rule.code, title, lines, rule.remedy, audit.origin(rule.rule))
+
+
+def _of_finding(finding: Finding) -> Entry:
+    concern = next((c for c in finding.concerns if c.ingress), None)
+    name = f"{concern.namespace}/{concern.ingress}" if concern else finding.slug
+    return Entry(name, finding.severity, finding.code, finding.message, finding.evidence, finding.remedy, finding.at)
+
+
+def to_jsonl(audit: Audit) -> str:
+    """One JSON object a line: ``{"kind": "rule"|"extra"|"finding", …}`` with the keys of ``-o json``."""
+    rows: list[dict[str, Any]] = [{"kind": "rule", **rule_object(r)} for r in audit.rules]
+    rows += [{"kind": "extra", **extra_object(e)} for e in audit.extra]
+    rows += [{"kind": "finding", **finding_object(f)} for f in audit.findings]
+    return "".join(msgspec.json.encode(row, enc_hook=str).decode() + "\n" for row in rows)
+
+
+def to_github(audit: Audit) -> str:
+    """Workflow commands that annotate files and lines: ``::error file=…,line=…,title=…::…``."""
+    word = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+    lines = []
+    for entry in entries(audit):
+        properties = []
+        if entry.at is not None:
+            properties += [f"file={_property(entry.at.file)}", f"line={entry.at.line}"]
+        properties.append(f"title={_property(f'{entry.code or chr(45)} {entry.name}')}")
+        text = "\n".join((entry.title, *entry.lines, *((f"remedy: {entry.remedy}",) if entry.remedy else ())))
+        lines.append(f"::{word[entry.severity]} {','.join(properties)}::{_message(text)}\n")
+    return "".join(lines)
+
+
+def _message(text: str) -> str:
+    """Text of a workflow command; line ends are kept as escapes, other control characters are made visible."""
+    safe = "\n".join(printable(line) for line in text.split("\n"))
+    return safe.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(text.replace("\n", " ")).replace(":", "%3A").replace(",", "%2C")
+
+
+def to_sarif(audit: Audit) -> str:
+    """SARIF 2.1.0: a result per entry, with file and line where the Ingress came from a file, else its name alone."""
+    from importlib.metadata import version
+
+    found = list(entries(audit))
+    used = {e.code for e in found}
+    rules = [
+        {
+            "id": row.code,
+            "name": "".join(w.capitalize() for w in row.slug.split("-")),
+            "shortDescription": {"text": row.title},
+            "fullDescription": {"text": row.meaning},
+            "help": {"text": f"{row.meaning}\n\nRemedy: {row.remedy}\n\nPrevention: {row.prevention}"},
+            "defaultConfiguration": {"level": _LEVEL[row.severity]},
+        }
+        for row in CATALOGUE
+        if row.code in used
+    ]
+    if None in used:
+        text = "A route that no Ingress explains"
+        rules.append({"id": "extra", "shortDescription": {"text": text}, "defaultConfiguration": {"level": "error"}})
+    driver = {"name": "xdsaudit", "version": version("xdsaudit"), "rules": rules}
+    run: dict[str, Any] = {
+        "tool": {"driver": driver},
+        "results": [_result(e) for e in found],
+        "columnKind": "unicodeCodePoints",
+    }
+    document = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [run],
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
+
+
+def _result(entry: Entry) -> dict[str, Any]:
+    text = "\n".join(
+        (f"{entry.name}: {entry.title}", *entry.lines, *((f"Remedy: {entry.remedy}",) if entry.remedy else ()))
+    )
+    location: dict[str, Any] = {"logicalLocations": [{"fullyQualifiedName": printable(entry.name), "kind": "resource"}]}
+    if entry.at is not None:
+        location["physicalLocation"] = {
+            "artifactLocation": {"uri": uri_of(entry.at.file)},
+            "region": {"startLine": entry.at.line},
+        }
+    safe = "\n".join(printable(line) for line in text.split("\n"))
+    return {
+        "ruleId": entry.code or "extra",
+        "level": _LEVEL[entry.severity],
+        "message": {"text": safe},
+        "locations": [location],
+        "partialFingerprints": {"xdsaudit/v1": printable(f"{entry.code}:{entry.name}")},
+    }
+
+
+def uri_of(file: str) -> str:
+    """A file as a relative or file URI, with forward slashes on every system."""
+    from urllib.parse import quote
+
+    path = file.replace("\\", "/")
+    if len(path) > 1 and path[1] == ":":
+        return f"file:///{path[0]}:{quote(path[2:])}"
+    return f"file://{quote(path)}" if path.startswith("/") else quote(path)
+
+
+def to_junit(audit: Audit) -> str:
+    """JUnit XML: a test case per rule, findings and extras as cases of their own; unknown and pending rules are errors."""
+    from xml.etree import ElementTree as Xml
+
+    cases: list[tuple[str, str, str | None, str, str]] = []
+    for rule in audit.rules:
+        severity = severity_of(rule)
+        if severity is None:
+            cases.append((rule.rule.ref, f"{rule.rule.host}{rule.rule.path}", None, "", ""))
+            continue
+        entry = _of_rule(audit, rule, severity)
+        kind = "failure" if severity is Severity.ERROR else "error"
+        cases.append((rule.rule.ref, f"{rule.rule.host}{rule.rule.path}", kind, entry.title, _body(entry)))
+    for other in entries(replace(audit, rules=())):
+        word = {Severity.ERROR: "failure", Severity.WARNING: "error", Severity.INFO: None}[other.severity]
+        cases.append((f"xdsaudit.{other.code or 'extra'}", other.name, word, other.title, _body(other)))
+    failures = sum(kind == "failure" for _, _, kind, _, _ in cases)
+    errors = sum(kind == "error" for _, _, kind, _, _ in cases)
+    counts = {"tests": str(len(cases)), "failures": str(failures), "errors": str(errors)}
+    root = Xml.Element("testsuites", {"name": "xdsaudit", **counts})
+    suite = Xml.SubElement(root, "testsuite", {"name": "xdsaudit", **counts, "skipped": "0", "time": "0"})
+    if audit.captured_at:
+        suite.set("timestamp", audit.captured_at.partition(".")[0].removesuffix("Z"))
+    for group, name, outcome, title, body in cases:
+        case = Xml.SubElement(suite, "testcase", {"classname": printable(group), "name": printable(name), "time": "0"})
+        if outcome is not None:
+            Xml.SubElement(case, outcome, {"message": printable(title), "type": "xdsaudit"}).text = body
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
+
+
+def _body(entry: Entry) -> str:
+    lines = (*entry.lines, *((f"remedy: {entry.remedy}",) if entry.remedy else ()))
+    return "\n".join(printable(line) for line in lines)
