@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,33 @@ def test_commands_are_documented() -> None:
 
 def test_every_code_says_what_heals_it() -> None:
     assert all(c.meaning and c.remedy and c.title for c in CATALOGUE)
+
+
+def commands() -> list[tuple[str, str]]:
+    """Every xdsaudit command that a block of the documentation shows, indented or fenced; prose is none."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        fenced = "\n".join(re.findall(r"```(?:sh|yaml)\n(.*?)```", text, re.DOTALL))
+        indented = "\n".join(re.findall(r"^ {4}(?=\S)(.*)$", text, re.MULTILINE))
+        for line in f"{fenced}\n{indented}".splitlines():
+            for part in re.split(r"&&|\|", line):
+                shown = re.match(r"\s*(?:- run: )?(xdsaudit \w+.*)$", part)
+                if shown and "..." not in shown[1]:
+                    found.append((page.name, shown[1]))
+    return found
+
+
+@pytest.mark.parametrize(("page", "line"), commands(), ids=lambda text: str(text)[:60])
+def test_commands_that_are_shown_have_such_options(page: str, line: str) -> None:
+    _, name, *arguments = shlex.split(line, comments=True)
+    command = cli.get_command(None, name)  # type: ignore[arg-type]
+    assert command is not None, f"{page}: {line}"
+    command.make_context(name, list(arguments))
+
+
+def test_commands_are_found() -> None:
+    assert len(commands()) > 15
 
 
 # --- deployment -------------------------------------------------------------------------------------------------------

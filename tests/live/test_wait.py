@@ -22,7 +22,7 @@ class Script:
     """A reader whose world is a function of a clock that only sleeping moves."""
 
     def __init__(self, quick: object, full: object = None) -> None:
-        self.now, self.wholes, self.quicks = 0.0, 0, 0
+        self.now, self.wholes, self.quicks, self.probes = 0.0, 0, 0, 0
         self._quick, self._full = quick, full or quick
 
     def clock(self) -> float:
@@ -36,8 +36,9 @@ class Script:
         found: Snapshot = self._quick(self.now)  # type: ignore[operator]
         return replace(found, hosts=frozenset(hosts))
 
-    def full(self) -> Snapshot:
+    def full(self, *, probe: bool) -> Snapshot:
         self.wholes += 1
+        self.probes += probe
         self.now += 0.05
         found: Snapshot = self._full(self.now)  # type: ignore[operator]
         return found
@@ -85,7 +86,7 @@ def test_a_stale_cache_is_proven_by_two_looks_within_the_grace_period() -> None:
     assert outcome.code == 1
     assert [r.slug for r in outcome.audit.lost] == ["stale-route-cache"]
     assert outcome.seconds < 4
-    assert script.wholes == 2
+    assert (script.wholes, script.probes) == (2, 1)  # a new private line once, to confirm
 
 
 def test_a_proof_that_does_not_last_is_none() -> None:

@@ -32,7 +32,7 @@ class Script:
         self.now += 1
         return self.current
 
-    def full(self) -> Snapshot:
+    def full(self, *, probe: bool) -> Snapshot:
         self.wholes += 1
         return self.whole or self.current
 

@@ -23,8 +23,8 @@ _COMMANDS = {
     "demo": ("xdsaudit.cli.demo", "demo"),
 }
 _EPILOG = (
-    "Start with: xdsaudit demo, or xdsaudit diff --snapshot PATH. Exit codes: 0 all in sync, 1 something is wrong, 3 could "
-    "not look at everything, 2 wrong usage or unreadable input."
+    "Start with: xdsaudit diff (the cluster of your kubeconfig), xdsaudit diff --snapshot PATH, or xdsaudit demo. "
+    "Exit codes: 0 all in sync, 1 something is wrong, 3 could not look at everything, 2 wrong usage or unreadable input."
 )
 
 

@@ -139,14 +139,27 @@ class LiveReader:
                 sections.append({"@type": f"type.googleapis.com/envoy.admin.v3.{section}", resource: entries})
         return json.dumps({"configs": sections}).encode()
 
-    def full(self) -> Snapshot:
-        """Every view whole, pilot's served line and one new private line among them; waits so that a second has passed since the last."""
+    def full(self, *, probe: bool) -> Snapshot:
+        """Every view whole, pilot's served line among them; waits so that a second has passed since the last.
+
+        Args:
+            probe: read one new private line too, which nothing cached can answer; else the open one stands in, since every new
+                line takes room in pilot's cache.
+        """
         time.sleep(max(self._whole_at + WHOLE_SECONDS - time.monotonic(), 0))
         sources, kube, _ = self._lists()
         self.load.wholes += len(sources.gateways)
-        snapshot = read(replace(sources, kube=kube, manifests=(), probe_cache=True, grace=0.0))
+        snapshot = read(replace(sources, kube=kube, manifests=(), probe_cache=probe, grace=0.0))
         self._whole_at = time.monotonic()
-        return snapshot
+        if probe:
+            return snapshot
+        pilots, infos = dict(snapshot.pilot), list(snapshot.views)
+        for name, follower in self._followers.items():
+            answers, why = follower.read()
+            if answers and why is None:
+                pilots[name] = replace(pilots.get(name, PilotCapture()), fresh=answers)
+                infos.append(ViewInfo(ViewName.PILOT_FRESH, name, State.READ, None, now(), None, follower.node.id))
+        return replace(snapshot, pilot=pilots, views=tuple(infos))
 
     def round(self) -> Snapshot:
         """What ``watch`` judges: the private lines as pushed, whole dumps at most once a second, pilot's served line not at all."""

@@ -20,6 +20,7 @@ T = TypeVar("T")
 _DONE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
 _NEVER: Final = frozenset({Verdict.REFUSED, Verdict.NOT_SELECTED})
 _SETTLE_SECONDS: Final = 1.0
+_LONGEST_SECONDS: Final = 4.0
 
 
 class Reader(Protocol):
@@ -28,8 +29,8 @@ class Reader(Protocol):
     def quick(self, hosts: Iterable[str]) -> Snapshot:
         """The tables of these hosts, cheaply."""
 
-    def full(self) -> Snapshot:
-        """Every view, whole."""
+    def full(self, *, probe: bool) -> Snapshot:
+        """Every view, whole; with ``probe`` a new private line of pilot among them."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ class _Wait:
         self.began = clock()
         self.looked = self.stable = 0
         self.since_behind: float | None = None
+        self.pause = _SETTLE_SECONDS
         self.since_blind: float | None = None
         self.hosts: frozenset[str] = frozenset()
         self.suspects: frozenset[object] = frozenset()
@@ -199,16 +201,19 @@ class _Wait:
         """Look whole once rules have been behind for a while; two such looks that agree on a proof end the wait."""
         behind = [r for r in result.rules if r.verdict not in _DONE]
         if not behind:
-            self.since_behind, self.suspects = None, frozenset()
+            self.since_behind, self.suspects, self.pause = None, frozenset(), _SETTLE_SECONDS
             return None
         if self.since_behind is None:
             self.since_behind = now
-        if now - self.since_behind < _SETTLE_SECONDS or result.gaps:
+        if now - self.since_behind < self.pause or result.gaps:
             return None
-        self.whole = whole = self.aged(self.narrowed(audit(self.reader.full(), memory=self.full_memory)))
+        self.whole = whole = self.aged(
+            self.narrowed(audit(self.reader.full(probe=bool(self.suspects)), memory=self.full_memory))
+        )
         lost = frozenset((r.rule, r.slug) for r in whole.rules if r.verdict in FAILING)
         if lost and lost == self.suspects:
             return self.end(1, whole, missing, "will not come by itself: see stage and remedy")
+        self.pause = _SETTLE_SECONDS if lost else min(self.pause * 2, _LONGEST_SECONDS)
         self.suspects = lost
         self.since_behind = now  # the next whole look comes after another while
         return None

@@ -30,8 +30,8 @@ class Reader(Protocol):
     def round(self) -> Snapshot:
         """What one round judges."""
 
-    def full(self) -> Snapshot:
-        """Every view, whole."""
+    def full(self, *, probe: bool) -> Snapshot:
+        """Every view, whole; with ``probe`` a new private line of pilot among them."""
 
 
 class Transition(NamedTuple):
@@ -102,7 +102,7 @@ class Watcher:
         suspects = [key for key, found in verdicts.items() if self._suspect(key, found)]
         if suspects:
             self.wholes += 1
-            whole = dict(_keyed(audit(self._reader.full(), memory=self._whole_memory)))
+            whole = dict(_keyed(audit(self._reader.full(probe=True), memory=self._whole_memory)))
             for key in suspects:
                 verdicts[key] = whole.get(key, verdicts[key])
         at = result.captured_at or ""

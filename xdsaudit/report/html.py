@@ -13,18 +13,8 @@ from typing import Final
 from xdsaudit.errors import InputError
 from xdsaudit.model.verdict import Audit, RuleVerdict, Severity, Stage, Verdict
 from xdsaudit.model.view import State, ViewInfo, ViewName
-from xdsaudit.report.text import printable
+from xdsaudit.report.text import ORDER, printable
 
-_ORDER: Final = (
-    Verdict.LOST,
-    Verdict.CHANGED,
-    Verdict.PENDING,
-    Verdict.UNKNOWN,
-    Verdict.NO_UPSTREAM,
-    Verdict.SHADOWED,
-    Verdict.REFUSED,
-    Verdict.DORMANT,
-)
 _TONES: Final = {
     "lost": "bad",
     "changed": "bad",
@@ -72,7 +62,7 @@ def to_html(audit: Audit) -> str:
         severities=_SEVERITIES,
         namespaces=sorted({r.rule.namespace for r in audit.rules}),
         replicas=replicas,
-        groups=[{"verdict": v.value, "rules": audit.of(v)} for v in _ORDER if audit.of(v)],
+        groups=[{"verdict": v.value, "rules": audit.of(v)} for v in ORDER if audit.of(v)],
         fine=_by_namespace(audit),
         show=lambda value: printable(str(value)),
         bad_replicas=_bad_replicas,

@@ -12,21 +12,11 @@ from typing import TYPE_CHECKING, Final
 from xdsaudit.model.verdict import Audit, RuleVerdict, Severity, Verdict
 from xdsaudit.model.view import State
 from xdsaudit.report.matrix import matrix
-from xdsaudit.report.text import STYLE, many, name_of, paper, say
+from xdsaudit.report.text import ORDER, STYLE, many, name_of, paper, say
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_ORDER: Final = (
-    Verdict.LOST,
-    Verdict.CHANGED,
-    Verdict.PENDING,
-    Verdict.UNKNOWN,
-    Verdict.NO_UPSTREAM,
-    Verdict.SHADOWED,
-    Verdict.REFUSED,
-    Verdict.DORMANT,
-)
 _SHOWN: Final = 12
 
 
@@ -41,7 +31,7 @@ def to_table(audit: Audit, *, width: int = 80, color: bool = False, wide: bool =
     """
     console, finish = paper(width, color=color)
     _head(console, audit)
-    for verdict in _ORDER:
+    for verdict in ORDER:
         _section(console, verdict, audit.of(verdict), wide)
     _extras(console, audit, wide)
     _findings(console, audit)
