@@ -16,6 +16,7 @@ lint: $(STAMP)  ## formatting, lint, types, layers, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/basedpyright --verifytypes xdsaudit --ignoreexternal >$(VENV)/types.log 2>&1 || { cat $(VENV)/types.log; exit 1; }
 	$(BIN)/lint-imports
 	$(BIN)/python tools/build_proto.py --check
 

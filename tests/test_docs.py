@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import xdsaudit
 from xdsaudit.audit.catalogue import CATALOGUE
 from xdsaudit.cli.main import _COMMANDS, cli, run
 
@@ -21,6 +22,12 @@ BLOCKS = [(p, b) for p in PAGES for b in re.findall(r"```python\n(.*?)```", p.re
 def test_python_runs(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     exec(compile(block, "<docs>", "exec"), {})
+
+
+def test_every_public_name_has_an_example() -> None:
+    shown = "\n".join(block for _, block in BLOCKS)
+    missing = [n for n in xdsaudit.__all__ if not re.search(rf"\b{n}\b", shown)]
+    assert missing == ["__version__"]
 
 
 def same(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -13,7 +13,7 @@ from xdsaudit.errors import InputError
 FORMATS = ("table", "wide", "json", "jsonl", "junit", "sarif", "github", "html", "prom")
 """As in xdsaudit.report, which is not imported for --help."""
 
-F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _EXISTING = click.Path(path_type=Path)
 
 
@@ -35,8 +35,8 @@ class GroupedCommand(click.Command):
 _GROUPS: dict[str, str] = {}
 
 
-def _stack(group: str, *options: Callable[[F], F]) -> Callable[[F], F]:
-    def wrap(command: F) -> F:
+def _stack(group: str, *options: Decorator) -> Decorator:
+    def wrap(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
             command = option(command)
             _GROUPS.setdefault(command.__click_params__[-1].name, group)  # type: ignore[attr-defined]
@@ -45,7 +45,7 @@ def _stack(group: str, *options: Callable[[F], F]) -> Callable[[F], F]:
     return wrap
 
 
-source_options = _stack(
+source_options: Decorator = _stack(
     "Sources",
     click.option("--snapshot", metavar="PATH", help="Read a snapshot: a directory, .tar.gz, .tar.xz or .zip."),
     click.option(
@@ -77,7 +77,7 @@ source_options = _stack(
         help="A gateway's admin port (http://HOST:15000) or its saved config dump (repeatable).",
     ),
 )
-xds_options = _stack(
+xds_options: Decorator = _stack(
     "Reading pilot",
     click.option(
         "--probe-cache",
@@ -122,7 +122,7 @@ xds_options = _stack(
         help="Deadline of each source.",
     ),
 )
-profile_options = _stack(
+profile_options: Decorator = _stack(
     "Controller (default: what was found or assumed, which is said)",
     click.option(
         "--controller-version",
@@ -141,7 +141,7 @@ profile_options = _stack(
     click.option("--http-port", type=click.IntRange(1, 65535), help="HTTP port of the gateway (default 80)."),
     click.option("--https-port", type=click.IntRange(1, 65535), help="HTTPS port of the gateway (default 443)."),
 )
-scope_options = _stack(
+scope_options: Decorator = _stack(
     "Scope",
     click.option(
         "-n",
@@ -155,7 +155,7 @@ scope_options = _stack(
     click.option("-l", "--selector", default="", metavar="SELECTOR", help="Only Ingresses with these labels."),
     click.argument("ingresses", nargs=-1, metavar="[NS/INGRESS]..."),
 )
-judge_options = _stack(
+judge_options: Decorator = _stack(
     "Judging",
     click.option(
         "--grace",
@@ -177,7 +177,7 @@ judge_options = _stack(
     ),
 )
 
-output_options = _stack(
+output_options: Decorator = _stack(
     "Output",
     click.option(
         "-o",

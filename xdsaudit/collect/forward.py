@@ -28,7 +28,7 @@ class Forward:
         self._api, self._namespace, self._pod, self._remote = api, namespace, pod, remote
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
-        self.error = ""
+        self.error: str = ""
         self._open: set[Any] = set()
         self._lock = threading.Lock()
         self._closed = False

@@ -52,7 +52,7 @@ class LiveReader:
         self._followers: dict[str, Follower] = {}
         self._whole_at = -WHOLE_SECONDS
         self._whole: dict[str, tuple[dict[str, bytes], list[ViewInfo]]] = {}
-        self.load = Load()
+        self.load: Load = Load()
 
     def __enter__(self) -> LiveReader:
         sources = self._sources

@@ -55,7 +55,7 @@ class KubeStore:
         self._ready = {kind.plural: threading.Event() for kind in KINDS}
         self._threads: list[threading.Thread] = []
         self._maps_at = -_MAPS_SECONDS * 2
-        self.changed = 0
+        self.changed: int = 0
 
     def __enter__(self) -> KubeStore:
         for kind in KINDS:

@@ -88,8 +88,9 @@ class Watcher:
         self._memory, self._whole_memory = Memory(), Memory()
         self._known: dict[Key, _Known] = {}
         self.audit: Audit | None = None
-        self.latency = {"pilot": Latency(), "gateway": Latency()}
-        self.rounds = self.wholes = 0
+        self.latency: dict[str, Latency] = {"pilot": Latency(), "gateway": Latency()}
+        self.rounds: int = 0
+        self.wholes: int = 0
         self.counted: Counter[str] = Counter()
 
     def round(self) -> tuple[Transition, ...]:

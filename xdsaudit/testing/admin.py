@@ -49,7 +49,7 @@ class LoopbackServer:
         self._server = _Quiet(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self.port: int = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url: str = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Any:
         self._thread.start()
@@ -73,7 +73,7 @@ class FakeAdmin(LoopbackServer):
 
     def __init__(self, pages: Mapping[str, bytes]) -> None:
         """Serve these pages."""
-        self.pages = dict(pages)
+        self.pages: dict[str, bytes] = dict(pages)
         self.status: int | None = None
         self.hang = False
         self.asked: list[str] = []

@@ -99,7 +99,7 @@ class ControlPlane:
         self._stopping = threading.Event()
         self.clients: list[Client] = []
         self.misbehaviour: str | None = None
-        self.endpoint = ""
+        self.endpoint: str = ""
 
     @classmethod
     def of(

@@ -62,11 +62,11 @@ class RealEnvoy:
 
     def __init__(self, ads: str, *, pod: str = "higress-gateway-0") -> None:
         """Prepare an Envoy of that pod name, fed from ``host:port``."""
-        self.node = Node(pod=pod, labels=dict(GATEWAY_LABELS))
+        self.node: Node = Node(pod=pod, labels=dict(GATEWAY_LABELS))
         self._ads = ads
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self.admin_url = ""
+        self.admin_url: str = ""
 
     def __enter__(self) -> RealEnvoy:
         path = envoy_path()

@@ -50,7 +50,7 @@ class FakeKube(LoopbackServer):
         self.forwards: dict[tuple[str, int], int] = {}
         self.forbidden: set[str] = set()
         self.down = False
-        self.expire = 0
+        self.expire: int = 0
         self.page = 500
         self.calls: list[tuple[str, str]] = []
         self._objects: dict[str, dict[tuple[str, str], Json]] = {}
