@@ -193,13 +193,19 @@ def _rollout(
     output: str,
     reports: tuple[str, ...],
 ) -> int:
-    from xdsaudit.live.wait import rollout
+    from xdsaudit.collect.manifests import read_manifests
+    from xdsaudit.live.wait import nothing, rollout
+    from xdsaudit.live.wait import wait as waiting
 
     if not command:
         raise InputError("--apply: is empty; write the command, for example 'kubectl apply -f'")
     files = [file for place in options["manifests"] for file in _files(place)]
     step = size or len(files)
     batches = [tuple(files[n : n + step]) for n in range(0, len(files), step)]
+    by_file: dict[str, set[str]] = {}
+    for (ref, host, _), origin in read_manifests(files).origins.items():
+        if not host:
+            by_file.setdefault(origin.file, set()).add(ref)
 
     def apply(batch: tuple[str, ...]) -> None:
         for file in batch:
@@ -212,10 +218,16 @@ def _rollout(
                     f"--apply {shlex.join([*command, file])}: exited with {error.returncode}; nothing after it was applied"
                 ) from error
 
-    def waiting(batch: tuple[str, ...]) -> Outcome:
-        return _once({**options, "manifests": batch}, settings)
+    with opened(options, progress()) as found, live(found) as reader:
+        clear_progress()
 
-    done = rollout(batches, apply, waiting)
+        def wait_for(batch: tuple[str, ...]) -> Outcome:
+            refs = {ref for file in batch for ref in by_file.get(file, ())}
+            if not refs:
+                return nothing("no Ingress in this batch")
+            return waiting(reader, refs, clock=time.monotonic, sleep=time.sleep, tell=_telling(), **settings)
+
+        done = rollout(batches, apply, wait_for)
     click.echo(f"xdsaudit: {len(done)} of {len(batches)} batches applied", err=True)
     return _finish(done[-1][1], output, reports)
 

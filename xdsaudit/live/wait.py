@@ -244,6 +244,11 @@ class _Wait:
         return Outcome(code, result, self.clock() - self.began, self.looked, missing, why)
 
 
+def nothing(why: str) -> Outcome:
+    """The outcome of waiting for no rule at all."""
+    return Outcome(0, Audit(None, {}, (), {}, ()), 0.0, 0, (), why)
+
+
 def rollout(
     batches: Sequence[T], apply: Callable[[T], object], waiting: Callable[[T], Outcome]
 ) -> tuple[tuple[T, Outcome], ...]:
