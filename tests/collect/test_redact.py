@@ -84,3 +84,22 @@ def test_recordings_keep_their_verdicts(recording) -> None:
         before, after = audit(recording(name)), audit(redact(recording(name)))
         assert [(r.rule, r.verdict, r.slug) for r in before.rules] == [(r.rule, r.verdict, r.slug) for r in after.rules]
         assert before.extra == after.extra
+
+
+def test_metadata_of_pilots_clients_is_dropped() -> None:
+    from dataclasses import replace
+
+    from tests import worlds
+    from xdsaudit.collect.redact import redact
+    from xdsaudit.model.snapshot import PilotCapture
+
+    client = {
+        "connectionId": "gw.ns-1",
+        "connectedAt": "2026-01-01T00:00:00Z",
+        "metadata": {"PROXY_CONFIG": {"token": "hunter2"}},
+    }
+    pages = {"adsz.json": json.dumps({"clients": [client]}).encode(), "metrics.txt": b"x 1\n"}
+    found = redact(replace(worlds.world([]), pilot={"p": PilotCapture((), None, pages)})).pilot["p"].pages
+    assert b"hunter2" not in found["adsz.json"]
+    assert b"gw.ns-1" in found["adsz.json"]
+    assert found["metrics.txt"] == b"x 1\n"

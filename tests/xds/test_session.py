@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests import worlds
 from xdsaudit.testing import ingress
 from xdsaudit.xds.pool import TYPES, message
+from xdsaudit.xds.reader import fold
 from xdsaudit.xds.session import AdsSession, Node
 
 HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -220,3 +221,23 @@ class Server(RuleBasedStateMachine):
 
 
 TestServer = Server.TestCase
+
+
+def test_a_pruned_session_says_the_same(recording) -> None:
+    """Dropping what later responses replace changes no resource, and leaves no more than one response per resource."""
+    capture = next(iter(recording("batch-loss").pilot.values()))
+    session = AdsSession(Node())
+    session.start()
+    for _ in range(5):
+        for response in (*capture.served, *(capture.fresh or ())):
+            session.receive(response)
+    whole = {k: sorted(v) for k, v in fold(session.responses).items()}
+    tables = {n: data for n, (_, data) in fold(session.responses)["RDS"].items()}
+    before = len(session.responses)
+    session.prune()
+    assert len(session.responses) < before
+    assert {k: sorted(v) for k, v in fold(session.responses).items()} == whole
+    assert {n: data for n, (_, data) in fold(session.responses)["RDS"].items()} == tables
+    once = session.responses
+    session.prune()
+    assert session.responses == once

@@ -42,12 +42,14 @@ class Memory:
     """Give the same one to successive audits of one gateway; a fresh one is made for an audit without.
 
     Attributes:
+        lasting: whether there is a next audit; a single one remembers tables only where replicas may share them.
         pilot: virtual hosts of pilots by the bytes of their RouteConfiguration.
         gateway: name and virtual hosts of gateways' route configurations by their bytes.
         comparer: pairs that were found equal.
         translated: the objects and options last translated, and what came out.
     """
 
+    lasting: bool = True
     pilot: dict[bytes, tuple[VirtualHost, ...]] = field(default_factory=Aging)
     gateway: dict[bytes, tuple[str, tuple[VirtualHost, ...]]] = field(default_factory=Aging)
     comparer: Comparer = field(default_factory=Comparer)

@@ -36,13 +36,14 @@ def audit(snapshot: Snapshot, *, memory: Memory | None = None) -> Audit:
         snapshot: the views.
         memory: shared by successive audits of one gateway, so that a round costs what changed; it changes no verdict.
     """
-    return judged(snapshot, memory=memory)[1]
+    with _no_collections():
+        return _audit(build(snapshot, memory or Memory(lasting=False)))
 
 
 def judged(snapshot: Snapshot, *, memory: Memory | None = None) -> tuple[World, Audit]:
     """An audit with the decoded views it rests on, for further questions about them."""
     with _no_collections():
-        world = build(snapshot, memory or Memory())
+        world = build(snapshot, memory or Memory(lasting=False))
         return world, _audit(world)
 
 

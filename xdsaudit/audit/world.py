@@ -144,6 +144,9 @@ def _read_views(
     from xdsaudit.xds.reader import read_pilot
 
     views: list[View | None] = []
+    lines = sum(1 + bool(c.fresh) for c in snapshot.pilot.values())
+    pilots = memory.pilot if memory.lasting or lines > 1 else None
+    gateways = memory.gateway if memory.lasting or len(snapshot.gateway) > 1 else None
     for pod, responses in snapshot.core.items():
         views.append(attempt(ViewName.CORE, pod, partial(read_core, responses, replica=pod)))
     for name in (ViewName.PILOT_FRESH, ViewName.PILOT):
@@ -151,7 +154,7 @@ def _read_views(
             answers = capture.served if name is ViewName.PILOT else capture.fresh
             if not answers:
                 continue
-            view = attempt(name, pod, partial(read_pilot, answers, name=name, replica=pod, decoded=memory.pilot))
+            view = attempt(name, pod, partial(read_pilot, answers, name=name, replica=pod, decoded=pilots))
             if view is not None and name is ViewName.PILOT:
                 view, complaints = with_debug_pages(view, capture.pages)
                 notes.extend(complaints)  # a hint that cannot be read is no gap
@@ -165,7 +168,7 @@ def _read_views(
         view = attempt(
             ViewName.GATEWAY,
             pod,
-            partial(read_config_dump, pages["config_dump.json"], replica=pod, decoded=memory.gateway),
+            partial(read_config_dump, pages["config_dump.json"], replica=pod, decoded=gateways),
         )
         if view is not None:
             view, complaints = with_pages(view, pages)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -112,6 +110,8 @@ def wait(
     if command is None:
         outcome = _once(options, settings)
         return _finish(outcome, output, reports)
+    import shlex
+
     return _rollout(options, settings, shlex.split(command), batch, output, reports)
 
 
@@ -193,6 +193,9 @@ def _rollout(
     output: str,
     reports: tuple[str, ...],
 ) -> int:
+    import shlex
+    import subprocess
+
     from xdsaudit.collect.manifests import read_manifests
     from xdsaudit.live.wait import nothing, rollout
     from xdsaudit.live.wait import wait as waiting

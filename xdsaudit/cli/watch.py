@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +139,8 @@ def _served(listen: str | None, watcher: Watcher) -> Iterator[None]:
     host, _, port = listen.rpartition(":")
     if not port.isdigit() or int(port) > 65535:
         raise InputError(f"--listen {listen!r}: write PORT or HOST:PORT")
+    import threading
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -73,6 +73,7 @@ def redact(snapshot: Snapshot, key: bytes | None = None) -> Snapshot:
                 c,
                 served=tuple(_response(r, hide) for r in c.served),
                 fresh=None if c.fresh is None else tuple(_response(r, hide) for r in c.fresh),
+                pages={n: _adsz(d) if n == "adsz.json" else d for n, d in c.pages.items()},
             )
             for pod, c in snapshot.pilot.items()
         },
@@ -81,6 +82,16 @@ def redact(snapshot: Snapshot, key: bytes | None = None) -> Snapshot:
             for pod, pages in snapshot.gateway.items()
         },
     )
+
+
+def _adsz(data: bytes) -> bytes:
+    """Who is connected since when; the metadata of clients may hold anything, and nobody reads it."""
+    try:
+        clients = json.loads(data)["clients"]
+        kept = [{k: c[k] for k in ("connectionId", "connectedAt") if k in c} for c in clients]
+    except (ValueError, KeyError, TypeError):
+        return b"{}"
+    return json.dumps({"totalClients": len(kept), "clients": kept}).encode()
 
 
 # --- Kubernetes ------------------------------------------------------------------------------------------------------

@@ -172,7 +172,7 @@ def read_config_dump(data: bytes, *, replica: str | None, decoded: Decoded | Non
     """
     try:
         sections = _DECODER.decode(data).configs
-        tables, updated = _tables(sections, {} if decoded is None else decoded)
+        tables, updated = _tables(sections, decoded)
     except msgspec.DecodeError as error:
         raise ReadError(
             f"config_dump.json ({len(data)} bytes) is not Envoy's config dump: {error}; read it again"
@@ -221,20 +221,22 @@ def read_config_dump(data: bytes, *, replica: str | None, decoded: Decoded | Non
     )
 
 
-def _tables(sections: Iterable[_Section], decoded: Decoded) -> tuple[dict[str, tuple[VirtualHost, ...]], str]:
+def _tables(sections: Iterable[_Section], decoded: Decoded | None) -> tuple[dict[str, tuple[VirtualHost, ...]], str]:
     """Virtual hosts by name of the route configuration, and when the newest of them came (RFC 3339, "" where not told)."""
     reader = RouteReader()
     tables: dict[str, tuple[VirtualHost, ...]] = {}
     updated = ""
     for section in sections:
         for entry in (*section.static_route_configs, *section.dynamic_route_configs):
-            raw = bytes(entry.route_config)
             updated = max(updated, entry.last_updated)
+            raw = bytes(entry.route_config)
             if not raw or raw == b"null":
                 continue
-            found = decoded.get(raw)
+            found = decoded.get(raw) if decoded is not None else None
             if found is None:
-                found = decoded[raw] = reader.table(raw)
+                found = reader.table(raw)
+                if decoded is not None:
+                    decoded[raw] = found
             tables[found[0]] = found[1]
     return tables, updated
 

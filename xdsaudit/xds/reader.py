@@ -84,12 +84,14 @@ def read_pilot(
         ReadError: bytes that are no DiscoveryResponse.
     """
     folded = fold(responses)
-    known, reader = {} if decoded is None else decoded, RouteReader()
+    reader = RouteReader()
     tables = {}
     for table, (config, data) in folded.get("RDS", {}).items():
-        hosts = known.get(data)
+        hosts = decoded.get(data) if decoded is not None else None
         if hosts is None:
-            hosts = known[data] = reader.virtual_hosts(config, data)
+            hosts = reader.virtual_hosts(config, data)
+            if decoded is not None:
+                decoded[data] = hosts
         tables[table] = hosts
     listeners = tuple(read_listener(m) for m in folded["LDS"].values()) if "LDS" in folded else None
     scopes = None
