@@ -32,30 +32,6 @@ _OPTIONS = {
     "gateways": "admin URLs of gateways (several separated by blanks)",
     "no_cluster": "what a missing cluster does to a test: fail (default) or skip",
 }
-_UNSET = (
-    *(
-        "node_id",
-        "node_from",
-        "istio_version",
-        "ads_tls",
-        "ca",
-        "cert",
-        "key",
-        "token_file",
-        "mint_token",
-        "tls_server_name",
-    ),
-    *(
-        "probe_cache",
-        "grace",
-        "controller_version",
-        "system_namespace",
-        "ingress_class",
-        "watch_namespace",
-        "domain_suffix",
-    ),
-    *("scoped_rds", "on_demand_rds", "merge_subset", "http_port", "https_port"),
-)
 _DIRTY = frozenset({"envoy-rejected", "listener-rejected", "listener-warming", "pilots-disagree", "replicas-disagree"})
 
 
@@ -154,7 +130,7 @@ def xds_wait(request: pytest.FixtureRequest) -> Callable[..., Outcome]:
 
         refs = {w for w in what if not os.path.exists(w)}  # noqa: PTH110 - a name of an Ingress is no path
         for place in (w for w in what if w not in refs):
-            refs |= {f"{space}/{name}" for kind, space, name in read_manifests([place]).order if kind == "Ingress"}
+            refs |= read_manifests([place]).refs
         with _opened(request, sources) as found, live(found) as reader:
             outcome = wait(
                 reader,
@@ -229,18 +205,17 @@ def _xds_clean(request: pytest.FixtureRequest) -> Iterator[None]:
 
 # --- sources ----------------------------------------------------------------------------------------------------------
 def _options(request: pytest.FixtureRequest, sources: dict[str, Any]) -> dict[str, Any]:
+    from xdsaudit.cli.options import source_defaults
+
     config = request.config
     listed = {name: tuple(_setting(config, name).split()) for name in ("manifests", "ads", "core", "gateways")}
     given: dict[str, Any] = {
-        "snapshot": None,
+        **source_defaults(),
+        "grace": None,
         "kubeconfig": _setting(config, "kubeconfig") or None,
         "context": _setting(config, "context") or None,
-        "ads_debug": (),
-        "node_labels": (),
         **listed,
     }
-    given |= dict.fromkeys(_UNSET)
-    given["timeout"] = 10.0
     for name, value in sources.items():
         if name not in given:
             raise TypeError(f"{name!r} is none of {', '.join(sorted(given))}")

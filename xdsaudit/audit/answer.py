@@ -24,10 +24,6 @@ class Matching(Protocol):
     def key(self) -> MatchKey:
         """What it matches."""
 
-    @property
-    def name(self) -> str:
-        """Its Ingress's name."""
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -86,7 +82,7 @@ def candidates(request: Request) -> Iterator[Place]:
 def answer(view: View, request: Request) -> Answer:
     """The route of a view that answers a request, or why none does."""
     if request.secure and view.listeners is not None:
-        chains = [c for li in view.listeners if li.state != "draining" for c in li.chains if c.tls]
+        chains = [c for c in view.chains if c.tls]
         named = {name for c in chains for name in c.server_names}
         if not any(not c.server_names for c in chains) and not any(h in named for _, h in candidates(request)):
             return Answer(None, None, f"no TLS filter chain for {request.host}: the handshake fails")

@@ -24,7 +24,9 @@ def beside(view: View, expectation: Expectation) -> Found:
         yield from _certificates(view, expectation, view.facts.get("credentials", {}))
     else:
         yield from _clusters(view, expectation)
-        yield from _certificates(view, expectation, _chain_secrets(view))
+        yield from _certificates(
+            view, expectation, {host: secrets[0] for host, secrets in view.chain_secrets().items()}
+        )
 
 
 def _rules_to(expectation: Expectation, cluster: str) -> tuple[int, ...]:
@@ -74,17 +76,6 @@ def _service_entries(view: View, expectation: Expectation) -> Found:
         host = cluster.rpartition("|")[2]
         if host in missing:
             yield _rules_to(expectation, cluster), _delta(view, "service_entry", host, None)
-
-
-def _chain_secrets(view: View) -> dict[str, str]:
-    """The first certificate of each host's filter chain."""
-    found: dict[str, str] = {}
-    for listener in view.listeners or ():
-        for chain in listener.chains:
-            for host in chain.server_names or ("*",):
-                if chain.tls and chain.secrets and listener.state != "draining":
-                    found.setdefault(host, chain.secrets[0])
-    return found
 
 
 def _certificates(view: View, expectation: Expectation, held: dict[str, str]) -> Found:

@@ -154,11 +154,7 @@ def _candidates(
                 seen.add(index)
                 verdict = verdicts[index]
                 if verdict.rule == expected:
-                    why = (
-                        "must answer"
-                        if verdict.verdict is Verdict.IN_SYNC
-                        else f"must answer, and is {_state(verdict)}"
-                    )
+                    why = "must answer" if verdict.verdict is Verdict.IN_SYNC else f"must answer, and is {verdict.said}"
                 else:
                     why = f"matches too; {expected} comes first" if expected else "matches too"
                 yield Candidate(verdict, why)
@@ -168,16 +164,7 @@ def _candidates(
             continue
         verdict = verdicts[index]
         if verdict.verdict in (Verdict.REFUSED, Verdict.NOT_SELECTED, Verdict.UNKNOWN):
-            yield Candidate(verdict, f"would match, and is {_state(verdict)}")
-
-
-def _state(verdict: RuleVerdict) -> str:
-    text = verdict.verdict.value.replace("_", " ")
-    if verdict.stage is not None:
-        text += f" at stage {verdict.stage.value}"
-    if verdict.slug is not None:
-        text += f" ({verdict.code} {verdict.slug})"
-    return text
+            yield Candidate(verdict, f"would match, and is {verdict.said}")
 
 
 def _covers(plan: RulePlan, path: str) -> bool:

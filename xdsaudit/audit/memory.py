@@ -13,7 +13,6 @@ from xdsaudit.audit.align import Comparer
 from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.objects import KubeObjects
 from xdsaudit.ingress.profile import Profile
-from xdsaudit.model.assemble import VirtualHost
 
 
 class Aging(dict[bytes, Any]):
@@ -50,14 +49,13 @@ class Memory:
     """
 
     lasting: bool = True
-    pilot: dict[bytes, tuple[VirtualHost, ...]] = field(default_factory=Aging)
-    gateway: dict[bytes, tuple[str, tuple[VirtualHost, ...]]] = field(default_factory=Aging)
+    pilot: Aging = field(default_factory=Aging)
+    gateway: Aging = field(default_factory=Aging)
     comparer: Comparer = field(default_factory=Comparer)
     translated: tuple[Mapping[str, bytes], Profile, KubeObjects, list[str], Expectation] | None = None
 
     def turn(self) -> None:
         """Begin an audit."""
-        for each in (self.pilot, self.gateway):
-            if isinstance(each, Aging):
-                each.turn()
+        self.pilot.turn()
+        self.gateway.turn()
         self.comparer.turn()

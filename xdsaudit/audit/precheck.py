@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from xdsaudit.audit.catalogue import BY_SLUG
-from xdsaudit.audit.reach import shadows
+from xdsaudit.audit.reach import hidden_rules, shadows
 from xdsaudit.audit.validate import flaw_of
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
 from xdsaudit.ingress.objects import Ingress, KubeObjects
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate
 from xdsaudit.model.route import Route, clusters_of_fields
-from xdsaudit.model.verdict import Audit, Concern, Finding, Origins, Rule, Severity
+from xdsaudit.model.verdict import Audit, Concern, Finding, Origins, Rule, Severity, origin_in
 from xdsaudit.model.view import State, View, ViewInfo, ViewName
 
 
@@ -54,22 +54,20 @@ def check(
     found = [
         *_refusals(after, refs, batch),
         *_hurt(before, after, refs, batch.origins),
-        *_crashes(after, refs),
+        *_crashes(after, refs, batch.origins),
         *_rejected(after, refs, batch.origins, extensions),
         *_shadowed(after, refs, batch.origins),
         *_backends(after, refs, batch, live),
         *_certificates(after, refs, batch, live),
-        *_meaningless(after, refs),
+        *_meaningless(after, refs, batch.origins),
     ]
-    placed = [f if f.at else replace(f, at=_origin(batch.origins, f)) for f in found]
-    infos = [ViewInfo(ViewName.INGRESS, None, State.READ)]
     return Audit(
         captured_at=batch.now,
         controller={"kind": "higress", "version": ".".join(map(str, profile.version))},
-        views=tuple(infos),
+        views=(ViewInfo(ViewName.INGRESS, None, State.READ),),
         counts={},
         rules=(),
-        findings=tuple(sorted(dict.fromkeys(placed), key=_place)),
+        findings=tuple(sorted(dict.fromkeys(found), key=_place)),
         notes=tuple(f"assumed {a}" for a in profile.assumed)
         + (() if live is not None else ("what is live was not read: only the batch itself was checked",)),
         origins=batch.origins,
@@ -110,11 +108,6 @@ def _place(finding: Finding) -> tuple[str, int, str]:
     return (finding.at.file, finding.at.line, finding.code) if finding.at else ("", 0, finding.code)
 
 
-def _origin(origins: Origins, finding: Finding) -> Any:
-    concern = next((c for c in finding.concerns if c.ingress), None)
-    return origins.get((f"{concern.namespace}/{concern.ingress}", "", "")) if concern else None
-
-
 def _make(
     slug: str,
     message: str,
@@ -123,12 +116,17 @@ def _make(
     *,
     by: Rule | None = None,
     severity: Severity | None = None,
-    evidence: tuple[str, ...] = (),
+    resource: str | None = None,
 ) -> Finding:
     row = BY_SLUG[slug]
-    at = origins.get((rule.ref, rule.host, rule.path)) or origins.get((rule.ref, "", ""))
-    concern = Concern(ViewName.INGRESS.value, None, None, rule.namespace, rule.ingress)
-    return Finding(row.code, slug, severity or row.severity, message, (concern,), by, evidence, row.remedy, at)
+    concern = Concern(ViewName.INGRESS.value, None, resource, rule.namespace, rule.ingress)
+    at = origin_in(origins, rule)
+    return Finding(row.code, slug, severity or row.severity, message, (concern,), by, (), row.remedy, at)
+
+
+def _whole(namespace: str, ingress: str) -> Rule:
+    """An Ingress as a whole, where a finding is of none of its paths."""
+    return Rule(namespace, ingress, "", "", None)
 
 
 def _refusals(after: Expectation, refs: set[str], batch: Batch) -> Iterator[Finding]:
@@ -137,8 +135,7 @@ def _refusals(after: Expectation, refs: set[str], batch: Batch) -> Iterator[Find
         if plan.rule.ref not in refs:
             continue
         if not plan.selected:
-            outside = bool(profile.watch_namespace) and plan.rule.namespace != profile.watch_namespace
-            slug = "namespace-not-watched" if outside else "class-not-ours"
+            slug = "class-not-ours" if profile.watches(plan.rule.namespace) else "namespace-not-watched"
             text = f"{plan.rule} will be left alone: {BY_SLUG[slug].title.lower()}"
             yield _make(slug, text, plan.rule, batch.origins, severity=Severity.WARNING)
         elif plan.slug is not None:
@@ -166,22 +163,18 @@ def _hurt(before: Expectation, after: Expectation, refs: set[str], origins: Orig
         )
 
 
-def _crashes(after: Expectation, refs: set[str]) -> Iterator[Finding]:
-    row = BY_SLUG["controller-crash-key"]
+def _crashes(after: Expectation, refs: set[str], origins: Origins) -> Iterator[Finding]:
     for namespace, ingress, what in after.crashes:
         if f"{namespace}/{ingress}" in refs:
             message = f"Ingress {namespace}/{ingress} carries {what}, which will stop the controller for everyone"
-            concern = Concern(ViewName.INGRESS.value, None, None, namespace, ingress)
-            yield Finding(row.code, row.slug, row.severity, message, (concern,), remedy=row.remedy)
+            yield _make("controller-crash-key", message, _whole(namespace, ingress), origins)
 
 
-def _meaningless(after: Expectation, refs: set[str]) -> Iterator[Finding]:
-    row = BY_SLUG["annotation-without-effect"]
+def _meaningless(after: Expectation, refs: set[str], origins: Origins) -> Iterator[Finding]:
     for namespace, ingress, key, said in after.meaningless:
         if f"{namespace}/{ingress}" in refs:
             message = f"annotation {key} of {namespace}/{ingress} has no effect: {said}"
-            concern = Concern(ViewName.INGRESS.value, None, key, namespace, ingress)
-            yield Finding(row.code, row.slug, row.severity, message, (concern,), remedy=row.remedy)
+            yield _make("annotation-without-effect", message, _whole(namespace, ingress), origins, resource=key)
 
 
 def _mine(after: Expectation, refs: set[str]) -> Iterator[tuple[Rule, ExpectedRoute]]:
@@ -206,16 +199,8 @@ def _rejected(
 def _shadowed(after: Expectation, refs: set[str], origins: Origins) -> Iterator[Finding]:
     for place, routes in after.tables.items():
         plain = [Route(e.key, e.name, e.fields, e.cluster) for e in routes]
-        hidden = shadows(plain)
-        state: dict[int, list[int | None]] = {}
-        for index, route in enumerate(routes):
-            if not route.generated:
-                for rule in route.rules:
-                    state.setdefault(rule, []).append(hidden.get(index))
-        for rule, by in state.items():
-            if None in by or not by:
-                continue
-            winner = routes[by[-1] or 0]
+        for rule, (_, by) in hidden_rules(enumerate(routes), shadows(plain)).items():
+            winner = routes[by]
             other = after.plans[winner.rules[0]].rule if winner.rules else None
             mine = after.plans[rule].rule
             if other == mine or (mine.ref not in refs and (other is None or other.ref not in refs)):
@@ -283,7 +268,7 @@ def _certificates(after: Expectation, refs: set[str], batch: Batch, live: KubeOb
         for tls in ingress.spec.tls or ():
             key = (ingress.namespace, tls.secretName)
             if known[0] is not None and tls.secretName and key not in known[0] and key not in known[1]:
-                rule = Rule(ingress.namespace, ingress.metadata.name, "", "", None)
+                rule = _whole(ingress.namespace, ingress.metadata.name)
                 text = f"{ref}: Secret {'/'.join(key)} does not exist: HTTPS will fail in the handshake"
                 yield _make("certificate-warming", text, rule, batch.origins)
         for host in sorted({r.host for r in ingress.spec.rules or () if r.host}):

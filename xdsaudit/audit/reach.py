@@ -7,10 +7,11 @@ covers its path. Regexes are compared by their literal beginning, or by running 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from xdsaudit.ingress.expectation import ExpectedRoute
 from xdsaudit.model.route import MatchKey, Route
 
 _SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
@@ -50,6 +51,26 @@ def shadows(routes: Sequence[Route]) -> dict[int, int]:
                     shortest = min(shortest, len(value))
             prefixes[value].append(index)
     return found
+
+
+def hidden_rules(owned: Iterable[tuple[int, ExpectedRoute]], hidden: Mapping[int, int]) -> dict[int, tuple[int, int]]:
+    """Rules of which every own route is hidden: the index of the last of them, and of the route that hides it.
+
+    Args:
+        owned: expected routes with the index at which they stand; generated ones do not tell whether a rule is reached.
+        hidden: what ``shadows`` found at those indices.
+    """
+    found: dict[int, tuple[int, int]] = {}
+    reached: set[int] = set()
+    for index, route in owned:
+        if not route.generated:
+            winner = hidden.get(index)
+            for rule in route.rules:
+                if winner is None:
+                    reached.add(rule)
+                else:
+                    found[rule] = (index, winner)
+    return {rule: places for rule, places in found.items() if rule not in reached}
 
 
 def _twin(one: Route, other: Route) -> bool:

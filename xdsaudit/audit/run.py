@@ -131,8 +131,7 @@ class _Judge:
         for name in (ViewName.GATEWAY, ViewName.PILOT):
             unread = [i for i in self.world.infos if i.name is name and i.state is State.UNREAD]
             if unread and not self.world.read(name):
-                label = f"{name.value} {unread[0].replica}" if unread[0].replica else name.value
-                return f"{label} could not be read: {unread[0].why}"
+                return f"{unread[0].label} could not be read: {unread[0].why}"
         return None  # one replica of several that could not be read is a gap, and hides nothing that the others show
 
     def _ports(self) -> dict[int, set[bool]]:
@@ -204,7 +203,7 @@ class _Judge:
 
     def _not_selected(self, plan: RulePlan) -> RuleVerdict:
         profile = self.world.expectation.profile
-        outside = bool(profile.watch_namespace) and plan.rule.namespace != profile.watch_namespace
+        outside = not profile.watches(plan.rule.namespace)
         row = BY_SLUG["namespace-not-watched" if outside else "class-not-ours"]
         said = (
             f"the controller watches the namespace {profile.watch_namespace} alone"

@@ -35,7 +35,7 @@ def judge_upstream(
     """
     found: dict[int, Upstream] = {}
     for view in views:
-        certificates = _chain_certificates(view)
+        certificates = view.chain_secrets()
         verdicts: dict[tuple[str, ...], Upstream | None] = {}
         for place, routes in expectation.tables.items():
             secure = place[0] == expectation.profile.https_port
@@ -68,17 +68,6 @@ def _targets(route: ExpectedRoute) -> tuple[str, ...]:
         return (route.cluster,)
     weighted = route.fields.get("weighted_clusters")
     return tuple(c["name"] for c in weighted["clusters"]) if weighted else ()
-
-
-def _chain_certificates(view: View) -> dict[str, tuple[str, ...]]:
-    """Names of the certificates that the filter chain of each host shows."""
-    found: dict[str, tuple[str, ...]] = {}
-    for listener in view.listeners or ():
-        for chain in listener.chains if listener.state != "draining" else ():
-            for host in chain.server_names or ("*",):
-                if chain.tls:
-                    found.setdefault(host, chain.secrets)
-    return found
 
 
 def _certificate(view: View, host: str, secrets: tuple[str, ...], now: datetime | None) -> Upstream | None:

@@ -10,7 +10,7 @@ from typing import Any
 from xdsaudit.audit.attach import attachments
 from xdsaudit.audit.judge import Judgement, judge, judge_core
 from xdsaudit.audit.memory import Memory
-from xdsaudit.envoy.admin import extensions, with_pages
+from xdsaudit.envoy.admin import server_info, with_pages
 from xdsaudit.envoy.config_dump import read_config_dump
 from xdsaudit.errors import ReadError
 from xdsaudit.ingress.expectation import Expectation
@@ -215,7 +215,7 @@ def abilities(snapshot: Snapshot) -> frozenset[str] | None:
     told = []
     for pages in snapshot.gateway.values():
         try:
-            told.append(extensions(pages.get("server_info.json", b"{}")))
+            told.append(server_info(pages.get("server_info.json", b"{}")).extensions)
         except ReadError:
             continue
     known = [t for t in told if t is not None]

@@ -62,7 +62,8 @@ def explain(
 
 def _code(word: str | None, output: str) -> int:
     from xdsaudit.audit.catalogue import CATALOGUE, find
-    from xdsaudit.report.explanation import as_json, code_text
+    from xdsaudit.report.explanation import code_text
+    from xdsaudit.report.json import as_json
 
     if word is None:
         emit(as_json([r._asdict() for r in CATALOGUE]) if output == "json" else _listed(CATALOGUE))
@@ -95,13 +96,14 @@ def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: 
     from xdsaudit.audit import explain as explaining
     from xdsaudit.audit.request import parse_request
     from xdsaudit.report import explanation as report
+    from xdsaudit.report.json import as_json
 
     parse_request(url, method=method, headers=headers)  # a bad URL is told before anything is read
     world, audit = _judged(options)
     found = explaining.explain(world, audit, parse_request(url, method=method, headers=headers, **_ports(world)))
     emit(
         lambda width, color: report.explanation_text(found, width=width, color=color),
-        report.as_json(report.explanation_object(found)) if output == "json" else None,
+        as_json(report.explanation_object(found)) if output == "json" else None,
     )
     gaps(audit)
     return found.exit_code() or (3 if audit.gaps else 0)
@@ -111,13 +113,14 @@ def _ingress(ref: str, output: str, options: dict[str, Any]) -> int:
     from xdsaudit.audit.explain import journeys
     from xdsaudit.audit.scope import Scope, narrow
     from xdsaudit.report import explanation as report
+    from xdsaudit.report.json import as_json
 
     world, audit = _judged(options)
     narrowed = narrow(audit, world.snapshot, Scope(ingresses=frozenset({ref})))
     found = journeys(world, audit, ref)
     emit(
         lambda width, color: report.journeys_text(ref, found, width=width, color=color),
-        report.as_json(report.journeys_object(found)) if output == "json" else None,
+        as_json(report.journeys_object(found)) if output == "json" else None,
     )
     gaps(audit)
     return narrowed.exit_code()
@@ -127,6 +130,7 @@ def _log(subject: str, groups: int, output: str, options: dict[str, Any]) -> int
     from xdsaudit.audit import explain as explaining
     from xdsaudit.audit.accesslog import is_log_line, read_log
     from xdsaudit.report import explanation as report
+    from xdsaudit.report.json import as_json
 
     if subject == "-":
         if "-" in options["manifests"]:
@@ -148,7 +152,7 @@ def _log(subject: str, groups: int, output: str, options: dict[str, Any]) -> int
     found = [explaining.explain(world, audit, m.request) for m in summary.misses[:groups]]
     emit(
         lambda width, color: report.log_text(summary, found, width=width, color=color),
-        report.as_json(
+        as_json(
             {
                 "lines": summary.lines,
                 "skipped": summary.skipped,

@@ -192,6 +192,13 @@ output_options: Decorator = _stack(
     ),
 )
 
+
+def source_defaults() -> dict[str, Any]:
+    """What the options of sources, reading and profile are when none is given, for callers that are no command."""
+    stacked = source_options(xds_options(profile_options(lambda **_: None)))
+    return click.command("sources")(stacked).make_context("sources", []).params
+
+
 _PROFILE_KEYS = {
     "controller_version": "version",
     "system_namespace": "system_namespace",

@@ -66,5 +66,4 @@ def emit(text: str | Callable[[int, bool], str], instead: str | None = None) -> 
 def gaps(audit: Audit) -> None:
     """Say on stderr which views could not be read."""
     for info in audit.gaps:
-        place = f"{info.name.value} {info.replica}" if info.replica else info.name.value
-        click.echo(f"xdsaudit: {place}: {info.state.value}: {info.why}", err=True)
+        click.echo(f"xdsaudit: {info.label}: {info.state.value}: {info.why}", err=True)

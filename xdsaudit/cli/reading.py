@@ -97,13 +97,7 @@ def opened(options: dict[str, Any], progress: Progress) -> Iterator[Opened]:
             space, (), (), {"kind": "higress", "system_namespace": space}, (f"its pods were not looked for ({error})",)
         )
     progress(f"found Higress in {found.namespace}")
-    refs = (
-        frozenset(
-            f"{space}/{name}" for kind, space, name in read_manifests(options["manifests"]).order if kind == "Ingress"
-        )
-        if options["manifests"]
-        else frozenset()
-    )
+    refs = read_manifests(options["manifests"]).refs if options["manifests"] else frozenset()
     kube, complaints = lists(api, found.namespace)
     progress("read the Kubernetes objects")
     sources = replace(sources, manifests=(), kube=kube, complaints=tuple(complaints))

@@ -26,7 +26,7 @@ def status(output: str, **options: Any) -> int:
     """  # noqa: D301 - click reads \b as "do not wrap"
     from xdsaudit.audit.run import judged
     from xdsaudit.audit.status import status as statuses
-    from xdsaudit.report.explanation import as_json
+    from xdsaudit.report.json import as_json
     from xdsaudit.report.status import status_object, status_text
 
     snapshot, _ = snapshot_of(options, progress())

@@ -138,7 +138,7 @@ def _refs(options: dict[str, Any], found: Opened) -> frozenset[str]:
 
 
 @contextmanager
-def live(found: Opened, notify: Callable[[], None] = lambda: None) -> Iterator[LiveReader]:
+def live(found: Opened) -> Iterator[LiveReader]:
     """A reader of what was opened; in a cluster, Kubernetes objects are followed by watches."""
     from xdsaudit.collect.live import LiveReader
     from xdsaudit.collect.manifests import read_manifests
@@ -148,10 +148,10 @@ def live(found: Opened, notify: Callable[[], None] = lambda: None) -> Iterator[L
         if found.api is not None and found.found is not None:
             from xdsaudit.collect.store import KubeStore
 
-            kube = stack.enter_context(KubeStore(found.api, found.found.namespace, notify)).read
+            kube = stack.enter_context(KubeStore(found.api, found.found.namespace)).read
         elif sources.manifests:
             sources = replace(sources, kube=read_manifests(sources.manifests).lists, manifests=())
-        yield stack.enter_context(LiveReader(sources, kube, notify))
+        yield stack.enter_context(LiveReader(sources, kube))
 
 
 def _telling() -> Callable[[Audit], None]:
@@ -196,13 +196,15 @@ def _rollout(
     import shlex
     import subprocess
 
-    from xdsaudit.collect.manifests import read_manifests
+    from xdsaudit.collect.manifests import files_of, read_manifests
     from xdsaudit.live.wait import nothing, rollout
     from xdsaudit.live.wait import wait as waiting
 
     if not command:
         raise InputError("--apply: is empty; write the command, for example 'kubectl apply -f'")
-    files = [file for place in options["manifests"] for file in _files(place)]
+    if "-" in options["manifests"]:
+        raise InputError("--apply needs files: standard input cannot be applied again")
+    files = [str(file) for place in options["manifests"] for file in files_of(Path(place))]
     step = size or len(files)
     batches = [tuple(files[n : n + step]) for n in range(0, len(files), step)]
     by_file: dict[str, set[str]] = {}
@@ -233,12 +235,3 @@ def _rollout(
         done = rollout(batches, apply, wait_for)
     click.echo(f"xdsaudit: {len(done)} of {len(batches)} batches applied", err=True)
     return _finish(done[-1][1], output, reports)
-
-
-def _files(place: str) -> list[str]:
-    path = Path(place)
-    if place == "-":
-        raise InputError("--apply needs files: standard input cannot be applied again")
-    if path.is_dir():
-        return [str(p) for p in sorted(path.rglob("*")) if p.suffix in (".yaml", ".yml", ".json")]
-    return [str(path)]

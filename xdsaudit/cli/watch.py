@@ -86,11 +86,7 @@ def _line(transition: Transition) -> str:
     was = transition.before.value.replace("_", " ") if transition.before else "new"
     if found is None:
         return printable(f"{transition.at}  {transition.rule}: {was} -> gone")
-    stage = f" at stage {found.stage.value}" if found.stage else ""
-    code = f" ({found.code} {found.slug})" if found.code else ""
-    text = printable(
-        f"{transition.at}  {transition.rule}: {was} -> {found.verdict.value.replace('_', ' ')}{stage}{code}"
-    )
+    text = printable(f"{transition.at}  {transition.rule}: {was} -> {found.said}")
     color = "red" if found.verdict in FAILING else "green" if found.verdict is Verdict.IN_SYNC else None
     return click.style(text, fg=color) if colored() else text
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
 from typing import Final
 
 from xdsaudit.collect.ads import Access, Stream, channel, explain
@@ -19,11 +18,10 @@ _CHECK_SECONDS: Final = 0.2
 class Follower:
     """One pilot's answers to one node, kept current; a context manager."""
 
-    def __init__(self, endpoint: str, node: Node, access: Access, notify: Callable[[], None] = lambda: None) -> None:
-        """Follow this endpoint; ``notify`` is called after each answer, from another thread."""
-        self._endpoint, self._access, self._notify = endpoint, access, notify
+    def __init__(self, endpoint: str, node: Node, access: Access) -> None:
+        """Follow this endpoint as this node."""
+        self._endpoint, self._access = endpoint, access
         self.node = node
-        self._session = AdsSession(node)
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._whole: tuple[bytes, ...] = ()
@@ -61,13 +59,11 @@ class Follower:
                 return
             with self._lock:
                 self._why = why
-            self._notify()
             failures = 0 if time.monotonic() - began > 5 else failures + 1
             self._stop.wait(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
-            self._session = AdsSession(self.node)  # a new stream is answered whole: nothing deleted meanwhile stays
 
     def _stream(self) -> str:
-        session = self._session
+        session = AdsSession(self.node)  # a new stream is answered whole: nothing deleted meanwhile stays
         with channel(self._endpoint, self._access) as (opened, metadata):
             stream = Stream(opened, metadata, None)
             try:
@@ -95,4 +91,3 @@ class Follower:
                 self._whole, self._why = session.responses, None
             if refused:
                 self._why = f"ADS {self._endpoint}: an answer could not be decoded: {refused}"
-        self._notify()

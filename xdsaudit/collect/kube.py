@@ -30,6 +30,10 @@ class Kind:
     kind: str
     metadata_only: bool = False
 
+    def path(self, namespace: str | None) -> str:
+        """Path of its list, of one namespace or of all."""
+        return f"{self.prefix}{f'/namespaces/{quote(namespace)}' if namespace else ''}/{self.plural}"
+
     @property
     def group(self) -> str:
         """API group, "" for the core group."""
@@ -171,9 +175,8 @@ class KubeApi:
             ForbiddenError: not allowed.
             ReadError: not possible.
         """
-        place = f"/namespaces/{quote(namespace)}" if namespace else ""
         accept = _METADATA if kind.metadata_only else "application/json"
-        path = f"{kind.prefix}{place}/{kind.plural}"
+        path = kind.path(namespace)
         for _ in range(3):
             found: dict[tuple[str, str], bytes] = {}
             query = {"limit": str(PAGE)}

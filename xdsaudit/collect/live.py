@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -34,25 +34,16 @@ _PARTS: Final = (
 )
 
 
-@dataclass
-class Load:
-    """What was asked of the gateways so far: requests for parts and for whole dumps."""
-
-    parts: int = 0
-    wholes: int = 0
-
-
 class LiveReader:
     """Reads the same sources again and again, cheaply; a context manager."""
 
-    def __init__(self, sources: Sources, kube: Kube | None = None, notify: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, sources: Sources, kube: Kube | None = None) -> None:
         """Read these sources; ``kube`` gives current Kubernetes lists and complaints, instead of fixed ones."""
-        self._sources, self._kube, self._notify = sources, kube, notify
+        self._sources, self._kube = sources, kube
         self._stack = ExitStack()
         self._followers: dict[str, Follower] = {}
         self._whole_at = -WHOLE_SECONDS
         self._whole: dict[str, tuple[dict[str, bytes], list[ViewInfo]]] = {}
-        self.load: Load = Load()
 
     def __enter__(self) -> LiveReader:
         sources = self._sources
@@ -60,7 +51,7 @@ class LiveReader:
         self._sources = sources = replace(sources, node=node)
         private = replace(node, istio_version=private_version(node.istio_version))
         for name, endpoint in zip(replica_names(sources.ads, sources.names), sources.ads, strict=True):
-            follower = Follower(endpoint, private, sources.access, self._notify)
+            follower = Follower(endpoint, private, sources.access)
             self._followers[name] = self._stack.enter_context(follower)
         return self
 
@@ -114,7 +105,6 @@ class LiveReader:
     def _parts(self, source: str, hosts: frozenset[str]) -> bytes:
         """A config dump put together of the parts that concern some hosts."""
         if not source.startswith(("http://", "https://")) or len(hosts) > _MANY:
-            self.load.wholes += 1
             return read_gateway(source, self._sources.access.timeout)[0]["config_dump.json"]
         names = "|".join(re.escape(h) for h in sorted(hosts))
         tables = f"^(higress-rds-[0-9]+\\.({names})|https?\\..*)$"
@@ -122,7 +112,6 @@ class LiveReader:
         with pool() as connections:
             for section, resource, by_name in _PARTS:
                 query = f"resource={resource}" + (f"&name_regex={quote(tables, safe='')}" if by_name else "")
-                self.load.parts += 1
                 try:
                     data = get_page(
                         connections, f"{source.rstrip('/')}/config_dump?{query}", self._sources.access.timeout
@@ -148,7 +137,6 @@ class LiveReader:
         """
         time.sleep(max(self._whole_at + WHOLE_SECONDS - time.monotonic(), 0))
         sources, kube, _ = self._lists()
-        self.load.wholes += len(sources.gateways)
         snapshot = read(replace(sources, kube=kube, manifests=(), probe_cache=probe, grace=0.0))
         self._whole_at = time.monotonic()
         if probe:
@@ -170,7 +158,6 @@ class LiveReader:
             jobs = [start(read_gateway, source, self._sources.access.timeout) for source in self._sources.gateways]
             self._whole = {}
             for name, job in zip(names, jobs, strict=True):
-                self.load.wholes += 1
                 try:
                     pages, complaints = job.result()
                     state = State.PARTIAL if complaints else State.READ

@@ -38,6 +38,11 @@ class Manifests(NamedTuple):
     origins: Origins
     order: dict[tuple[str, str, str], int]
 
+    @property
+    def refs(self) -> frozenset[str]:
+        """The Ingresses, each ``namespace/name``."""
+        return frozenset(ref for ref, host, _ in self.origins if not host)
+
 
 def read_manifests(places: Iterable[str], default_namespace: str = "default") -> Manifests:
     """Lists by plural of every object in these manifests; ``-`` is standard input.
@@ -107,17 +112,25 @@ def _encode(plural: str, items: list[dict[str, Any]]) -> bytes:
     return json.dumps({"apiVersion": "v1", "kind": f"{kind}List", "items": items}, default=str).encode()
 
 
-def _documents(place: str) -> Iterator[tuple[str, yaml.Node, Any]]:
-    if place == "-":
-        yield from _parse("standard input", sys.stdin.buffer.read())
-        return
-    path = Path(place)
+def files_of(path: Path) -> list[Path]:
+    """A file, or the manifests in a folder, in order.
+
+    Raises:
+        InputError: there is none.
+    """
     if not path.exists():
         raise InputError(f"-f {path}: no such file or directory; check the path")
     files = sorted(p for p in path.rglob("*") if p.suffix in (".yaml", ".yml", ".json")) if path.is_dir() else [path]
     if not files:
         raise InputError(f"-f {path}: holds no .yaml, .yml or .json file; check the path")
-    for file in files:
+    return files
+
+
+def _documents(place: str) -> Iterator[tuple[str, yaml.Node, Any]]:
+    if place == "-":
+        yield from _parse("standard input", sys.stdin.buffer.read())
+        return
+    for file in files_of(Path(place)):
         try:
             data = file.read_bytes()
         except OSError as error:

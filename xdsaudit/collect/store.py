@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -38,14 +37,11 @@ _META: Final = msgspec.json.Decoder(_Meta)
 
 
 class KubeStore:
-    """The lists of a snapshot, followed by one watch a kind; a context manager.
+    """The lists of a snapshot, followed by one watch a kind; a context manager."""
 
-    ``changed`` counts what came: two equal values mean that nothing did.
-    """
-
-    def __init__(self, api: KubeApi, namespace: str, notify: Callable[[], None] = lambda: None) -> None:
-        """Follow all kinds; ``notify`` is called after each change, from another thread."""
-        self._api, self._namespace, self._notify = api, namespace, notify
+    def __init__(self, api: KubeApi, namespace: str) -> None:
+        """Follow all kinds."""
+        self._api, self._namespace = api, namespace
         self._items: dict[str, dict[tuple[str, str], bytes]] = {}
         self._complaints: dict[str, str] = {}
         self._lists: dict[str, bytes] = {}
@@ -55,7 +51,6 @@ class KubeStore:
         self._ready = {kind.plural: threading.Event() for kind in KINDS}
         self._threads: list[threading.Thread] = []
         self._maps_at = -_MAPS_SECONDS * 2
-        self.changed: int = 0
 
     def __enter__(self) -> KubeStore:
         for kind in KINDS:
@@ -107,7 +102,6 @@ class KubeStore:
             except ReadError as error:
                 self._complaints[kind.plural] = str(error)
                 self._ready[kind.plural].set()
-                self._note()
                 self._stop.wait(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
                 failures += 1
 
@@ -118,20 +112,18 @@ class KubeStore:
                 self._lists.pop(kind.plural, None)
         self._complaints.pop(kind.plural, None)
         self._ready[kind.plural].set()
-        self._note()
 
     def _watch(self, kind: Kind, namespace: str | None, version: str) -> str:
         """Apply events until the server ends the watch; returns the version to resume from."""
         import urllib3
 
-        place = f"/namespaces/{namespace}" if namespace else ""
         query = {
             "watch": "1",
             "resourceVersion": version,
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(_WATCH_SECONDS),
         }
-        response = self._api.request("GET", f"{kind.prefix}{place}/{kind.plural}", query, timeout=_WATCH_SECONDS + 30)
+        response = self._api.request("GET", kind.path(namespace), query, timeout=_WATCH_SECONDS + 30)
         self._open[kind.plural] = response
         self._complaints.pop(kind.plural, None)
         try:
@@ -171,12 +163,7 @@ class KubeStore:
             else:
                 items[key] = stripped(event.object) if kind.metadata_only else bytes(event.object)
             self._lists.pop(kind.plural, None)
-        self._note()
         return newer
-
-    def _note(self) -> None:
-        self.changed += 1
-        self._notify()
 
 
 def _abort(response: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -37,31 +37,30 @@ def counters(data: bytes) -> dict[str, Any]:
     return {s["name"]: s.get("value") for s in stats if isinstance(s, dict) and isinstance(s.get("name"), str)}
 
 
-def extensions(data: bytes) -> frozenset[str] | None:
-    """Type URLs (without prefix) this Envoy can decode, of ``/server_info``; None when it does not tell.
+class ServerInfo(NamedTuple):
+    """What ``/server_info`` tells: node id and version, each "" where not told, and the type URLs (without prefix) this Envoy can decode."""
 
-    Raises:
-        ReadError: it is not JSON.
-    """
-    found = _decode(data, "server_info.json")
-    listed = found.get("node", {}).get("extensions") if isinstance(found, dict) else None
-    if not listed:
-        return None
-    return frozenset(url for e in listed for url in e.get("type_urls", ()))
+    node: str
+    version: str
+    extensions: frozenset[str] | None
 
 
-def identity(data: bytes) -> tuple[str, str]:
-    """Node id and version that ``/server_info`` shows, each "" where it shows none.
+def server_info(data: bytes) -> ServerInfo:
+    """``/server_info`` as a value.
 
     Raises:
         ReadError: it is not JSON.
     """
     found = _decode(data, "server_info.json")
     if not isinstance(found, dict):
-        return "", ""
+        return ServerInfo("", "", None)
+    node = found.get("node") or {}
+    urls = frozenset(url for e in node.get("extensions") or () for url in e.get("type_urls", ()))
     # The version reads COMMIT/1.40.0/Clean/RELEASE/BoringSSL.
     parts = str(found.get("version") or "").split("/")
-    return str((found.get("node") or {}).get("id") or ""), parts[1] if len(parts) > 1 else ""
+    return ServerInfo(
+        str(node.get("id") or ""), parts[1] if len(parts) > 1 else "", urls if node.get("extensions") else None
+    )
 
 
 def with_pages(view: View, pages: Mapping[str, bytes]) -> tuple[View, list[str]]:
@@ -82,12 +81,9 @@ def with_pages(view: View, pages: Mapping[str, bytes]) -> tuple[View, list[str]]
             view = replace(view, connected=None if state is None else bool(state), rejected=rejected)
     if "server_info.json" in pages:
         try:
-            node, version = identity(pages["server_info.json"])
-            view = replace(
-                view,
-                extensions=extensions(pages["server_info.json"]),
-                facts={**view.facts, "node": node, "version": version},
-            )
+            told = server_info(pages["server_info.json"])
+            facts = {**view.facts, "node": told.node, "version": told.version}
+            view = replace(view, extensions=told.extensions, facts=facts)
         except ReadError as error:
             complaints.append(str(error))
     return view, complaints

@@ -40,6 +40,10 @@ class Profile:
     https_port: int = 443
     assumed: tuple[str, ...] = ()
 
+    def watches(self, namespace: str) -> bool:
+        """Whether the controller reads Ingresses of this namespace."""
+        return not self.watch_namespace or namespace == self.watch_namespace
+
 
 _OPTIONS: Final = (
     ("ingress_class", "ingress_class"),

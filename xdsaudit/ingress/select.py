@@ -18,7 +18,7 @@ def selected(ingress: Ingress, objects: KubeObjects, profile: Profile) -> bool:
 
     The annotation decides alone when it is there, even empty; then an IngressClass object; then the bare name.
     """
-    if profile.watch_namespace and ingress.namespace != profile.watch_namespace:
+    if not profile.watches(ingress.namespace):
         return False
     wanted = profile.ingress_class
     annotated = ingress.annotations.get(_CLASS)

@@ -194,8 +194,7 @@ class _Wait:
         if now - self.since_blind < self.patience:
             return None
         first = unread[0]
-        label = f"{first.name.value} {first.replica}" if first.replica else first.name.value
-        return f"{label} could not be read for {self.patience:g} s: {first.why}"
+        return f"{first.label} could not be read for {self.patience:g} s: {first.why}"
 
     def suspect(self, result: Audit, missing: tuple[str, ...], now: float) -> Outcome | None:
         """Look whole once rules have been behind for a while; two such looks that agree on a proof end the wait."""

@@ -109,10 +109,15 @@ class RuleVerdict(NamedTuple):
     evidence: tuple[str, ...] = ()
     remedy: str | None = None
 
-    def __str__(self) -> str:
+    @property
+    def said(self) -> str:
+        """The verdict in words: ``lost at stage cache (XA401 stale-route-cache)``."""
         stage = f" at stage {self.stage.value}" if self.stage else ""
         code = f" ({self.code} {self.slug})" if self.code else ""
-        lines = [f"{self.rule}: {self.verdict.value.replace('_', ' ')}{stage}{code}"]
+        return f"{self.verdict.value.replace('_', ' ')}{stage}{code}"
+
+    def __str__(self) -> str:
+        lines = [f"{self.rule}: {self.said}"]
         if self.last_seen:
             lines.append(f"  last seen in {self.last_seen}, first missing in {self.first_missing}")
         lines += [f"  - {line}" for line in self.evidence]
@@ -133,6 +138,11 @@ class Origin(NamedTuple):
 
 Origins = Mapping[tuple[str, str, str], Origin]
 """Origins by (``namespace/ingress``, host, path); host and path are empty for the Ingress as a whole."""
+
+
+def origin_in(origins: Origins, rule: Rule) -> Origin | None:
+    """Where a rule was written, or else its Ingress; None when that came from no file."""
+    return origins.get((rule.ref, rule.host, rule.path)) or origins.get((rule.ref, "", ""))
 
 
 class Extra(NamedTuple):
@@ -187,7 +197,7 @@ class Audit:
 
     def origin(self, rule: Rule) -> Origin | None:
         """Where a rule was written, when its Ingress came from a file."""
-        return self.origins.get((rule.ref, rule.host, rule.path)) or self.origins.get((rule.ref, "", ""))
+        return origin_in(self.origins, rule)
 
     def of(self, *verdicts: Verdict | str) -> tuple[RuleVerdict, ...]:
         """Rules with one of these verdicts, in order."""

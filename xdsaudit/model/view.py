@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -129,7 +129,21 @@ class View:
     @property
     def label(self) -> str:
         """Name for people: ``gateway higress-gateway-0``."""
-        return f"{self.name.value} {self.replica}" if self.replica else self.name.value
+        return _label(self.name, self.replica)
+
+    @property
+    def chains(self) -> Iterator[FilterChain]:
+        """Filter chains of the listeners that are not draining."""
+        return (c for li in self.listeners or () if li.state != "draining" for c in li.chains)
+
+    def chain_secrets(self) -> dict[str, tuple[str, ...]]:
+        """Names of the certificates that the filter chain of each host shows; ``*`` is the chain without server names."""
+        found: dict[str, tuple[str, ...]] = {}
+        for chain in self.chains:
+            if chain.tls and chain.secrets:
+                for host in chain.server_names or ("*",):
+                    found.setdefault(host, chain.secrets)
+        return found
 
 
 class ViewInfo(NamedTuple):
@@ -142,3 +156,12 @@ class ViewInfo(NamedTuple):
     read_at: str | None = None
     endpoint: str | None = None
     node_id: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Name for people: ``gateway higress-gateway-0``."""
+        return _label(self.name, self.replica)
+
+
+def _label(name: ViewName, replica: str | None) -> str:
+    return f"{name.value} {replica}" if replica else name.value

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from xdsaudit.audit.accesslog import LogSummary
 from xdsaudit.audit.code import Code
 from xdsaudit.audit.explain import Explanation, Journey, ReplicaAnswer
@@ -163,8 +161,3 @@ def code_text(row: Code, *, width: int = 80, color: bool = False) -> str:
             console.print()
             say(console, f"{head}. {text}")
     return finish()
-
-
-def as_json(found: Any) -> str:
-    """Plain data as JSON for people, with a line end."""
-    return msgspec.json.format(msgspec.json.encode(found, enc_hook=str), indent=1).decode() + "\n"

@@ -13,7 +13,12 @@ SCHEMA: Final = "xdsaudit.audit/1"
 
 def to_json(audit: Audit) -> str:
     """One JSON object and a line end, indented for people."""
-    return msgspec.json.format(msgspec.json.encode(to_object(audit), enc_hook=str), indent=1).decode() + "\n"
+    return as_json(to_object(audit))
+
+
+def as_json(found: Any) -> str:
+    """Plain data as JSON for people, with a line end."""
+    return msgspec.json.format(msgspec.json.encode(found, enc_hook=str), indent=1).decode() + "\n"
 
 
 def to_object(audit: Audit) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import msgspec
 
 from xdsaudit.audit.catalogue import BY_SLUG, CATALOGUE
 from xdsaudit.model.verdict import FAILING, Audit, Finding, Origin, RuleVerdict, Severity, Verdict
-from xdsaudit.report.json import extra_object, finding_object, rule_object
+from xdsaudit.report.json import as_json, extra_object, finding_object, rule_object
 from xdsaudit.report.text import printable
 
 _FINE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
@@ -60,10 +60,15 @@ def entries(audit: Audit) -> Iterator[Entry]:
     for finding in audit.findings:
         yield _of_finding(finding)
     for info in audit.gaps:
-        name = f"{info.name.value} {info.replica or ''}".strip()
         row = BY_SLUG["unreadable"]
         yield Entry(
-            name, Severity.WARNING, row.code, f"{name} is {info.state.value}", (info.why or "",), row.remedy, None
+            info.label,
+            Severity.WARNING,
+            row.code,
+            f"{info.label} is {info.state.value}",
+            (info.why or "",),
+            row.remedy,
+            None,
         )
 
 
@@ -145,7 +150,7 @@ def to_sarif(audit: Audit) -> str:
         "version": "2.1.0",
         "runs": [run],
     }
-    return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
+    return as_json(document)
 
 
 def _result(entry: Entry) -> dict[str, Any]:
