@@ -68,8 +68,8 @@ def _settled(options: dict[str, Any]) -> Snapshot:
         sources = found.sources
         for number in range(1, _ROUNDS + 1):
             began = time.monotonic()
-            if number > 1 and found.api is not None and found.found is not None:
-                kube, complaints = lists(found.api, found.found.namespace)
+            if number > 1 and found.cluster is not None:
+                kube, complaints = lists(*found.cluster)
                 sources = replace(sources, kube=kube, complaints=tuple(complaints))
             snapshot = read(sources, progress())
             result = audit(snapshot, memory=memory)

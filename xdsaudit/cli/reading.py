@@ -11,7 +11,6 @@ from xdsaudit.cli.options import controller_of, endpoints, pair
 from xdsaudit.errors import InputError, ReadError
 
 if TYPE_CHECKING:
-    from xdsaudit.collect.cluster import Found
     from xdsaudit.collect.kube import KubeApi
     from xdsaudit.collect.sources import Sources
     from xdsaudit.model.snapshot import Snapshot
@@ -25,14 +24,12 @@ class Opened:
 
     Attributes:
         sources: where each view is.
-        api: the cluster, None with explicit sources alone.
-        found: what was found in it.
+        cluster: the API server and Higress's namespace, None with explicit sources alone.
         refs: Ingresses that -f chooses of the cluster, empty for all.
     """
 
     sources: Sources
-    api: KubeApi | None = None
-    found: Found | None = None
+    cluster: tuple[KubeApi, str] | None = None
     refs: frozenset[str] = frozenset()
 
 
@@ -102,7 +99,7 @@ def opened(options: dict[str, Any], progress: Progress) -> Iterator[Opened]:
     progress("read the Kubernetes objects")
     sources = replace(sources, manifests=(), kube=kube, complaints=tuple(complaints))
     with reach(api, found, sources, mint=options["mint_token"], progress=progress) as reached:
-        yield Opened(reached, api, found, refs)
+        yield Opened(reached, (api, found.namespace), refs)
 
 
 def _sources(options: dict[str, Any]) -> Sources:

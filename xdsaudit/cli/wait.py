@@ -145,10 +145,10 @@ def live(found: Opened) -> Iterator[LiveReader]:
 
     with ExitStack() as stack:
         sources, kube = found.sources, None
-        if found.api is not None and found.found is not None:
+        if found.cluster is not None:
             from xdsaudit.collect.store import KubeStore
 
-            kube = stack.enter_context(KubeStore(found.api, found.found.namespace)).read
+            kube = stack.enter_context(KubeStore(*found.cluster)).read
         elif sources.manifests:
             sources = replace(sources, kube=read_manifests(sources.manifests).lists, manifests=())
         yield stack.enter_context(LiveReader(sources, kube))

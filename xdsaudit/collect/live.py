@@ -17,7 +17,17 @@ from urllib.parse import quote
 
 from xdsaudit.collect.admin import get_page, pool, read_gateway
 from xdsaudit.collect.follow import Follower
-from xdsaudit.collect.sources import Sources, kube_info, node_to_show, now, private_version, read, replica_names, start
+from xdsaudit.collect.sources import (
+    Sources,
+    gateway_view,
+    kube_info,
+    node_to_show,
+    now,
+    private_version,
+    read,
+    replica_names,
+    start,
+)
 from xdsaudit.errors import ReadError
 from xdsaudit.model.snapshot import PilotCapture, Snapshot
 from xdsaudit.model.view import State, ViewInfo, ViewName
@@ -155,16 +165,11 @@ class LiveReader:
         infos = [info, *self._sources.known]
         if time.monotonic() - self._whole_at >= WHOLE_SECONDS:
             names = replica_names(self._sources.gateways, self._sources.names)
-            jobs = [start(read_gateway, source, self._sources.access.timeout) for source in self._sources.gateways]
+            jobs = [start(gateway_view, source, self._sources.access.timeout) for source in self._sources.gateways]
             self._whole = {}
             for name, job in zip(names, jobs, strict=True):
-                try:
-                    pages, complaints = job.result()
-                    state = State.PARTIAL if complaints else State.READ
-                    found = ViewInfo(ViewName.GATEWAY, name, state, "; ".join(complaints) or None, now())
-                except ReadError as error:
-                    pages, found = {}, ViewInfo(ViewName.GATEWAY, name, State.UNREAD, str(error), now())
-                self._whole[name] = (pages, [found])
+                pages, found = job.result()
+                self._whole[name] = (pages, [i._replace(replica=name) for i in found])
             self._whole_at = time.monotonic()
         for _, said in self._whole.values():
             infos.extend(said)

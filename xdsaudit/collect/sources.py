@@ -103,7 +103,7 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
         for endpoint, debug in zip_longest(sources.ads, sources.ads_debug[: len(sources.ads)], fillvalue="")
     ]
     cores = [start(_core, endpoint, sources) for endpoint in sources.core]
-    gateways = [start(_gateway, source, sources.access.timeout) for source in sources.gateways]
+    gateways = [start(gateway_view, source, sources.access.timeout) for source in sources.gateways]
 
     def gather(what: str, places: tuple[str, ...], jobs: list[Future[tuple[T, list[ViewInfo]]]]) -> dict[str, T]:
         answers = {}
@@ -216,7 +216,8 @@ def _core(endpoint: str, sources: Sources) -> tuple[tuple[bytes, ...], list[View
         return (), [ViewInfo(ViewName.CORE, None, State.UNREAD, str(error), now())]
 
 
-def _gateway(source: str, timeout: float) -> tuple[dict[str, bytes], list[ViewInfo]]:
+def gateway_view(source: str, timeout: float) -> tuple[dict[str, bytes], list[ViewInfo]]:
+    """Pages of a gateway, and how it was read; the replica is the caller's to name."""
     try:
         pages, complaints = read_gateway(source, timeout)
     except ReadError as error:
