@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import xdsaudit
-from xdsaudit.audit.catalogue import CATALOGUE
-from xdsaudit.audit.code import Code
+from xdsaudit.audit.causes.catalogue import CATALOGUE
+from xdsaudit.audit.causes.code import Code
 from xdsaudit.ingress.annotations import TABLE
 
 project = "xdsaudit"

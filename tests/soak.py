@@ -16,10 +16,10 @@ from pathlib import Path
 from tests.e2e.test_envoy import until
 from tests.e2e.test_wait import HOST, Stand
 from xdsaudit.collect.kube import connect
-from xdsaudit.collect.live import LiveReader
+from xdsaudit.collect.rounds import LiveReader
 from xdsaudit.collect.snapshot import load
 from xdsaudit.collect.sources import Sources
-from xdsaudit.collect.store import KubeStore
+from xdsaudit.collect.watches import KubeStore
 from xdsaudit.live import Watcher
 from xdsaudit.model.verdict import FAILING, Verdict
 from xdsaudit.testing import ingress

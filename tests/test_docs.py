@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import xdsaudit
-from xdsaudit.audit.catalogue import CATALOGUE
+from xdsaudit.audit.causes.catalogue import CATALOGUE
 from xdsaudit.cli.main import _COMMANDS, cli, run
 
 ROOT = Path(__file__).parent.parent

@@ -61,7 +61,7 @@ def test_exported_names() -> None:
     for name in NAMES:
         assert getattr(xdsaudit, name).__doc__
     assert callable(xdsaudit.audit)
-    assert importlib.import_module("xdsaudit.audit.catalogue").CATALOGUE
+    assert importlib.import_module("xdsaudit.audit.causes.catalogue").CATALOGUE
     assert callable(xdsaudit.audit)
     with pytest.raises(AttributeError, match="nothing"):
         _ = xdsaudit.nothing

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xdsaudit.audit import audit as audit
-    from xdsaudit.audit.scope import Scope as Scope
-    from xdsaudit.audit.scope import narrow as narrow
-    from xdsaudit.collect.live import LiveReader as LiveReader
+    from xdsaudit.audit.questions.narrow import Scope as Scope
+    from xdsaudit.audit.questions.narrow import narrow as narrow
+    from xdsaudit.collect.rounds import LiveReader as LiveReader
     from xdsaudit.collect.snapshot import load as load
     from xdsaudit.collect.snapshot import save as save
     from xdsaudit.collect.sources import Sources as Sources
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from xdsaudit.xds.typed import typed as typed
 
 _PLACES = {
-    "xdsaudit.audit.scope": ("Scope", "narrow"),
-    "xdsaudit.collect.live": ("LiveReader",),
+    "xdsaudit.audit.questions.narrow": ("Scope", "narrow"),
+    "xdsaudit.collect.rounds": ("LiveReader",),
     "xdsaudit.collect.snapshot": ("load", "save"),
     "xdsaudit.collect.sources": ("Sources", "read"),
     "xdsaudit.errors": ("FormatError", "InputError", "NotCaptured", "ReadError", "XdsauditError"),

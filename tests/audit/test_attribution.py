@@ -9,7 +9,7 @@ import pytest
 
 from tests import worlds
 from xdsaudit import Snapshot, audit
-from xdsaudit.audit.catalogue import CATALOGUE, find
+from xdsaudit.audit.causes.catalogue import CATALOGUE, find
 from xdsaudit.model.verdict import Stage, Verdict
 from xdsaudit.model.view import State, ViewInfo, ViewName
 from xdsaudit.testing import ingress, ingress_list

@@ -16,10 +16,10 @@ import trustme
 from tests import worlds
 from tests.audit.test_attribution import GOOD, ITEMS, WITHOUT_B, WITHOUT_BAR, audit_pilot_empty
 from xdsaudit import Audit, Snapshot, audit
-from xdsaudit.audit.catalogue import CATALOGUE
-from xdsaudit.audit.explain import journeys
-from xdsaudit.audit.precheck import Batch, check
-from xdsaudit.audit.run import judged
+from xdsaudit.audit.causes.catalogue import CATALOGUE
+from xdsaudit.audit.questions.explain import journeys
+from xdsaudit.audit.questions.precheck import Batch, check
+from xdsaudit.audit.verdicts import judged
 from xdsaudit.collect.snapshot import load
 from xdsaudit.ingress.objects import read_objects
 from xdsaudit.ingress.profile import Profile

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from tests import worlds
 from xdsaudit import InputError, Snapshot
-from xdsaudit.audit.accesslog import read_log
-from xdsaudit.audit.answer import look_up, matches
-from xdsaudit.audit.explain import Explanation, explain, journeys
-from xdsaudit.audit.request import parse_request
-from xdsaudit.audit.run import judged
-from xdsaudit.audit.witness import witness
+from xdsaudit.audit.questions.explain import Explanation, explain, journeys
+from xdsaudit.audit.requests.access_log import read_log
+from xdsaudit.audit.requests.example import witness
+from xdsaudit.audit.requests.request import parse_request
+from xdsaudit.audit.requests.routing import look_up, matches
+from xdsaudit.audit.verdicts import judged
 from xdsaudit.model.route import HeaderMatch, MatchKey
 from xdsaudit.testing import ingress
 from xdsaudit.testing.strategies import ingresses

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from xdsaudit.audit.precheck import Batch, check
+from xdsaudit.audit.questions.precheck import Batch, check
 from xdsaudit.ingress.objects import KubeObjects, read_objects
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.model.verdict import Origin

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdsaudit.audit.reach import covers, literal_prefix, shadows
+from xdsaudit.audit.compare.shadowing import covers, literal_prefix, shadows
 from xdsaudit.model.route import HeaderMatch, MatchKey, Route
 
 PATHS = ("/", "/a", "/a/", "/a/b", "/ab", "/A", "/b/c")

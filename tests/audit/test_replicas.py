@@ -13,8 +13,8 @@ from tests import worlds
 from tests.audit.test_attribution import GOOD, ITEMS, WITHOUT_B
 from xdsaudit import Audit, Snapshot, audit
 from xdsaudit.audit.memory import Memory
-from xdsaudit.audit.run import judged
-from xdsaudit.audit.status import status
+from xdsaudit.audit.questions.status import status
+from xdsaudit.audit.verdicts import judged
 from xdsaudit.collect.snapshot import load
 from xdsaudit.model.snapshot import PilotCapture
 from xdsaudit.model.verdict import RuleVerdict, Stage, Verdict

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from xdsaudit.collect.kube import connect
-from xdsaudit.collect.store import KubeStore
+from xdsaudit.collect.watches import KubeStore
 from xdsaudit.testing import FakeKube, ingress
 
 

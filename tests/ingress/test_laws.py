@@ -8,11 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xdsaudit.ingress.http_route import Work
 from xdsaudit.ingress.objects import read_objects
 from xdsaudit.ingress.order import before, sort_routes, stable_sort
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate
-from xdsaudit.ingress.work import Work
 from xdsaudit.model.route import HeaderMatch
 from xdsaudit.testing import ingress, ingress_list, service
 from xdsaudit.testing.strategies import ingresses

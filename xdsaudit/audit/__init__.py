@@ -1,7 +1,7 @@
 """One snapshot in, one audit out: align, compare, judge reachability, attribute, and say it with evidence.
 
 Must not read clocks, files or the network. The package and its one function share their name, and both are public
-(``xdsaudit.audit(snapshot)``, ``xdsaudit.audit.catalogue``): importing a submodule makes it an attribute of its parent, so
+(``xdsaudit.audit(snapshot)``, ``xdsaudit.audit.causes.catalogue``): importing a submodule makes it an attribute of its parent, so
 that the package itself has to be callable.
 """
 
@@ -11,7 +11,7 @@ import sys
 from types import ModuleType
 
 from xdsaudit.audit.memory import Memory
-from xdsaudit.audit.run import audit
+from xdsaudit.audit.verdicts import audit
 from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.model.verdict import Audit
 

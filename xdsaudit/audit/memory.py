@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from xdsaudit.audit.align import Comparer
+from xdsaudit.audit.compare.align import Comparer
 from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.objects import KubeObjects
 from xdsaudit.ingress.profile import Profile

@@ -36,9 +36,9 @@ def check(output: str, reports: tuple[str, ...], **options: Any) -> int:
     \b
     xdsaudit check -f batch/ --snapshot incident.tar.gz
     """  # noqa: D205, D301 - click reads \b as "do not wrap"
-    from xdsaudit.audit.precheck import Batch
-    from xdsaudit.audit.precheck import check as judge
-    from xdsaudit.audit.scope import by_code
+    from xdsaudit.audit.questions.narrow import by_code
+    from xdsaudit.audit.questions.precheck import Batch
+    from xdsaudit.audit.questions.precheck import check as judge
     from xdsaudit.cli.options import codes_of, controller_of
     from xdsaudit.collect.manifests import read_manifests
     from xdsaudit.ingress.objects import read_objects
@@ -53,7 +53,7 @@ def check(output: str, reports: tuple[str, ...], **options: Any) -> int:
         raise InputError("; ".join(complaints))
     live, extensions, controller = None, None, controller_of(options)
     if options["snapshot"]:
-        from xdsaudit.audit.world import abilities
+        from xdsaudit.audit.case import abilities
 
         snapshot, _ = snapshot_of({**options, "manifests": ()}, progress())
         clear_progress()

@@ -41,7 +41,7 @@ def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
     xdsaudit diff -f ingresses.yaml --ads 127.0.0.1:15010 --gateway http://127.0.0.1:15000
     """  # noqa: D301 - click reads \b as "do not wrap"
     from xdsaudit.audit import audit
-    from xdsaudit.audit.scope import Scope, by_code, narrow, since
+    from xdsaudit.audit.questions.narrow import Scope, by_code, narrow, since
 
     fail_on = fail_on_of(options["fail_on"])
     only, skip = (codes_of(option, options[option]) for option in ("only", "skip"))

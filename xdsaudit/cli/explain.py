@@ -49,7 +49,7 @@ def explain(
     access log, - for standard input, or one line of it: its 404 NR requests are grouped and explained. CODE, such as XA401 or
     stale-route-cache: what it means; nothing at all lists the codes. Exits with 1 when no route answers.
     """  # noqa: D301 - click reads \b as "do not wrap"
-    from xdsaudit.audit.accesslog import is_log_line
+    from xdsaudit.audit.requests.access_log import is_log_line
 
     if subject is None or (_CODE.match(subject) and not Path(subject).exists()):
         return _code(subject, output)
@@ -61,7 +61,7 @@ def explain(
 
 
 def _code(word: str | None, output: str) -> int:
-    from xdsaudit.audit.catalogue import CATALOGUE, find
+    from xdsaudit.audit.causes.catalogue import CATALOGUE, find
     from xdsaudit.report.explanation import code_text
     from xdsaudit.report.json import as_json
 
@@ -80,7 +80,7 @@ def _listed(rows: Any) -> str:
 
 
 def _judged(options: dict[str, Any]) -> Any:
-    from xdsaudit.audit.run import judged
+    from xdsaudit.audit.verdicts import judged
 
     snapshot, _ = snapshot_of(options, progress())
     clear_progress()
@@ -93,8 +93,8 @@ def _ports(world: Any) -> dict[str, int]:
 
 
 def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: dict[str, Any]) -> int:
-    from xdsaudit.audit import explain as explaining
-    from xdsaudit.audit.request import parse_request
+    from xdsaudit.audit.questions import explain as explaining
+    from xdsaudit.audit.requests.request import parse_request
     from xdsaudit.report import explanation as report
     from xdsaudit.report.json import as_json
 
@@ -110,8 +110,8 @@ def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: 
 
 
 def _ingress(ref: str, output: str, options: dict[str, Any]) -> int:
-    from xdsaudit.audit.explain import journeys
-    from xdsaudit.audit.scope import Scope, narrow
+    from xdsaudit.audit.questions.explain import journeys
+    from xdsaudit.audit.questions.narrow import Scope, narrow
     from xdsaudit.report import explanation as report
     from xdsaudit.report.json import as_json
 
@@ -127,8 +127,8 @@ def _ingress(ref: str, output: str, options: dict[str, Any]) -> int:
 
 
 def _log(subject: str, groups: int, output: str, options: dict[str, Any]) -> int:
-    from xdsaudit.audit import explain as explaining
-    from xdsaudit.audit.accesslog import is_log_line, read_log
+    from xdsaudit.audit.questions import explain as explaining
+    from xdsaudit.audit.requests.access_log import is_log_line, read_log
     from xdsaudit.report import explanation as report
     from xdsaudit.report.json import as_json
 

@@ -82,7 +82,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo("interrupted", err=True)
         return 130
     except XdsauditError as error:
-        from xdsaudit.report.text import printable
+        from xdsaudit.report.terminal import printable
 
         click.echo(f"xdsaudit: {printable(str(error))}", err=True)
         return 2 if isinstance(error, InputError) else 3

@@ -283,7 +283,7 @@ def codes_of(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
     Raises:
         InputError: one of them is no code.
     """
-    from xdsaudit.audit.catalogue import find
+    from xdsaudit.audit.causes.catalogue import find
 
     codes = []
     for word in words(listed):

@@ -24,8 +24,8 @@ def status(output: str, **options: Any) -> int:
     \b
     xdsaudit status --snapshot incident.tar.gz
     """  # noqa: D301 - click reads \b as "do not wrap"
-    from xdsaudit.audit.run import judged
-    from xdsaudit.audit.status import status as statuses
+    from xdsaudit.audit.questions.status import status as statuses
+    from xdsaudit.audit.verdicts import judged
     from xdsaudit.report.json import as_json
     from xdsaudit.report.status import status_object, status_text
 

@@ -25,7 +25,7 @@ from xdsaudit.cli.reading import Opened, opened
 from xdsaudit.errors import InputError
 
 if TYPE_CHECKING:
-    from xdsaudit.collect.live import LiveReader
+    from xdsaudit.collect.rounds import LiveReader
     from xdsaudit.live.wait import Outcome
     from xdsaudit.model.verdict import Audit
 
@@ -126,7 +126,7 @@ def _once(options: dict[str, Any], settings: dict[str, Any]) -> Outcome:
 
 def _refs(options: dict[str, Any], found: Opened) -> frozenset[str]:
     from xdsaudit.audit import audit
-    from xdsaudit.audit.scope import Scope, narrow
+    from xdsaudit.audit.questions.narrow import Scope, narrow
     from xdsaudit.model.snapshot import Snapshot
 
     scope = Scope(frozenset(options["namespaces"]), frozenset(options["ingresses"]), options["selector"])
@@ -140,13 +140,13 @@ def _refs(options: dict[str, Any], found: Opened) -> frozenset[str]:
 @contextmanager
 def live(found: Opened) -> Iterator[LiveReader]:
     """A reader of what was opened; in a cluster, Kubernetes objects are followed by watches."""
-    from xdsaudit.collect.live import LiveReader
     from xdsaudit.collect.manifests import read_manifests
+    from xdsaudit.collect.rounds import LiveReader
 
     with ExitStack() as stack:
         sources, kube = found.sources, None
         if found.cluster is not None:
-            from xdsaudit.collect.store import KubeStore
+            from xdsaudit.collect.watches import KubeStore
 
             kube = stack.enter_context(KubeStore(*found.cluster)).read
         elif sources.manifests:

@@ -80,7 +80,7 @@ def watch(
 
 def _line(transition: Transition) -> str:
     from xdsaudit.model.verdict import FAILING, Verdict
-    from xdsaudit.report.text import printable
+    from xdsaudit.report.terminal import printable
 
     found = transition.after
     was = transition.before.value.replace("_", " ") if transition.before else "new"

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from xdsaudit.ingress.annotations import look, text
 from xdsaudit.ingress.effects import Annotations
+from xdsaudit.ingress.http_route import Destination
 from xdsaudit.ingress.objects import Backend, KubeObjects, Service
 from xdsaudit.ingress.profile import Profile
-from xdsaudit.ingress.work import Destination
 
 INVALID = "invalid-backend-service"
 UNRESOLVED = "port-name-resolve-error"

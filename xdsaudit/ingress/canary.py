@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from xdsaudit.ingress.annotations import boolean, integer, look, text
 from xdsaudit.ingress.effects import Annotations, header_control
-from xdsaudit.ingress.work import Destination, Work
+from xdsaudit.ingress.http_route import Destination, Work
 from xdsaudit.model.route import HeaderMatch
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from xdsaudit.ingress.annotations import HIGRESS, boolean, has, integer, items, look, text
-from xdsaudit.ingress.work import HeaderOps, Work
+from xdsaudit.ingress.http_route import HeaderOps, Work
 from xdsaudit.model.route import HeaderMatch
 
 Annotations = Mapping[str, str]

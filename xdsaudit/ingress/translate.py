@@ -13,16 +13,16 @@ from xdsaudit.ingress import canary as canaries
 from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS, look, meaningless, relevant, text, unmodelled
 from xdsaudit.ingress.backends import Backends, Resolved, parse_destinations
 from xdsaudit.ingress.effects import Effects, path_type
-from xdsaudit.ingress.emit import Emitter
+from xdsaudit.ingress.envoy_routes import Emitter
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, RulePlan
-from xdsaudit.ingress.fallback import default_backend, mirror, stateful_session
+from xdsaudit.ingress.http_route import Uri, Work, normalise
 from xdsaudit.ingress.objects import Backend, Ingress, IngressRule, KubeObjects, Path
 from xdsaudit.ingress.order import sort_routes
 from xdsaudit.ingress.policy import TrafficPolicy, traffic_policy
 from xdsaudit.ingress.profile import Profile
-from xdsaudit.ingress.select import crashes_of, selected, templated
+from xdsaudit.ingress.selection import crashes_of, selected, templated
 from xdsaudit.ingress.tls import Certificates, first_secrets
-from xdsaudit.ingress.work import Uri, Work, normalise
+from xdsaudit.ingress.with_services import default_backend, mirror, stateful_session
 from xdsaudit.model.route import Place
 from xdsaudit.model.verdict import Rule
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
 from xdsaudit.audit.memory import Memory
-from xdsaudit.audit.run import PROVEN, audit
+from xdsaudit.audit.verdicts import PROVEN, audit
 from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.model.verdict import FAILING, Audit, RuleVerdict, Verdict
 from xdsaudit.model.view import State
@@ -24,7 +24,7 @@ _LONGEST_SECONDS: Final = 4.0
 
 
 class Reader(Protocol):
-    """What is read round after round (``xdsaudit.collect.live.LiveReader``)."""
+    """What is read round after round (``xdsaudit.collect.rounds.LiveReader``)."""
 
     def quick(self, hosts: Iterable[str]) -> Snapshot:
         """The tables of these hosts, cheaply."""

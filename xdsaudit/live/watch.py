@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Protocol
 
 from xdsaudit.audit.memory import Memory
-from xdsaudit.audit.run import audit
+from xdsaudit.audit.verdicts import audit
 from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.model.verdict import Audit, Rule, RuleVerdict, Verdict
 from xdsaudit.model.view import ViewName
@@ -25,7 +25,7 @@ Key = tuple[Rule, int]
 
 
 class Reader(Protocol):
-    """What is read round after round (``xdsaudit.collect.live.LiveReader``)."""
+    """What is read round after round (``xdsaudit.collect.rounds.LiveReader``)."""
 
     def round(self) -> Snapshot:
         """What one round judges."""

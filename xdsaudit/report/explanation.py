@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from xdsaudit.audit.accesslog import LogSummary
-from xdsaudit.audit.code import Code
-from xdsaudit.audit.explain import Explanation, Journey, ReplicaAnswer
+from xdsaudit.audit.causes.code import Code
+from xdsaudit.audit.questions.explain import Explanation, Journey, ReplicaAnswer
+from xdsaudit.audit.requests.access_log import LogSummary
 from xdsaudit.model.verdict import Verdict
 from xdsaudit.report.json import rule_object
-from xdsaudit.report.text import STYLE, many, name_of, paper, say
+from xdsaudit.report.terminal import STYLE, many, name_of, paper, say
 
 if TYPE_CHECKING:
     from rich.console import Console

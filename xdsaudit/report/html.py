@@ -13,7 +13,7 @@ from typing import Final
 from xdsaudit.errors import InputError
 from xdsaudit.model.verdict import Audit, RuleVerdict, Severity, Stage, Verdict
 from xdsaudit.model.view import State, ViewInfo, ViewName
-from xdsaudit.report.text import ORDER, printable
+from xdsaudit.report.terminal import ORDER, printable
 
 _TONES: Final = {
     "lost": "bad",

@@ -8,10 +8,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from xdsaudit.audit.catalogue import BY_SLUG, CATALOGUE
+from xdsaudit.audit.causes.catalogue import BY_SLUG, CATALOGUE
 from xdsaudit.model.verdict import FAILING, Audit, Finding, Origin, RuleVerdict, Severity, Verdict
 from xdsaudit.report.json import as_json, extra_object, finding_object, rule_object
-from xdsaudit.report.text import printable
+from xdsaudit.report.terminal import printable
 
 _FINE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
 _LEVEL: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from xdsaudit.model.verdict import Audit, RuleVerdict, Verdict
-from xdsaudit.report.text import many, printable, say
+from xdsaudit.report.terminal import many, printable, say
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from xdsaudit.audit.status import ReplicaStatus
-from xdsaudit.report.text import many, paper, printable, say
+from xdsaudit.audit.questions.status import ReplicaStatus
+from xdsaudit.report.terminal import many, paper, printable, say
 
 
 def status_text(rows: Sequence[ReplicaStatus], *, width: int = 80, color: bool = False) -> str:

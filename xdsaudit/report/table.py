@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from xdsaudit.model.verdict import Audit, RuleVerdict, Severity, Verdict
 from xdsaudit.model.view import State
 from xdsaudit.report.matrix import matrix
-from xdsaudit.report.text import ORDER, STYLE, many, name_of, paper, say
+from xdsaudit.report.terminal import ORDER, STYLE, many, name_of, paper, say
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,8 +8,8 @@ from typing import Any, Final
 from xdsaudit.ingress.backends import Backends
 from xdsaudit.ingress.effects import PLAIN
 from xdsaudit.ingress.expectation import ExpectedRoute
+from xdsaudit.ingress.http_route import FALLBACK_TYPE, Destination, HeaderOps, Work
 from xdsaudit.ingress.policy import TrafficPolicy
-from xdsaudit.ingress.work import FALLBACK_TYPE, Destination, HeaderOps, Work
 from xdsaudit.model.route import HeaderMatch, MatchKey, simple_key
 
 _PLUGIN: Final = "envoy.router.cluster_specifier_plugin.cluster_fallback"

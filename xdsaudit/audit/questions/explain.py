@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from xdsaudit.audit.answer import answer, candidates, look_up, matches
-from xdsaudit.audit.catalogue import BY_SLUG
-from xdsaudit.audit.evidence import journey, upstream_view
-from xdsaudit.audit.request import Request
-from xdsaudit.audit.witness import witness
-from xdsaudit.audit.world import World
+from xdsaudit.audit.case import World
+from xdsaudit.audit.causes.catalogue import BY_SLUG
+from xdsaudit.audit.causes.evidence import journey, upstream_view
+from xdsaudit.audit.requests.example import witness
+from xdsaudit.audit.requests.request import Request
+from xdsaudit.audit.requests.routing import answer, candidates, look_up, matches
 from xdsaudit.ingress.expectation import RulePlan
 from xdsaudit.model.route import Place, Route, ingress_of
 from xdsaudit.model.verdict import Audit, Rule, RuleVerdict, Verdict

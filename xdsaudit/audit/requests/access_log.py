@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from xdsaudit.audit.request import Request, parse_request
+from xdsaudit.audit.requests.request import Request, parse_request
 from xdsaudit.errors import InputError
 
 _ADDRESS_PORT: Final = re.compile(r":(\d+)$")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from xdsaudit.audit.reach import compiled
+from xdsaudit.audit.compare.shadowing import compiled
 from xdsaudit.model.route import Route
 from xdsaudit.model.view import View
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from xdsaudit.audit.attribute import Lacks, Rejection, Where, control_plane_slug, delivery_slug, locate, rejections
-from xdsaudit.audit.catalogue import BY_SLUG
-from xdsaudit.audit.evidence import journey, upstream_view
-from xdsaudit.audit.findings import findings
+from xdsaudit.audit.case import PIPELINE, World, build, counts
+from xdsaudit.audit.causes.catalogue import BY_SLUG
+from xdsaudit.audit.causes.evidence import journey, upstream_view
+from xdsaudit.audit.causes.findings import findings
+from xdsaudit.audit.causes.upstream import Upstream, judge_upstream
 from xdsaudit.audit.memory import Memory
-from xdsaudit.audit.upstream import Upstream, judge_upstream
-from xdsaudit.audit.witness import witness
-from xdsaudit.audit.world import PIPELINE, World, build, counts
+from xdsaudit.audit.requests.example import witness
+from xdsaudit.audit.stage import Lacks, Rejection, Where, control_plane_slug, delivery_slug, locate, rejections
 from xdsaudit.ingress.expectation import RulePlan
 from xdsaudit.model.snapshot import Snapshot, moment_of
 from xdsaudit.model.verdict import Audit, Extra, FieldDelta, ReplicaVerdict, Rule, RuleVerdict, Stage, Verdict

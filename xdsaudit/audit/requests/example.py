@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from xdsaudit.audit.answer import matches
-from xdsaudit.audit.reach import compiled, literal_prefix
-from xdsaudit.audit.request import Request
+from xdsaudit.audit.compare.shadowing import compiled, literal_prefix
+from xdsaudit.audit.requests.request import Request
+from xdsaudit.audit.requests.routing import matches
 from xdsaudit.model.route import HeaderMatch, MatchKey, Place
 
 _TAILS = ("", "x", "1", "/", "/x", "/1", "x/", "xyz", "/x/y", "123", "abc-123", ".html", "/index.html")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from xdsaudit.audit.code import Code
+from xdsaudit.audit.causes.code import Code
 from xdsaudit.model.verdict import Severity
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from xdsaudit.audit.catalogue import BY_SLUG
-from xdsaudit.audit.reach import hidden_rules, shadows
-from xdsaudit.audit.validate import flaw_of
+from xdsaudit.audit.causes.catalogue import BY_SLUG
+from xdsaudit.audit.causes.validate import flaw_of
+from xdsaudit.audit.compare.shadowing import hidden_rules, shadows
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
 from xdsaudit.ingress.objects import Ingress, KubeObjects
 from xdsaudit.ingress.profile import Profile

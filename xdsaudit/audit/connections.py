@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from xdsaudit.audit.judge import Judgement
+from xdsaudit.audit.compare.view import Judgement
 
 
 def node_of(gateway: Judgement) -> str:

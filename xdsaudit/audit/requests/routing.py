@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from xdsaudit.audit.reach import compiled
-from xdsaudit.audit.request import Request
+from xdsaudit.audit.compare.shadowing import compiled
+from xdsaudit.audit.requests.request import Request
 from xdsaudit.model.route import HeaderMatch, MatchKey, Place
 from xdsaudit.model.view import View
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xdsaudit.audit.attribute import Rejection, single_label
-from xdsaudit.audit.judge import Judgement, Missing
-from xdsaudit.audit.world import PIPELINE, World
+from xdsaudit.audit.case import PIPELINE, World
+from xdsaudit.audit.compare.view import Judgement, Missing
+from xdsaudit.audit.stage import Rejection, single_label
 from xdsaudit.model.view import View, ViewName
 
 _REASONS = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from xdsaudit.audit.attribute import rejections
-from xdsaudit.audit.judge import Judgement
-from xdsaudit.audit.world import World
+from xdsaudit.audit.case import World
+from xdsaudit.audit.compare.view import Judgement
+from xdsaudit.audit.stage import rejections
 from xdsaudit.model.verdict import Audit
 from xdsaudit.model.view import State, ViewName
 

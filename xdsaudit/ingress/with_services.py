@@ -9,8 +9,8 @@ from typing import Any
 from xdsaudit.ingress.annotations import integer, items, look, text
 from xdsaudit.ingress.backends import Backends
 from xdsaudit.ingress.effects import Annotations
+from xdsaudit.ingress.http_route import Destination, Work
 from xdsaudit.ingress.profile import Profile
-from xdsaudit.ingress.work import Destination, Work
 from xdsaudit.model.route import HeaderMatch
 
 _NOT_ERRORS = frozenset({200, 301, 302, 303, 304, 307, 308})

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from xdsaudit.audit.align import Comparer, align
-from xdsaudit.audit.beside import beside
-from xdsaudit.audit.reach import hidden_rules, shadows
+from xdsaudit.audit.compare.align import Comparer, align
+from xdsaudit.audit.compare.policies import beside
+from xdsaudit.audit.compare.shadowing import hidden_rules, shadows
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
 from xdsaudit.model.route import MatchKey, Place, Route
 from xdsaudit.model.verdict import Extra, FieldDelta

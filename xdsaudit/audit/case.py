@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from xdsaudit.audit.attach import attachments
-from xdsaudit.audit.judge import Judgement, judge, judge_core
+from xdsaudit.audit.compare.view import Judgement, judge, judge_core
+from xdsaudit.audit.connections import attachments
 from xdsaudit.audit.memory import Memory
 from xdsaudit.envoy.admin import server_info, with_pages
 from xdsaudit.envoy.config_dump import read_config_dump
@@ -140,7 +140,7 @@ def _read_views(
     notes: list[str],
 ) -> list[View]:
     from xdsaudit.xds.core import read_core
-    from xdsaudit.xds.pages import with_pages as with_debug_pages
+    from xdsaudit.xds.debug_pages import with_pages as with_debug_pages
     from xdsaudit.xds.reader import read_pilot
 
     views: list[View | None] = []

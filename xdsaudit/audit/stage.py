@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from xdsaudit.audit.attach import node_of
-from xdsaudit.audit.judge import Judgement, Missing
-from xdsaudit.audit.validate import Flaw, flaw_of
-from xdsaudit.audit.world import PIPELINE, World
+from xdsaudit.audit.case import PIPELINE, World
+from xdsaudit.audit.causes.validate import Flaw, flaw_of
+from xdsaudit.audit.compare.view import Judgement, Missing
+from xdsaudit.audit.connections import node_of
 from xdsaudit.model.route import MatchKey, Place, Route
 from xdsaudit.model.verdict import Stage
 from xdsaudit.model.view import State, View, ViewName

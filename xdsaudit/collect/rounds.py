@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from xdsaudit.collect.admin import get_page, pool, read_gateway
-from xdsaudit.collect.follow import Follower
+from xdsaudit.collect.ads_stream import Follower
 from xdsaudit.collect.sources import (
     Sources,
     gateway_view,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from xdsaudit.audit.code import Code
-from xdsaudit.audit.codes_control import CODES as _CONTROL
-from xdsaudit.audit.codes_gateway import CODES as _GATEWAY
+from xdsaudit.audit.causes.code import Code
+from xdsaudit.audit.causes.codes_control import CODES as _CONTROL
+from xdsaudit.audit.causes.codes_gateway import CODES as _GATEWAY
 
 CATALOGUE: Final[tuple[Code, ...]] = (*_CONTROL, *_GATEWAY)
 BY_CODE: Final = {c.code: c for c in CATALOGUE}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from xdsaudit.audit.attribute import Rejection
-from xdsaudit.audit.catalogue import BY_SLUG
-from xdsaudit.audit.evidence import frozen_since, short
-from xdsaudit.audit.world import World
+from xdsaudit.audit.case import World
+from xdsaudit.audit.causes.catalogue import BY_SLUG
+from xdsaudit.audit.causes.evidence import frozen_since, short
+from xdsaudit.audit.stage import Rejection
 from xdsaudit.model.verdict import Concern, Finding, Rule, RuleVerdict, Severity, Verdict
 from xdsaudit.model.view import View, ViewName
 
