@@ -4,13 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench soak docs clean
+.PHONY: demo test quick coverage lint bench soak docs clean
 
 demo: $(STAMP)  ## the batch-loss incident, live on this machine
 	$(BIN)/xdsaudit demo
 
 test: $(STAMP)  ## all tests
 	$(BIN)/python -m pytest
+
+quick: $(STAMP)  ## what takes under a minute: no Envoy, no browser, nothing slow
+	$(BIN)/python -m pytest -q -n 2 -m "not slow and not envoy and not browser"
+
+coverage: $(STAMP)  ## lines that no test runs, in the processes that tests start too; fails below the floor in pyproject.toml
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report --skip-covered --show-missing
 
 lint: $(STAMP)  ## formatting, lint, types, layers, generated files
 	$(BIN)/ruff format --check .

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from xdsaudit.collect.kube import connect
 from xdsaudit.collect.watches import KubeStore
 from xdsaudit.testing import FakeKube, ingress
@@ -51,6 +53,7 @@ def test_a_version_too_old_lists_again(tmp_path: Path) -> None:
         until(lambda: names(store) == {"a", "b", "c"})
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_and_comes(tmp_path: Path) -> None:
     with FakeKube({"ingresses": [ingress("a", "foo.test")]}) as kube, opened(kube, tmp_path) as store:
         kube.down = True
