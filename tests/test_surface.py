@@ -27,6 +27,7 @@ HEAVY = (
 )
 NAMES = [
     "Audit",
+    "Connection",
     "Finding",
     "FormatError",
     "InputError",
@@ -39,12 +40,14 @@ NAMES = [
     "RuleVerdict",
     "Scope",
     "Snapshot",
+    "SourceOptions",
     "Sources",
     "Stage",
     "Verdict",
     "XdsauditError",
     "__version__",
     "audit",
+    "connect",
     "load",
     "narrow",
     "read",

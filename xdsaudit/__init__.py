@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from xdsaudit.audit import audit as audit
     from xdsaudit.audit.questions.narrow import Scope as Scope
     from xdsaudit.audit.questions.narrow import narrow as narrow
+    from xdsaudit.collect.connect import SourceOptions as SourceOptions
     from xdsaudit.collect.rounds import LiveReader as LiveReader
     from xdsaudit.collect.snapshot import load as load
     from xdsaudit.collect.snapshot import save as save
     from xdsaudit.collect.sources import Sources as Sources
     from xdsaudit.collect.sources import read as read
+    from xdsaudit.connection import Connection as Connection
+    from xdsaudit.connection import connect as connect
+    from xdsaudit.connection import wait as wait
     from xdsaudit.errors import FormatError as FormatError
     from xdsaudit.errors import InputError as InputError
     from xdsaudit.errors import NotCaptured as NotCaptured
@@ -28,7 +32,6 @@ if TYPE_CHECKING:
     from xdsaudit.errors import XdsauditError as XdsauditError
     from xdsaudit.live.wait import Outcome as Outcome
     from xdsaudit.live.wait import rollout as rollout
-    from xdsaudit.live.wait import wait as wait
     from xdsaudit.model.route import Route as Route
     from xdsaudit.model.snapshot import Snapshot as Snapshot
     from xdsaudit.model.verdict import Audit as Audit
@@ -42,11 +45,13 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "xdsaudit.audit.questions.narrow": ("Scope", "narrow"),
+    "xdsaudit.collect.connect": ("SourceOptions",),
     "xdsaudit.collect.rounds": ("LiveReader",),
     "xdsaudit.collect.snapshot": ("load", "save"),
     "xdsaudit.collect.sources": ("Sources", "read"),
+    "xdsaudit.connection": ("Connection", "connect", "wait"),
     "xdsaudit.errors": ("FormatError", "InputError", "NotCaptured", "ReadError", "XdsauditError"),
-    "xdsaudit.live.wait": ("Outcome", "rollout", "wait"),
+    "xdsaudit.live.wait": ("Outcome", "rollout"),
     "xdsaudit.model.route": ("Route",),
     "xdsaudit.model.snapshot": ("Snapshot",),
     "xdsaudit.model.verdict": ("Audit", "Finding", "Rule", "RuleVerdict", "Stage", "Verdict"),
@@ -58,6 +63,7 @@ _HOME = {name: module for module, names in _PLACES.items() for name in names}
 __version__ = "0.1.0"
 __all__ = [
     "Audit",
+    "Connection",
     "Finding",
     "FormatError",
     "InputError",
@@ -70,12 +76,14 @@ __all__ = [
     "RuleVerdict",
     "Scope",
     "Snapshot",
+    "SourceOptions",
     "Sources",
     "Stage",
     "Verdict",
     "XdsauditError",
     "__version__",
     "audit",
+    "connect",
     "load",
     "narrow",
     "read",

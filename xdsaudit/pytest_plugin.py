@@ -9,13 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from xdsaudit.connection import Connection
     from xdsaudit.live.wait import Outcome
     from xdsaudit.model.snapshot import Snapshot
     from xdsaudit.model.verdict import Audit
@@ -123,25 +124,10 @@ def xds_wait(request: pytest.FixtureRequest) -> Callable[..., Outcome]:
         check: bool = True,
         **sources: Any,
     ) -> Outcome:
-        from xdsaudit.cli.wait import live
-        from xdsaudit.collect.manifests import read_manifests
-        from xdsaudit.live.wait import wait
         from xdsaudit.report import render
 
-        refs = {w for w in what if not os.path.exists(w)}  # noqa: PTH110 - a name of an Ingress is no path
-        for place in (w for w in what if w not in refs):
-            refs |= read_manifests([place]).refs
-        with _opened(request, sources) as found, live(found) as reader:
-            outcome = wait(
-                reader,
-                refs,
-                clock=time.monotonic,
-                sleep=time.sleep,
-                deadline=deadline,
-                grace=grace,
-                interval=interval,
-                rounds=rounds,
-            )
+        with _connected(request, sources) as connection:
+            outcome = connection.wait(*what, deadline=deadline, grace=grace, interval=interval, rounds=rounds)
         _counts(request.config)["waits"] += 1
         if check and not outcome.ok:
             pytest.fail(f"{outcome.why} ({outcome.seconds:.1f} s)\n\n{render(outcome.audit, 'table')}", pytrace=False)
@@ -204,44 +190,27 @@ def _xds_clean(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 # --- sources ----------------------------------------------------------------------------------------------------------
-def _options(request: pytest.FixtureRequest, sources: dict[str, Any]) -> dict[str, Any]:
-    from xdsaudit.cli.options import source_defaults
+def _connected(request: pytest.FixtureRequest, given: dict[str, Any]) -> _Guarded:
+    from xdsaudit.connection import connect
 
-    config = request.config
-    listed = {name: tuple(_setting(config, name).split()) for name in ("manifests", "ads", "core", "gateways")}
-    given: dict[str, Any] = {
-        **source_defaults(),
-        "grace": None,
-        "kubeconfig": _setting(config, "kubeconfig") or None,
-        "context": _setting(config, "context") or None,
-        **listed,
-    }
-    for name, value in sources.items():
-        if name not in given:
-            raise TypeError(f"{name!r} is none of {', '.join(sorted(given))}")
-        given[name] = (value,) if name in listed and isinstance(value, str) else value
-    return given
-
-
-def _opened(request: pytest.FixtureRequest, sources: dict[str, Any]) -> Any:
-    from xdsaudit.cli.reading import Opened, opened
-
-    if "kube" in sources:
-        from contextlib import nullcontext
-
+    if "kube" in given:
         from xdsaudit.collect.sources import Sources
 
-        return nullcontext(Opened(Sources(**sources)))
-    return _Guarded(request, opened(_options(request, sources), lambda _: None))
+        return _Guarded(request, connect(sources=Sources(**given)))
+    configured: dict[str, Any] = {
+        name: tuple(_setting(request.config, name).split()) for name in ("manifests", "ads", "core", "gateways")
+    }
+    configured |= {name: _setting(request.config, name) or None for name in ("kubeconfig", "context")}
+    return _Guarded(request, connect(**{**configured, **given}))
 
 
 class _Guarded:
     """Sources whose absence fails or skips the test, as it was chosen."""
 
-    def __init__(self, request: pytest.FixtureRequest, inner: Any) -> None:
+    def __init__(self, request: pytest.FixtureRequest, inner: Connection) -> None:
         self._request, self._inner = request, inner
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Connection:
         from xdsaudit.errors import InputError, ReadError
 
         try:
@@ -249,21 +218,19 @@ class _Guarded:
         except (InputError, ReadError) as error:
             _absent(self._request, str(error))
 
-    def __exit__(self, *error: object) -> Any:
-        return self._inner.__exit__(*error)
+    def __exit__(self, *error: Any) -> None:
+        self._inner.__exit__(*error)
 
 
-def _absent(request: pytest.FixtureRequest, why: str) -> None:
+def _absent(request: pytest.FixtureRequest, why: str) -> NoReturn:
     if _setting(request.config, "no_cluster") == "skip":
         pytest.skip(f"xdsaudit: {why}")
     pytest.fail(f"xdsaudit: {why}", pytrace=False)
 
 
 def _read(request: pytest.FixtureRequest, sources: dict[str, Any]) -> Snapshot:
-    from xdsaudit.collect.sources import read
-
-    with _opened(request, sources) as found:
-        return read(found.sources)
+    with _connected(request, sources) as connection:
+        return connection.snapshot()
 
 
 def _shared(request: pytest.FixtureRequest) -> Snapshot:

@@ -159,4 +159,4 @@ def test_without_the_plugin_a_suite_is_untouched(suite: pytest.Pytester) -> None
 def test_unknown_sources_are_told(suite: pytest.Pytester) -> None:
     result = run(suite, "def test_it(xds_audit):\n    xds_audit(gateway='http://x')\n")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*'gateway' is none of*gateways*"])
+    result.stdout.fnmatch_lines(["*'gateway' is not one of*gateways*"])

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, xds_options
+from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, progress
-from xdsaudit.cli.reading import opened, snapshot_of
 
 if TYPE_CHECKING:
+    from xdsaudit.collect.connect import SourceOptions
     from xdsaudit.model.snapshot import Snapshot
 
 _ROUNDS = 5
@@ -32,12 +32,13 @@ def capture(out: str, **options: Any) -> int:
     xdsaudit capture -O incident.tar.gz
     xdsaudit capture -f ingresses.yaml --ads 127.0.0.1:15010 --gateway http://127.0.0.1:15000 -O incident.tar.gz
     """  # noqa: D301 - click reads \b as "do not wrap"
+    from xdsaudit.collect.connect import snapshot_of
     from xdsaudit.collect.redact import redact
     from xdsaudit.collect.snapshot import save
     from xdsaudit.model.view import State
 
-    options = {**options, "grace": 0.0}
-    snapshot = snapshot_of(options, progress())[0] if options["snapshot"] else _settled(options)
+    chosen = replace(sources_of(options), grace=0.0)
+    snapshot = snapshot_of(chosen, progress())[0] if chosen.snapshot else _settled(chosen)
     clear_progress()
     size = save(redact(snapshot), out)
     click.echo(f"wrote {out}: {size / 1e6:.1f} MB")
@@ -56,11 +57,12 @@ def capture(out: str, **options: Any) -> int:
     return code
 
 
-def _settled(options: dict[str, Any]) -> Snapshot:
+def _settled(options: SourceOptions) -> Snapshot:
     """The first snapshot that says the same as the one before it; the last of a few where none does."""
     from xdsaudit.audit import audit
     from xdsaudit.audit.memory import Memory
     from xdsaudit.collect.cluster import lists
+    from xdsaudit.collect.connect import opened
     from xdsaudit.collect.sources import read
 
     memory, before = Memory(), None

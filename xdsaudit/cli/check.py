@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,10 +15,10 @@ from xdsaudit.cli.options import (
     output_options,
     profile_options,
     source_options,
+    sources_of,
     xds_options,
 )
 from xdsaudit.cli.output import clear_progress, progress, show
-from xdsaudit.cli.reading import snapshot_of
 from xdsaudit.errors import InputError
 
 
@@ -54,8 +55,9 @@ def check(output: str, reports: tuple[str, ...], **options: Any) -> int:
     live, extensions, controller = None, None, controller_of(options)
     if options["snapshot"]:
         from xdsaudit.audit.case import abilities
+        from xdsaudit.collect.connect import snapshot_of
 
-        snapshot, _ = snapshot_of({**options, "manifests": ()}, progress())
+        snapshot, _ = snapshot_of(replace(sources_of(options), manifests=()), progress())
         clear_progress()
         live, _ = read_objects(snapshot.kube)
         extensions, controller = abilities(snapshot), dict(snapshot.controller)

@@ -17,10 +17,10 @@ from xdsaudit.cli.options import (
     profile_options,
     scope_options,
     source_options,
+    sources_of,
     xds_options,
 )
 from xdsaudit.cli.output import clear_progress, gaps, progress, show
-from xdsaudit.cli.reading import snapshot_of
 from xdsaudit.errors import InputError
 
 
@@ -42,10 +42,11 @@ def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
     """  # noqa: D301 - click reads \b as "do not wrap"
     from xdsaudit.audit import audit
     from xdsaudit.audit.questions.narrow import Scope, by_code, narrow, since
+    from xdsaudit.collect.connect import snapshot_of
 
     fail_on = fail_on_of(options["fail_on"])
     only, skip = (codes_of(option, options[option]) for option in ("only", "skip"))
-    snapshot, refs = snapshot_of(options, progress())
+    snapshot, refs = snapshot_of(sources_of(options), progress())
     clear_progress()
     result = audit(snapshot)
     scope = Scope(frozenset(options["namespaces"]), frozenset(options["ingresses"]) | refs, options["selector"])
@@ -65,5 +66,5 @@ def _baseline(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"--baseline {path}: is not JSON ({error}); write one with xdsaudit diff -o json") from error
     if not isinstance(found, dict):
-        raise InputError(f"--baseline {path}: is no audit; write one with xdsaudit diff -o json")
+        raise InputError(f"--baseline {path}: is not an audit; write one with xdsaudit diff -o json")
     return found

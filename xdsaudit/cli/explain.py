@@ -9,9 +9,8 @@ from typing import Any
 
 import click
 
-from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, xds_options
+from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, emit, gaps, progress
-from xdsaudit.cli.reading import snapshot_of
 from xdsaudit.errors import InputError
 
 _REF = re.compile(r"^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*$")
@@ -27,7 +26,7 @@ _CODE = re.compile(r"^(XA\d+|[a-z]+(-[a-z0-9]+)*)$", re.IGNORECASE)
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="Of an access log: explain so many groups of requests.",
+    help="Of an access log: explain at most N groups of requests.",
 )
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="Format of the result.")
 @source_options
@@ -70,7 +69,7 @@ def _code(word: str | None, output: str) -> int:
         return 0
     found = find(word)
     if found is None:
-        raise InputError(f"{word}: is no code, URL, NAMESPACE/INGRESS or file; xdsaudit explain lists the codes")
+        raise InputError(f"{word}: is not a code, URL, NAMESPACE/INGRESS or file; xdsaudit explain lists the codes")
     emit(as_json(found._asdict()) if output == "json" else code_text(found))
     return 0
 
@@ -81,8 +80,9 @@ def _listed(rows: Any) -> str:
 
 def _judged(options: dict[str, Any]) -> Any:
     from xdsaudit.audit.verdicts import judged
+    from xdsaudit.collect.connect import snapshot_of
 
-    snapshot, _ = snapshot_of(options, progress())
+    snapshot, _ = snapshot_of(sources_of(options), progress())
     clear_progress()
     return judged(snapshot)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from xdsaudit.errors import InputError
+
+if TYPE_CHECKING:
+    from xdsaudit.collect.connect import SourceOptions
 
 FORMATS = ("table", "wide", "json", "jsonl", "junit", "sarif", "github", "html", "prom")
 """As in xdsaudit.report, which is not imported for --help."""
@@ -193,12 +196,6 @@ output_options: Decorator = _stack(
 )
 
 
-def source_defaults() -> dict[str, Any]:
-    """What the options of sources, reading and profile are when none is given, for callers that are no command."""
-    stacked = source_options(xds_options(profile_options(lambda **_: None)))
-    return click.command("sources")(stacked).make_context("sources", []).params
-
-
 _PROFILE_KEYS = {
     "controller_version": "version",
     "system_namespace": "system_namespace",
@@ -217,39 +214,28 @@ def controller_of(options: dict[str, Any]) -> dict[str, Any]:
     """What the profile options say of the controller, under the snapshot's names.
 
     Raises:
-        InputError: a version that is none.
+        InputError: the version is not valid.
     """
     from xdsaudit.ingress.profile import parse_version
 
     found = {key: options[name] for name, key in _PROFILE_KEYS.items() if options.get(name) is not None}
     if "version" in found and parse_version(found["version"]) is None:
-        raise InputError(f"--controller-version {found['version']!r}: is no version; write it as 2.0.1")
+        raise InputError(f"--controller-version {found['version']!r}: is not a version; write it as 2.0.1")
     return found
 
 
-def pair(text: str) -> tuple[str, str]:
-    """Key and value of a --node-label.
+def sources_of(options: dict[str, Any]) -> SourceOptions:
+    """The options of sources, reading and profile as one value.
 
     Raises:
-        InputError: it is no pair.
+        InputError: a version that is not valid.
     """
-    key, sign, value = text.partition("=")
-    if not sign or not key:
-        raise InputError(f"--node-label {text!r}: write KEY=VALUE")
-    return key, value
+    from dataclasses import fields
 
+    from xdsaudit.collect.connect import SourceOptions
 
-def endpoints(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
-    """The endpoints of an option, each checked to be HOST:PORT.
-
-    Raises:
-        InputError: one is not.
-    """
-    for endpoint in listed:
-        host, colon, port = endpoint.rpartition(":")
-        if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise InputError(f"{option} {endpoint!r}: write HOST:PORT, for example 127.0.0.1:15010")
-    return listed
+    given = {f.name: options[f.name] for f in fields(SourceOptions) if f.name in options}
+    return SourceOptions(**{**given, "controller": controller_of(options)})
 
 
 def words(listed: tuple[str, ...]) -> tuple[str, ...]:
@@ -272,7 +258,7 @@ def fail_on_of(text: str | None) -> frozenset[str] | None:
     unknown = sorted(found - allowed)
     if unknown:
         raise InputError(
-            f"--fail-on {', '.join(unknown)}: is no verdict or severity; one of {', '.join(sorted(allowed))}"
+            f"--fail-on {', '.join(unknown)}: is not a verdict or severity; one of {', '.join(sorted(allowed))}"
         )
     return found
 
@@ -281,7 +267,7 @@ def codes_of(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
     """Codes of --only and --skip.
 
     Raises:
-        InputError: one of them is no code.
+        InputError: one of them is not a code.
     """
     from xdsaudit.audit.causes.catalogue import find
 
@@ -289,6 +275,6 @@ def codes_of(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
     for word in words(listed):
         row = find(word)
         if row is None:
-            raise InputError(f"--{option} {word}: is no code; xdsaudit explain lists them")
+            raise InputError(f"--{option} {word}: is not a code; xdsaudit explain lists them")
         codes.append(row.code)
     return tuple(codes)

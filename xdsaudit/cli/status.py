@@ -6,9 +6,8 @@ from typing import Any
 
 import click
 
-from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, xds_options
+from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, emit, gaps, progress
-from xdsaudit.cli.reading import snapshot_of
 
 
 @click.command(cls=GroupedCommand, short_help="One line per gateway and pilot: connected, attached, NACK, warming.")
@@ -26,10 +25,11 @@ def status(output: str, **options: Any) -> int:
     """  # noqa: D301 - click reads \b as "do not wrap"
     from xdsaudit.audit.questions.status import status as statuses
     from xdsaudit.audit.verdicts import judged
+    from xdsaudit.collect.connect import snapshot_of
     from xdsaudit.report.json import as_json
     from xdsaudit.report.status import status_object, status_text
 
-    snapshot, _ = snapshot_of(options, progress())
+    snapshot, _ = snapshot_of(sources_of(options), progress())
     clear_progress()
     world, audit = judged(snapshot)
     rows = statuses(world, audit)

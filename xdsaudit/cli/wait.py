@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +16,14 @@ from xdsaudit.cli.options import (
     profile_options,
     scope_options,
     source_options,
+    sources_of,
     xds_options,
 )
 from xdsaudit.cli.output import clear_progress, progress, show
-from xdsaudit.cli.reading import Opened, opened
 from xdsaudit.errors import InputError
 
 if TYPE_CHECKING:
-    from xdsaudit.collect.rounds import LiveReader
+    from xdsaudit.collect.connect import Opened
     from xdsaudit.live.wait import Outcome
     from xdsaudit.model.verdict import Audit
 
@@ -56,7 +54,7 @@ if TYPE_CHECKING:
     default=120.0,
     show_default=True,
     metavar="SECONDS",
-    help="Then exit with 4.",
+    help="Give up after this long (exit code 4).",
 )
 @click.option(
     "--grace",
@@ -70,7 +68,7 @@ if TYPE_CHECKING:
     "--apply", "command", metavar="CMD", help="Run CMD FILE for each file of -f (no shell), then wait for it."
 )
 @click.option(
-    "--batch", type=click.IntRange(min=1), metavar="N", help="With --apply: so many files at once (default all)."
+    "--batch", type=click.IntRange(min=1), metavar="N", help="With --apply: apply N files at a time (default all)."
 )
 @output_options
 @xds_options
@@ -116,42 +114,25 @@ def wait(
 
 
 def _once(options: dict[str, Any], settings: dict[str, Any]) -> Outcome:
-    from xdsaudit.live.wait import wait as waiting
+    from xdsaudit.connection import Connection
 
-    with opened(options, progress()) as found, live(found) as reader:
+    with Connection(sources_of(options), progress()) as connection:
+        refs = _refs(options, connection.reach)
         clear_progress()
-        refs = _refs(options, found)
-        return waiting(reader, refs, clock=time.monotonic, sleep=time.sleep, tell=_telling(), **settings)
+        return connection.wait(*sorted(refs), tell=_telling(), **settings)
 
 
-def _refs(options: dict[str, Any], found: Opened) -> frozenset[str]:
+def _refs(options: dict[str, Any], reach: Opened) -> frozenset[str]:
     from xdsaudit.audit import audit
     from xdsaudit.audit.questions.narrow import Scope, narrow
     from xdsaudit.model.snapshot import Snapshot
 
     scope = Scope(frozenset(options["namespaces"]), frozenset(options["ingresses"]), options["selector"])
     if not (scope.namespaces or scope.selector):
-        return found.refs | scope.ingresses
-    snapshot = Snapshot(kube=found.sources.kube or {}, controller=found.sources.controller)
+        return reach.refs | scope.ingresses
+    snapshot = Snapshot(kube=reach.sources.kube or {}, controller=reach.sources.controller)
     chosen = narrow(audit(snapshot), snapshot, scope)
-    return found.refs | frozenset(r.rule.ref for r in (*chosen.rules, *chosen.not_selected))
-
-
-@contextmanager
-def live(found: Opened) -> Iterator[LiveReader]:
-    """A reader of what was opened; in a cluster, Kubernetes objects are followed by watches."""
-    from xdsaudit.collect.manifests import read_manifests
-    from xdsaudit.collect.rounds import LiveReader
-
-    with ExitStack() as stack:
-        sources, kube = found.sources, None
-        if found.cluster is not None:
-            from xdsaudit.collect.watches import KubeStore
-
-            kube = stack.enter_context(KubeStore(*found.cluster)).read
-        elif sources.manifests:
-            sources = replace(sources, kube=read_manifests(sources.manifests).lists, manifests=())
-        yield stack.enter_context(LiveReader(sources, kube))
+    return reach.refs | frozenset(r.rule.ref for r in (*chosen.rules, *chosen.not_selected))
 
 
 def _telling() -> Callable[[Audit], None]:
@@ -197,8 +178,8 @@ def _rollout(
     import subprocess
 
     from xdsaudit.collect.manifests import files_of, read_manifests
+    from xdsaudit.connection import Connection
     from xdsaudit.live.wait import nothing, rollout
-    from xdsaudit.live.wait import wait as waiting
 
     if not command:
         raise InputError("--apply: is empty; write the command, for example 'kubectl apply -f'")
@@ -223,14 +204,14 @@ def _rollout(
                     f"--apply {shlex.join([*command, file])}: exited with {error.returncode}; nothing after it was applied"
                 ) from error
 
-    with opened(options, progress()) as found, live(found) as reader:
+    with Connection(sources_of(options), progress()) as connection:
         clear_progress()
 
         def wait_for(batch: tuple[str, ...]) -> Outcome:
             refs = {ref for file in batch for ref in by_file.get(file, ())}
             if not refs:
                 return nothing("no Ingress in this batch")
-            return waiting(reader, refs, clock=time.monotonic, sleep=time.sleep, tell=_telling(), **settings)
+            return connection.wait(*sorted(refs), tell=_telling(), **settings)
 
         done = rollout(batches, apply, wait_for)
     click.echo(f"xdsaudit: {len(done)} of {len(batches)} batches applied", err=True)

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, xds_options
+from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, colored, progress
-from xdsaudit.cli.reading import opened
-from xdsaudit.cli.wait import live
 from xdsaudit.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,13 +55,14 @@ def watch(
     \b
     xdsaudit watch --listen 9464
     """  # noqa: D301 - click reads \b as "do not wrap"
+    from xdsaudit.connection import Connection
     from xdsaudit.live.watch import Watcher
 
     if options["snapshot"]:
         raise InputError("a snapshot does not change: watch reads live sources; use xdsaudit diff --snapshot")
-    with opened(options, progress()) as found, live(found) as reader:
+    with Connection(sources_of(options), progress()) as connection:
+        watcher = Watcher(connection.rounds, time.monotonic)
         clear_progress()
-        watcher = Watcher(reader, time.monotonic)
         with _served(listen, watcher):
             while True:
                 for transition in watcher.round():

@@ -1,0 +1,243 @@
+"""From what a caller asks for to what is read: a snapshot, explicit sources, or a cluster whose pods stay reachable in a block.
+
+Holds the one way in for the command line, the pytest plugin and the library; must not judge anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from xdsaudit.errors import InputError, ReadError
+
+if TYPE_CHECKING:
+    from xdsaudit.collect.kube import KubeApi
+    from xdsaudit.collect.rounds import LiveReader
+    from xdsaudit.collect.sources import Sources
+    from xdsaudit.model.snapshot import Snapshot
+
+Progress = Callable[[str], None]
+LIVE_GRACE_SECONDS: Final = 15.0
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What to read and how; the fields carry the command line's names.
+
+    Attributes:
+        snapshot: a snapshot instead of live sources.
+        kubeconfig: file of the cluster; None for KUBECONFIG, ``~/.kube/config`` or the pod's own account.
+        context: of the kubeconfig; None for its current one.
+        manifests: files, folders or ``-``; beside a cluster they choose Ingresses of it.
+        ads: ``host:port`` of each pilot.
+        ads_debug: URL of each pilot's debug port, in the order of ``ads``.
+        core: ``host:port`` of each higress-core.
+        gateways: admin URL or config dump file of each gateway.
+        probe_cache: also read each pilot through a private cache line.
+        node_from: gateway whose identity is shown to pilot.
+        node_id: id of the node to show to pilot.
+        node_labels: ``KEY=VALUE`` labels of the node.
+        istio_version: ISTIO_VERSION of the node.
+        ads_tls: whether pilot is reached over TLS.
+        ca: file of the roots that pilot's certificate is verified against.
+        cert: file of the client certificate; goes with ``key``.
+        key: file of its key.
+        token_file: file of a bearer token.
+        mint_token: ServiceAccount whose token is minted for TLS to pilot.
+        tls_server_name: name in pilot's certificate, where it is not the host dialled.
+        timeout: seconds for each source.
+        controller: what is known of the controller, under the names of ``snapshot.json``.
+        grace: seconds a rule may be young before it is judged; None for 15 live and 0 for a snapshot.
+    """
+
+    snapshot: str | None = None
+    kubeconfig: str | None = None
+    context: str | None = None
+    manifests: tuple[str, ...] = ()
+    ads: tuple[str, ...] = ()
+    ads_debug: tuple[str, ...] = ()
+    core: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
+    probe_cache: bool = False
+    node_from: str | None = None
+    node_id: str | None = None
+    node_labels: tuple[str, ...] = ()
+    istio_version: str | None = None
+    ads_tls: bool = False
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    token_file: Path | None = None
+    mint_token: str | None = None
+    tls_server_name: str | None = None
+    timeout: float = 10.0
+    controller: Mapping[str, Any] = field(default_factory=dict)
+    grace: float | None = None
+
+    @property
+    def explicit(self) -> bool:
+        """Whether pilots, cores or gateways are named one by one."""
+        return bool(self.ads or self.core or self.gateways)
+
+    @property
+    def system_namespace(self) -> str | None:
+        """Namespace of the controller, None to look for it."""
+        return self.controller.get("system_namespace")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Sources that can be read as long as the block lasts.
+
+    Attributes:
+        sources: where each view is.
+        cluster: the API server and Higress's namespace, None with explicit sources alone.
+        refs: Ingresses that the manifests choose of the cluster, empty for all.
+    """
+
+    sources: Sources
+    cluster: tuple[KubeApi, str] | None = None
+    refs: frozenset[str] = frozenset()
+
+
+def snapshot_of(options: SourceOptions, progress: Progress = lambda _: None) -> tuple[Snapshot, frozenset[str]]:
+    """The snapshot that the options describe, and the Ingresses that manifests choose of a cluster (empty: all).
+
+    Raises:
+        InputError: they name no source, or contradict each other.
+        ReadError: the cluster cannot be read.
+    """
+    from xdsaudit.collect.snapshot import load
+    from xdsaudit.collect.sources import read
+
+    if options.snapshot:
+        if options.manifests or options.kubeconfig or options.context or options.explicit:
+            raise InputError(
+                "--snapshot holds all views: leave -f, --ads, --core, --gateway and --context out, or drop --snapshot"
+            )
+        snapshot = load(options.snapshot)
+        controller = {**snapshot.controller, **options.controller}
+        return replace(snapshot, controller=controller, grace=options.grace or 0.0), frozenset()
+    with opened(options, progress) as reach:
+        return read(reach.sources, progress), reach.refs
+
+
+@contextmanager
+def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Iterator[Opened]:
+    """Explicit sources, completed by a cluster where they leave something out.
+
+    Raises:
+        InputError: there is nothing to read.
+        ReadError: the cluster cannot be read.
+    """
+    from xdsaudit.collect.manifests import read_manifests
+
+    sources = _sources(options)
+    if options.manifests and options.explicit and not (options.kubeconfig or options.context):
+        yield Opened(sources)
+        return
+    # Before the cluster: a file that does not exist must not hide behind a cluster that cannot be reached.
+    refs = read_manifests(options.manifests).refs if options.manifests else frozenset()
+    from xdsaudit.collect.cluster import Found, discover, lists, reach
+    from xdsaudit.collect.kube import connect
+
+    try:
+        api = connect(options.kubeconfig, options.context, timeout=options.timeout)
+    except InputError as error:
+        if options.explicit:
+            raise InputError(
+                f"there are no Ingresses to look for: give their manifests with -f, or a cluster ({error})"
+            ) from error
+        raise
+    try:
+        higress = discover(api, options.system_namespace)
+    except ReadError as error:
+        if not options.explicit:
+            raise
+        # A standalone Higress has an API without pods: its ports are given.
+        space = options.system_namespace or "higress-system"
+        higress = Found(
+            space, (), (), {"kind": "higress", "system_namespace": space}, (f"its pods were not looked up ({error})",)
+        )
+    progress(f"found Higress in {higress.namespace}")
+    kube, complaints = lists(api, higress.namespace)
+    progress("read the Kubernetes objects")
+    sources = replace(sources, manifests=(), kube=kube, complaints=tuple(complaints))
+    with reach(api, higress, sources, mint=options.mint_token, progress=progress) as reached:
+        yield Opened(reached, (api, higress.namespace), refs)
+
+
+@contextmanager
+def live_reader(reach: Opened) -> Iterator[LiveReader]:
+    """A reader for round after round; in a cluster, Kubernetes objects are followed by watches."""
+    from xdsaudit.collect.manifests import read_manifests
+    from xdsaudit.collect.rounds import LiveReader
+
+    with ExitStack() as stack:
+        sources, kube = reach.sources, None
+        if reach.cluster is not None:
+            from xdsaudit.collect.watches import KubeStore
+
+            kube = stack.enter_context(KubeStore(*reach.cluster)).read
+        elif sources.manifests:
+            sources = replace(sources, kube=read_manifests(sources.manifests).lists, manifests=())
+        yield stack.enter_context(LiveReader(sources, kube))
+
+
+def _sources(options: SourceOptions) -> Sources:
+    from xdsaudit.collect.ads import Access
+    from xdsaudit.collect.sources import Sources
+    from xdsaudit.xds.session import Node
+
+    if len(options.ads_debug) > len(options.ads):
+        raise InputError("--ads-debug belongs to an --ads: give as many of --ads, in the same order")
+    labels = dict(_pair(text) for text in options.node_labels)
+    node = Node(namespace=options.system_namespace or "higress-system")
+    node = replace(
+        node,
+        node_id=options.node_id,
+        istio_version=options.istio_version or node.istio_version,
+        labels=labels or node.labels,
+    )
+    access = Access(
+        options.ads_tls,
+        options.ca,
+        options.cert,
+        options.key,
+        options.token_file,
+        options.tls_server_name,
+        options.timeout,
+    )
+    return Sources(
+        manifests=options.manifests,
+        ads=_endpoints("--ads", options.ads),
+        ads_debug=options.ads_debug,
+        core=_endpoints("--core", options.core),
+        gateways=options.gateways,
+        node=node,
+        node_from=options.node_from,
+        probe_cache=options.probe_cache,
+        access=access,
+        controller=dict(options.controller),
+        grace=LIVE_GRACE_SECONDS if options.grace is None else options.grace,
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """Key and value of a label of the node."""
+    key, sign, value = text.partition("=")
+    if not sign or not key:
+        raise InputError(f"--node-label {text!r}: write KEY=VALUE")
+    return key, value
+
+
+def _endpoints(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
+    """The endpoints of an option, each checked to be HOST:PORT."""
+    for endpoint in listed:
+        host, colon, port = endpoint.rpartition(":")
+        if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise InputError(f"{option} {endpoint!r}: write HOST:PORT, for example 127.0.0.1:15010")
+    return listed

@@ -1,0 +1,200 @@
+"""``xdsaudit.connect``: everything the commands do with a cluster or with named sources, for Python.
+
+Holds the public handle alone; reading is ``collect``'s, judging is ``audit``'s, waiting is ``live``'s.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from xdsaudit.collect.connect import Opened, Progress, SourceOptions, live_reader, opened
+from xdsaudit.errors import InputError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from xdsaudit.audit.questions.explain import Explanation
+    from xdsaudit.collect.rounds import LiveReader
+    from xdsaudit.collect.sources import Sources
+    from xdsaudit.live.wait import Outcome, Reader
+    from xdsaudit.live.watch import Transition
+    from xdsaudit.model.snapshot import Snapshot
+    from xdsaudit.model.verdict import Audit
+
+_LISTS = frozenset({"manifests", "ads", "ads_debug", "core", "gateways", "node_labels"})
+_NAMES = tuple(f.name for f in fields(SourceOptions) if f.name != "snapshot")
+
+
+def connect(*, sources: Sources | None = None, **options: Any) -> Connection:
+    """Connect to a cluster, or to the pilots and gateways that are named.
+
+    Args:
+        sources: where each view is, instead of options; for Kubernetes lists that are in memory.
+        **options: fields of ``xdsaudit.SourceOptions`` (``context``, ``kubeconfig``, ``ads``, ``gateways``, ``manifests``,
+            ``probe_cache`` ...); a single string stands for a list of one. Without any, the cluster of the kubeconfig.
+
+    Returns:
+        A context manager; its methods work inside the block, while port-forwards are open.
+
+    Raises:
+        TypeError: an option that does not exist.
+    """
+    if sources is not None:
+        return Connection(Opened(sources))
+    unknown = sorted(set(options) - set(_NAMES))
+    if unknown:
+        raise TypeError(f"{unknown[0]!r} is not one of {', '.join(sorted(_NAMES))}")
+    for name in _LISTS & set(options):
+        value = options[name]
+        options[name] = (str(value),) if isinstance(value, (str, os.PathLike)) else tuple(map(str, value))
+    return Connection(SourceOptions(**options))
+
+
+class Connection:
+    """A cluster, or named sources, inside a ``with`` block. Reads only; nothing is ever written or restarted."""
+
+    def __init__(self, target: SourceOptions | Opened, progress: Progress = lambda _: None) -> None:
+        """Prepare; nothing is dialled before the block is entered."""
+        self._target, self._progress = target, progress
+        self._stack = ExitStack()
+        self._reach: Opened | None = None
+        self._rounds: LiveReader | None = None
+
+    def __enter__(self) -> Connection:
+        with ExitStack() as stack:
+            target = self._target
+            self._reach = target if isinstance(target, Opened) else stack.enter_context(opened(target, self._progress))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._reach = self._rounds = None
+        self._stack.close()
+
+    @property
+    def reach(self) -> Opened:
+        """What was opened: sources, API server, and the Ingresses that manifests chose.
+
+        Raises:
+            InputError: outside the block.
+        """
+        if self._reach is None:
+            raise InputError("the connection is closed: use it inside its with block")
+        return self._reach
+
+    @property
+    def rounds(self) -> LiveReader:
+        """The reader of ``wait`` and ``watch``: opened at first use, kept to the end of the block."""
+        if self._rounds is None:
+            self._rounds = self._stack.enter_context(live_reader(self.reach))
+        return self._rounds
+
+    def snapshot(self) -> Snapshot:
+        """Read every view once, now."""
+        from xdsaudit.collect.cluster import lists
+        from xdsaudit.collect.sources import read
+
+        sources = self.reach.sources
+        if self.reach.cluster is not None:
+            from dataclasses import replace
+
+            kube, complaints = lists(*self.reach.cluster)
+            sources = replace(sources, kube=kube, complaints=tuple(complaints))
+        return read(sources, self._progress)
+
+    def audit(self) -> Audit:
+        """Read every view once and judge every rule; with manifests beside a cluster, the rules of their Ingresses."""
+        from xdsaudit.audit import audit
+        from xdsaudit.audit.questions.narrow import Scope, narrow
+
+        snapshot = self.snapshot()
+        result = audit(snapshot)
+        return narrow(result, snapshot, Scope(ingresses=self.reach.refs)) if self.reach.refs else result
+
+    def explain(self, url: str, *, method: str = "GET", headers: Sequence[str] = ()) -> Explanation:
+        """Which route answers a request in each replica, whose it is, and why no other does.
+
+        Args:
+            url: ``http://host/path`` or ``https://…``.
+            method: of the request.
+            headers: each ``Name: value``.
+
+        Raises:
+            InputError: the URL or a header is not valid.
+        """
+        from xdsaudit.audit.questions.explain import explain
+        from xdsaudit.audit.requests.request import parse_request
+        from xdsaudit.audit.verdicts import judged
+
+        world, audit = judged(self.snapshot())
+        profile = world.expectation.profile
+        request = parse_request(
+            url, method=method, headers=tuple(headers), http_port=profile.http_port, https_port=profile.https_port
+        )
+        return explain(world, audit, request)
+
+    def wait(self, *what: str, **settings: Any) -> Outcome:
+        """Block until rules are in effect in every gateway, or it is clear that one will not be.
+
+        Args:
+            *what: ``namespace/ingress``, or a file or folder of manifests; none means what the connection's manifests
+                choose, and without any every Ingress.
+            **settings: of ``xdsaudit.wait``: ``deadline``, ``grace``, ``interval``, ``rounds``, ``tell`` ...
+
+        Returns:
+            The outcome, with the last audit of those rules.
+        """
+        return wait(self.rounds, refs_of(what) or self.reach.refs, **settings)
+
+    def watch(
+        self, *, interval: float = 2.0, clock: Callable[[], float] = time.monotonic
+    ) -> Iterator[tuple[Transition, ...]]:
+        """Audit round after round, for as long as it is iterated; yields what changed in each round (often nothing)."""
+        from xdsaudit.live.watch import Watcher
+
+        watcher = Watcher(self.rounds, clock)
+        while True:
+            yield watcher.round()
+            time.sleep(interval)
+
+
+def wait(
+    reader: Reader,
+    refs: Iterable[str] = (),
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+    **settings: Any,
+) -> Outcome:
+    """``xdsaudit.live.wait.wait`` by the clock of this machine.
+
+    Args:
+        reader: where to look, round after round (``LiveReader``).
+        refs: Ingresses, each ``namespace/name``; none means all that the API holds.
+        clock: seconds, monotonic.
+        sleep: waits so many seconds.
+        **settings: ``deadline``, ``grace``, ``interval``, ``rounds``, ``patience`` (seconds but for ``rounds``) and ``tell``.
+    """
+    from xdsaudit.live.wait import wait as loop
+
+    return loop(reader, refs, clock=clock, sleep=sleep, **settings)
+
+
+def refs_of(what: Sequence[str]) -> frozenset[str]:
+    """Ingresses by name, and those in files or folders.
+
+    Raises:
+        InputError: a file that is not a manifest.
+    """
+    from xdsaudit.collect.manifests import read_manifests
+
+    places = [w for w in what if os.path.exists(w)]  # noqa: PTH110 - the name of an Ingress is no path
+    named = frozenset(w for w in what if w not in places)
+    return named | (read_manifests(places).refs if places else frozenset())
