@@ -20,6 +20,7 @@ _COMMANDS = {
     "explain": ("xdsaudit.cli.explain", "explain"),
     "check": ("xdsaudit.cli.check", "check"),
     "status": ("xdsaudit.cli.status", "status"),
+    "merge": ("xdsaudit.cli.merge", "merge"),
     "demo": ("xdsaudit.cli.demo", "demo"),
 }
 _EPILOG = (

@@ -93,6 +93,15 @@ def to_prom(
     return "\n".join(lines) + "\n"
 
 
+def exposition(gauges: Iterable[tuple[str, str, Iterable[tuple[Mapping[str, str], float]]]]) -> str:
+    """Gauges in the text format: each a name, a help text and its samples (labels, value)."""
+    lines: list[str] = []
+    for name, text, values in gauges:
+        lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
+        lines += [f"{name}{_labels(labels)} {_number(float(value))}" for labels, value in values]
+    return "\n".join(lines) + "\n"
+
+
 def _histograms(lines: list[str], latency: Mapping[str, Histogram]) -> None:
     name = "xdsaudit_latency_seconds"
     lines.append(f"# HELP {name} From a rule's appearance in the API to a stage, as far as rounds can tell.")
