@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from xdsaudit.audit.questions.explain import Explanation
+    from xdsaudit.collect.manifests import Manifests
     from xdsaudit.collect.rounds import LiveReader
     from xdsaudit.collect.sources import Sources
     from xdsaudit.live.wait import Outcome, Reader
@@ -144,14 +145,17 @@ class Connection:
         """Block until rules are in effect in every gateway, or it is clear that one will not be.
 
         Args:
-            *what: ``namespace/ingress``, or a file or folder of manifests; none means what the connection's manifests
-                choose, and without any every Ingress.
+            *what: ``namespace/ingress``, or a file or folder of manifests, which the API must hold as they say; none means
+                what the connection's manifests choose, and without any every Ingress.
             **settings: of ``xdsaudit.wait``: ``deadline``, ``grace``, ``interval``, ``rounds``, ``tell`` ...
 
         Returns:
             The outcome, with the last audit of those rules.
         """
-        return wait(self.rounds, refs_of(what) or self.reach.refs, **settings)
+        named, given = named_and_given(what)
+        if given is None:
+            return wait(self.rounds, named or self.reach.refs, **settings)
+        return wait(_Wanting(self.rounds, given), named | given.refs, **settings)
 
     def watch(
         self, *, interval: float = 2.0, clock: Callable[[], float] = time.monotonic
@@ -187,8 +191,23 @@ def wait(
     return loop(reader, refs, clock=clock, sleep=sleep, **settings)
 
 
-def refs_of(what: Sequence[str]) -> frozenset[str]:
-    """Ingresses by name, and those in files or folders.
+class _Wanting:
+    """A reader whose snapshots also hold what manifests ask the API for."""
+
+    def __init__(self, reader: Reader, given: Manifests) -> None:
+        from xdsaudit.collect.sources import Wanted
+
+        self._reader, self._wanted = reader, Wanted(given.lists, given.origins)
+
+    def quick(self, hosts: Iterable[str]) -> Snapshot:
+        return self._wanted.put_on(self._reader.quick(hosts))
+
+    def full(self, *, probe: bool) -> Snapshot:
+        return self._wanted.put_on(self._reader.full(probe=probe))
+
+
+def named_and_given(what: Sequence[str]) -> tuple[frozenset[str], Manifests | None]:
+    """Ingresses by name, and what files or folders among them hold.
 
     Raises:
         InputError: a file that is not a manifest.
@@ -196,5 +215,4 @@ def refs_of(what: Sequence[str]) -> frozenset[str]:
     from xdsaudit.collect.manifests import read_manifests
 
     places = [w for w in what if os.path.exists(w)]  # noqa: PTH110 - the name of an Ingress is no path
-    named = frozenset(w for w in what if w not in places)
-    return named | (read_manifests(places).refs if places else frozenset())
+    return frozenset(w for w in what if w not in places), read_manifests(places) if places else None

@@ -55,6 +55,11 @@ def broken(**cut: Any) -> Callable[[], set[str]]:
     return lambda: of(worlds.world(ITEMS, **cut))
 
 
+def wanted(listed: list[Json]) -> Callable[[], set[str]]:
+    """ITEMS are in the API, and a manifest asks for these."""
+    return lambda: of(replace(worlds.world(ITEMS), manifest={"ingresses": ingress_list(listed)}))
+
+
 def recorded(name: str, **without: bool) -> Callable[[], set[str]]:
     return lambda: of(load(RECORDINGS / name).without(**without))
 
@@ -329,6 +334,11 @@ WORLDS: dict[str, Pair] = {
     "shadowed": (
         lambda: of(worlds.world(ITEMS, gateway={p: _caught(r) for p, r in GOOD.items()})),
         broken(),
+    ),
+    "not-applied": (wanted([*ITEMS, ingress("late", "foo.test", "/late")]), wanted(ITEMS)),
+    "applied-differently": (
+        wanted([ingress("a", "foo.test", "/a", annotations={"higress.io/timeout": "5"}), *ITEMS[1:]]),
+        wanted([ingress("a", "foo.test", "/a", annotations={"example.test/note": "new"}), *ITEMS[1:]]),
     ),
     "partly-shadowed": (taken("/a/x"), taken("/other")),
     "pilots-disagree": (two("pilot", cut=True), two("pilot", cut=False)),

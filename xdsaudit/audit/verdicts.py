@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from xdsaudit.audit.applied import with_manifest
 from xdsaudit.audit.case import PIPELINE, World, build, counts
 from xdsaudit.audit.causes.catalogue import BY_SLUG
 from xdsaudit.audit.causes.evidence import journey, upstream_view
@@ -78,6 +79,8 @@ def _audit(world: World) -> Audit:
         verdict = judge_rule(index, plan)
         (rules if plan.selected else others).append(verdict)
     read = {i.name for i in world.infos if i.state in (State.READ, State.PARTIAL)}
+    if ViewName.INGRESS in read:  # what could not be read is not missing
+        rules, others = with_manifest(snapshot, world.objects, rules, others)
     # Without the Ingresses, or with some of the hosts alone, nobody can say that a route has no Ingress.
     whole = ViewName.INGRESS in read and snapshot.hosts is None
     served = {e for name in PIPELINE[1:] for j in world.read(name) for e in j.extra if not _repeated(world, e)}

@@ -140,9 +140,10 @@ def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Itera
         yield Opened(sources)
         return
     # Before the cluster: a file that does not exist must not hide behind a cluster that cannot be reached.
-    refs = read_manifests(options.manifests).refs if options.manifests else frozenset()
+    given = read_manifests(options.manifests) if options.manifests else None
     from xdsaudit.collect.cluster import Found, discover, lists, reach
     from xdsaudit.collect.kube import connect
+    from xdsaudit.collect.sources import Wanted
 
     try:
         api = connect(options.kubeconfig, options.context, timeout=options.timeout)
@@ -165,9 +166,10 @@ def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Itera
     progress(f"found Higress in {higress.namespace}")
     kube, complaints = lists(api, higress.namespace)
     progress("read the Kubernetes objects")
-    sources = replace(sources, manifests=(), kube=kube, complaints=tuple(complaints))
+    wanted = Wanted(given.lists, given.origins, options.manifests) if given is not None else None
+    sources = replace(sources, manifests=(), kube=kube, complaints=tuple(complaints), wanted=wanted)
     with reach(api, higress, sources, mint=options.mint_token, progress=progress) as reached:
-        yield Opened(reached, (api, higress.namespace), refs)
+        yield Opened(reached, (api, higress.namespace), given.refs if given is not None else frozenset())
 
 
 @contextmanager

@@ -86,7 +86,7 @@ class LiveReader:
                 pilots[name] = PilotCapture((), answers)
             state = State.READ if why is None else (State.PARTIAL if answers else State.UNREAD)
             infos.append(ViewInfo(ViewName.PILOT_FRESH, name, state, why, now(), None, follower.node.id))
-        return Snapshot(
+        snapshot = Snapshot(
             captured_at=now(),
             controller={"kind": "higress", **self._sources.controller},
             kube=dict(kube),
@@ -95,6 +95,7 @@ class LiveReader:
             views=tuple(infos),
             **more,
         )
+        return self._sources.wanted.put_on(snapshot) if self._sources.wanted is not None else snapshot
 
     def quick(self, hosts: Iterable[str]) -> Snapshot:
         """The private line of each pilot as it was last pushed, and of each gateway the tables of these hosts alone."""

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import zip_longest
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from xdsaudit.collect.admin import node_of, read_debug, read_gateway, read_node
@@ -28,6 +28,20 @@ from xdsaudit.xds.session import Node
 
 T = TypeVar("T")
 Progress = Callable[[str], None]
+
+
+class Wanted(NamedTuple):
+    """What manifests ask the API to hold: lists by plural, where each was written, and the places they were read from."""
+
+    lists: Mapping[str, bytes]
+    origins: Origins
+    places: tuple[str, ...] = ()
+
+    def put_on(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot with the view ``manifest``."""
+        info = ViewInfo(ViewName.MANIFEST, None, State.READ, None, now(), ", ".join(self.places) or None)
+        views = (info, *(v for v in snapshot.views if v.name is not ViewName.MANIFEST))
+        return replace(snapshot, manifest=self.lists, origins={**snapshot.origins, **self.origins}, views=views)
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,7 @@ class Sources:
         grace: seconds a rule may be young before it is judged.
         names: replica names by endpoint, where the endpoint does not tell (a forwarded port).
         complaints: what of the Kubernetes lists could not be read, and why.
+        wanted: what manifests ask the API to hold, where they stand beside a cluster.
         known: views of which it is known already that they cannot be read.
     """
 
@@ -69,6 +84,7 @@ class Sources:
     names: Mapping[str, str] = field(default_factory=dict)
     known: tuple[ViewInfo, ...] = ()
     complaints: tuple[str, ...] = ()
+    wanted: Wanted | None = None
 
 
 def now() -> str:
@@ -116,7 +132,7 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
     served = gather("pilot", sources.ads, pilots)
     mcp = gather("core", sources.core, cores)
     dumps = gather("gateway", sources.gateways, gateways)
-    return Snapshot(
+    snapshot = Snapshot(
         captured_at=now(),
         controller={"kind": "higress", **sources.controller},
         kube=kube,
@@ -127,6 +143,7 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
         grace=sources.grace,
         origins=origins,
     )
+    return sources.wanted.put_on(snapshot) if sources.wanted is not None else snapshot
 
 
 def kube_info(kube: Mapping[str, bytes], sources: Sources) -> ViewInfo:

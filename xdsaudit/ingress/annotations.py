@@ -157,6 +157,15 @@ def meaningless(annotations: Mapping[str, str]) -> list[tuple[str, str]]:
     return found
 
 
+def acts(key: str) -> bool:
+    """Whether Higress reads this key at all, under the prefix it is written with."""
+    for prefix in (HIGRESS, NGINX):
+        row = _BY_KEY.get(key[len(prefix) :]) if key.startswith(prefix) else None
+        if row is not None and (row.nginx or prefix == HIGRESS):
+            return True
+    return any(marker in key for marker in MATCH_MARKERS)
+
+
 def relevant(annotations: Mapping[str, str]) -> dict[str, str]:
     """The annotations whose key can mean anything to Higress."""
     return {

@@ -13,8 +13,8 @@ from typing import Final, Protocol, TypeVar
 from xdsaudit.audit.memory import Memory
 from xdsaudit.audit.verdicts import PROVEN, audit
 from xdsaudit.model.snapshot import Snapshot
-from xdsaudit.model.verdict import FAILING, Audit, RuleVerdict, Verdict
-from xdsaudit.model.view import State
+from xdsaudit.model.verdict import FAILING, Audit, RuleVerdict, Stage, Verdict
+from xdsaudit.model.view import State, ViewName
 
 T = TypeVar("T")
 _DONE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
@@ -143,7 +143,7 @@ class _Wait:
             self.stable += 1
             return self.end(0, result, missing, "every rule is in effect") if self.stable >= self.rounds else None
         self.stable = 0
-        never = [r for r in (*result.rules, *result.not_selected) if r.verdict in _NEVER]
+        never = [r for r in (*result.rules, *result.not_selected) if r.verdict in _NEVER and not _differs_in_api(r)]
         if never:
             return self.end(1, result, missing, "the controller leaves rules out for good: see which and why")
         blind = self.blind(result, now)
@@ -198,7 +198,7 @@ class _Wait:
 
     def suspect(self, result: Audit, missing: tuple[str, ...], now: float) -> Outcome | None:
         """Look whole once rules have been behind for a while; two such looks that agree on a proof end the wait."""
-        behind = [r for r in result.rules if r.verdict not in _DONE]
+        behind = [r for r in result.rules if r.verdict not in _DONE and r.stage is not Stage.APPLY]
         if not behind:
             self.since_behind, self.suspects, self.pause = None, frozenset(), _SETTLE_SECONDS
             return None
@@ -209,7 +209,7 @@ class _Wait:
         self.whole = whole = self.aged(
             self.narrowed(audit(self.reader.full(probe=bool(self.suspects)), memory=self.full_memory))
         )
-        lost = frozenset((r.rule, r.slug) for r in whole.rules if r.verdict in FAILING)
+        lost = frozenset((r.rule, r.slug) for r in whole.rules if r.verdict in FAILING and r.stage is not Stage.APPLY)
         if lost and lost == self.suspects:
             return self.end(1, whole, missing, "will not come by itself: see stage and remedy")
         self.pause = _SETTLE_SECONDS if lost else min(self.pause * 2, _LONGEST_SECONDS)
@@ -236,11 +236,22 @@ class _Wait:
             result = replace(
                 result,
                 rules=tuple(
-                    r._replace(verdict=Verdict.PENDING) if r.verdict in (Verdict.LOST, Verdict.CHANGED) else r
+                    r._replace(verdict=Verdict.PENDING)
+                    if r.verdict in (Verdict.LOST, Verdict.CHANGED) and r.stage is not Stage.APPLY
+                    else r
                     for r in result.rules
                 ),
             )
+            unapplied = [r for r in result.rules if r.stage is Stage.APPLY]
+            if unapplied:
+                more = f" and {len(unapplied) - 1} more" if len(unapplied) > 1 else ""
+                why = f"{why}; the API does not hold {unapplied[0].rule}{more} as the manifest asks for it"
         return Outcome(code, result, self.clock() - self.began, self.looked, missing, why)
+
+
+def _differs_in_api(rule: RuleVerdict) -> bool:
+    """Whether the API holds another object than the manifest: it may still be applied, and be selected and taken then."""
+    return any(delta.view == ViewName.INGRESS for delta in rule.fields)
 
 
 def nothing(why: str) -> Outcome:

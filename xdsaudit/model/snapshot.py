@@ -46,6 +46,7 @@ class Snapshot:
         views: how each view was read; empty means what is here was read and the rest was not asked for.
         story: a sentence for people.
         grace: seconds a rule may be younger than before it is judged; 0 for a saved snapshot.
+        manifest: what the caller wants the API to hold, raw lists by plural like ``kube``; empty when nobody said; not saved.
         origins: files and lines of Ingresses that were read from manifests; not saved.
         hosts: the hosts that were looked at, where a reader fetched the tables of some hosts alone; None for all.
         extra: further keys of snapshot.json, kept as they are.
@@ -61,6 +62,7 @@ class Snapshot:
     story: str | None = None
     grace: float = 0.0
     extra: Mapping[str, Any] = field(default_factory=dict)
+    manifest: Mapping[str, bytes] = field(default_factory=dict)
     origins: Origins = field(default_factory=dict)
     hosts: frozenset[str] | None = None
 

@@ -29,6 +29,7 @@ class Verdict(StrEnum):
 class Stage(StrEnum):
     """The edge between two views; ``pilot`` and ``control-plane`` are coarser where views are missing."""
 
+    APPLY = "apply"
     TRANSLATION = "translation"
     GENERATION = "generation"
     CACHE = "cache"

@@ -11,8 +11,9 @@ from xdsaudit.model.route import Place, Route
 
 
 class ViewName(StrEnum):
-    """The observation points, in the order of the pipeline."""
+    """The observation points, in the order of the pipeline; ``manifest`` is what the caller wants to be there."""
 
+    MANIFEST = "manifest"
     INGRESS = "ingress"
     CORE = "core"
     PILOT_FRESH = "pilot_fresh"
