@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.e2e.test_envoy import until
 from tests.e2e.test_wait import HOST, Stand
-from xdsaudit.collect.kube import connect
+from xdsaudit.collect.kubeconfig import connect
 from xdsaudit.collect.rounds import LiveReader
 from xdsaudit.collect.snapshot import load
 from xdsaudit.collect.sources import Sources

@@ -1,4 +1,4 @@
-"""Every exception this package raises on purpose, as one tree.
+"""Every exception this package raises on purpose, as one tree, and where in our code any exception arose.
 
     XdsauditError
     ├── InputError       a file, archive, manifest or option that cannot be used   (exit 2)
@@ -10,6 +10,20 @@ This module must import nothing of the package.
 """
 
 from __future__ import annotations
+
+from types import FrameType
+
+_OWN = __name__.partition(".")[0] + "."
+_PLAIN = (
+    AttributeError,
+    IndexError,
+    MemoryError,
+    NameError,
+    RecursionError,
+    TypeError,
+    UnboundLocalError,
+    ZeroDivisionError,
+)
 
 
 class XdsauditError(Exception):
@@ -25,8 +39,53 @@ class FormatError(InputError):
 
 
 class ReadError(XdsauditError):
-    """One source could not be read or decoded. It makes a gap in a view, never a verdict."""
+    """One source could not be read or decoded. It makes a gap in a view, never a verdict.
+
+    Attributes:
+        status: the HTTP status that the source answered with, or None.
+    """
+
+    def __init__(self, *said: object, status: int | None = None) -> None:
+        """Keep the text and the status."""
+        super().__init__(*said)
+        self.status = status
 
 
 class NotCaptured(XdsauditError):  # noqa: N818 - reads as a state, like KeyError's neighbours in the field
     """The bytes asked for are not in the view they were asked of."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asks the process to end (SIGTERM, SIGHUP), as Ctrl-C does.
+
+    Attributes:
+        signal: its number.
+    """
+
+    def __init__(self, signal: int) -> None:
+        """Keep the number."""
+        super().__init__()
+        self.signal = signal
+
+
+def place_of(error: BaseException) -> str:
+    """Innermost frame of our own code that an exception passed: ``module:line in function``; "" when there is none."""
+    found: tuple[FrameType, int] | None = None
+    trace = error.__traceback__
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__", "")).startswith(_OWN):
+            found = trace.tb_frame, trace.tb_lineno
+        trace = trace.tb_next
+    if found is None:
+        return ""
+    return f"{found[0].f_globals['__name__']}:{found[1]} in {found[0].f_code.co_name}"
+
+
+def outline(error: BaseException) -> str:
+    """Type and place of an exception that nobody expected, and its text where that cannot quote what was read.
+
+    Texts of ValueError, KeyError and others repeat the value that was wrong: a header, a token, a line of a file.
+    """
+    text = str(error)[:120] if type(error) in _PLAIN else ""
+    place = place_of(error)
+    return type(error).__name__ + (f": {text}" if text else "") + (f" at {place}" if place else "")

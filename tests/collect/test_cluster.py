@@ -14,7 +14,8 @@ from tests import worlds
 from xdsaudit import InputError, ReadError, Snapshot
 from xdsaudit.cli.main import run
 from xdsaudit.collect.cluster import discover, lists
-from xdsaudit.collect.kube import KINDS, GoneError, KubeApi, connect
+from xdsaudit.collect.kube import KINDS, GoneError, KubeApi
+from xdsaudit.collect.kubeconfig import connect
 from xdsaudit.testing import ControlPlane, FakeAdmin, FakeKube, higress_pods, ingress, service
 
 ITEMS = [ingress("a", "foo.test", "/a"), ingress("b", "foo.test", "/b", namespace="other")]

@@ -10,8 +10,9 @@ import pytest
 
 from tests import worlds
 from xdsaudit import InputError, ReadError, audit
+from xdsaudit.collect.access import Access
 from xdsaudit.collect.admin import read_gateway
-from xdsaudit.collect.ads import Access, read_core, read_pilot
+from xdsaudit.collect.ads import read_core, read_pilot
 from xdsaudit.collect.sources import Sources, private_version, read
 from xdsaudit.model.verdict import Verdict
 from xdsaudit.model.view import State, ViewName

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from xdsaudit.collect.kube import connect
+from xdsaudit.collect.kubeconfig import connect
 from xdsaudit.collect.watches import KubeStore
 from xdsaudit.testing import FakeKube, ingress
 

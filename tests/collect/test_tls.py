@@ -9,7 +9,8 @@ import trustme
 
 from tests import worlds
 from xdsaudit import ReadError
-from xdsaudit.collect.ads import Access, read_pilot
+from xdsaudit.collect.access import Access
+from xdsaudit.collect.ads import read_pilot
 from xdsaudit.testing import ControlPlane, ingress
 from xdsaudit.testing.rewrite import resources_of
 from xdsaudit.xds.session import Node

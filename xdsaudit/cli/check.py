@@ -73,7 +73,7 @@ def check(output: str, reports: tuple[str, ...], **options: Any) -> int:
 def _cluster(options: dict[str, Any], controller: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """What is live in the cluster and its controller's options; nothing where no cluster is configured."""
     from xdsaudit.collect.cluster import discover, lists
-    from xdsaudit.collect.kube import connect
+    from xdsaudit.collect.kubeconfig import connect
     from xdsaudit.ingress.objects import read_objects
 
     try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
+from xdsaudit.collect.limits import MAX_BYTES, Budget, beginning, body, guarded
 from xdsaudit.errors import ReadError
 
 PAGES: Final = {
@@ -19,10 +21,16 @@ PAGES: Final = {
 
 DEBUG_PAGES: Final = {"syncz.json": "/debug/syncz", "adsz.json": "/debug/adsz", "metrics.txt": "/metrics"}
 """File of a snapshot to the page of a pilot's debug port that it holds."""
+_NODE_BYTES: Final = 16 << 20
 
 
-def read_gateway(source: str, timeout: float) -> tuple[dict[str, bytes], list[str]]:
+def read_gateway(source: str, timeout: float, max_bytes: int = MAX_BYTES) -> tuple[dict[str, bytes], list[str]]:
     """Pages of a gateway, from its admin URL, or a file with its config dump.
+
+    Args:
+        source: ``http://HOST:PORT`` or a path.
+        timeout: seconds for all pages together.
+        max_bytes: bytes of all pages together.
 
     Returns:
         The pages by file name, and a complaint for each page of evidence that could not be read.
@@ -30,15 +38,16 @@ def read_gateway(source: str, timeout: float) -> tuple[dict[str, bytes], list[st
     Raises:
         ReadError: the config dump could not be read; the message gives the status or the error and what to try.
     """
+    budget = Budget(timeout, max_bytes)
     if not source.startswith(("http://", "https://")):
-        return _from_file(Path(source)), []
+        return _from_file(Path(source), budget), []
+    base = plain_url(source)
     pages: dict[str, bytes] = {}
     complaints = []
-    base = source.rstrip("/")
     with pool() as connections:
         for name, path in PAGES.items():
             try:
-                pages[name] = get_page(connections, base + path, timeout)
+                pages[name] = get_page(connections, base + path, budget)
             except ReadError as error:
                 if name == "config_dump.json":
                     raise
@@ -46,65 +55,88 @@ def read_gateway(source: str, timeout: float) -> tuple[dict[str, bytes], list[st
     return pages, complaints
 
 
-def read_debug(url: str, timeout: float) -> dict[str, bytes]:
+def read_debug(url: str, budget: Budget) -> dict[str, bytes]:
     """Pages of a pilot's debug port by file name; those that it refuses are left out, since they are hints only.
 
     ``/debug/config_dump`` is never asked for: it may write a stale table into the cache that gateways read.
     """
-    import urllib3
-
     pages = {}
-    with urllib3.PoolManager(retries=False) as connections:
+    with pool() as connections:
         for name, path in DEBUG_PAGES.items():
             try:
-                pages[name] = get_page(connections, url.rstrip("/") + path, timeout)
+                pages[name] = get_page(connections, plain_url(url) + path, budget)
             except ReadError:
                 continue
     return pages
+
+
+def plain_url(url: str) -> str:
+    """A base URL without its last slash.
+
+    Raises:
+        ReadError: it is not valid, or carries a user and password, which the message does not repeat.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ReadError(
+            f"gateway {url.rpartition('@')[2]}: is not a valid URL ({error}); write http://HOST:PORT"
+        ) from error
+    if parts.username is not None or parts.password is not None:
+        place = parts.netloc.rpartition("@")[2]
+        raise ReadError(
+            f"gateway {parts.scheme}://{place}: the URL holds a user or password, which are neither sent nor kept: leave them "
+            "out, and forward port 15000 of the pod if something in front of it asks for them"
+        )
+    if not host:
+        raise ReadError(f"gateway {url}: is not a valid URL; write http://HOST:PORT")
+    return url.rstrip("/")
 
 
 def pool() -> Any:
     """Connections to admin ports, to be closed; a context manager."""
     import urllib3
 
-    return urllib3.PoolManager(retries=urllib3.Retry(total=1, redirect=0, status=0))
+    return guarded(urllib3.PoolManager(retries=False))
 
 
-def get_page(connections: Any, url: str, timeout: float) -> bytes:
-    """Body of a GET.
+def get_page(connections: Any, url: str, budget: Budget) -> bytes:
+    """Body of a GET; one that a reset ends is repeated once, within the same budget.
 
     Raises:
-        ReadError: anything but a complete answer of status 200 within the deadline.
+        ReadError: anything but a complete answer of status 200 within the budget.
     """
-    import time
-
     import urllib3
 
-    deadline = time.monotonic() + timeout
-    try:
-        response = connections.request("GET", url, preload_content=False, timeout=urllib3.Timeout(total=timeout))
+    for attempt in (1, 2):
         try:
-            if response.status != 200:
-                body = response.read(200, decode_content=True).decode("utf-8", "replace").strip()
-                raise ReadError(f"gateway {url}: HTTP {response.status} {body[:120]!r}; {_hint(response.status)}")
-            parts = []
-            for part in response.stream(1 << 20):
-                parts.append(part)
-                if time.monotonic() > deadline:
-                    raise ReadError(f"gateway {url}: not complete after {timeout:g} s; raise --timeout")
-            return b"".join(parts)
-        finally:
-            response.close()
-    except urllib3.exceptions.TimeoutError as error:
-        raise ReadError(_late(url, timeout)) from error
-    except urllib3.exceptions.LocationParseError as error:
-        raise ReadError(f"gateway {url}: is no URL ({error}); expected http://HOST:PORT") from error
-    except urllib3.exceptions.HTTPError as error:
-        if isinstance(getattr(error, "reason", None), urllib3.exceptions.ReadTimeoutError):
-            raise ReadError(_late(url, timeout)) from error
-        raise ReadError(
-            f"gateway {url}: cannot be reached ({_reason(error)}); check the address, or forward port 15000 of the pod"
-        ) from error
+            with budget.guard():
+                return _get(connections, url, budget)
+        except urllib3.exceptions.LocationParseError as error:
+            raise ReadError(f"gateway {url}: is not a valid URL ({error}); write http://HOST:PORT") from error
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            if budget.expired() or isinstance(error, urllib3.exceptions.ReadTimeoutError):
+                raise ReadError(_late(url, budget.seconds)) from error
+            if attempt == 2 or isinstance(error, urllib3.exceptions.NewConnectionError):
+                raise ReadError(
+                    f"gateway {url}: cannot be reached ({_reason(error)}); check the address, or forward port 15000 of the pod"
+                ) from error
+    raise AssertionError  # pragma: no cover - the loop returns or raises
+
+
+def _get(connections: Any, url: str, budget: Budget) -> bytes:
+    import urllib3
+
+    limit = urllib3.Timeout(total=max(budget.left, 0.001))
+    response = connections.request("GET", url, preload_content=False, redirect=False, timeout=limit)
+    try:
+        if response.status != 200:
+            status, said = response.status, beginning(response)
+            raise ReadError(f"gateway {url}: HTTP {status} {said[:120]!r}; {_hint(status)}", status=status)
+        return body(response, budget, f"gateway {url}")
+    finally:
+        response.close()
 
 
 def _late(url: str, timeout: float) -> str:
@@ -112,35 +144,44 @@ def _late(url: str, timeout: float) -> str:
 
 
 def _reason(error: Exception) -> str:
-    inner = getattr(error, "reason", None) or error
-    text = str(inner)
-    return text.rpartition(": ")[2] if ": " in text else text
+    text = str(getattr(error, "reason", None) or error)
+    if "BadStatusLine" in repr(error):
+        return "what answers does not speak HTTP/1: this is not Envoy's admin port"
+    return (text.rpartition(": ")[2] if ": " in text else text)[:200]
 
 
 def _hint(status: int) -> str:
     if status in (401, 403):
         return "something in front of the admin port refuses you: forward port 15000 of the pod and use that"
-    if status == 404:
+    if status == 404 or 300 <= status < 400:
         return "this is not Envoy's admin port (15000 in Higress)"
     return "the gateway is not able to answer: look at its pod, and try again"
 
 
-def _from_file(path: Path) -> dict[str, bytes]:
+def _from_file(path: Path, budget: Budget) -> dict[str, bytes]:
     """Pages of a saved config dump; stats.json and server_info.json beside it are taken along."""
-    if path.is_dir():
-        path = path / "config_dump.json"
     try:
-        data = path.read_bytes()
+        if path.is_dir():
+            path = path / "config_dump.json"
+        pages = {"config_dump.json": _file(path, budget)}
+        for name in PAGES:
+            beside = path.parent / name
+            if beside != path and beside.is_file():
+                pages[name] = _file(beside, budget)
     except OSError as error:
         raise ReadError(
             f"gateway {path}: {error.strerror or error}; give an http:// URL or a file of /config_dump"
         ) from error
-    pages = {"config_dump.json": data}
-    for name in PAGES:
-        beside = path.parent / name
-        if beside != path and beside.is_file():
-            pages[name] = beside.read_bytes()
     return pages
+
+
+def _file(path: Path, budget: Budget) -> bytes:
+    found = []
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            budget.take(len(part), f"gateway {path}")
+            found.append(part)
+    return b"".join(found)
 
 
 class _Node(Struct):
@@ -167,7 +208,7 @@ def node_of(page: bytes) -> _Node | None:
     """The node that a page of an Envoy shows (``/server_info`` or a config dump), or None when it shows none."""
     try:
         found = msgspec.json.decode(page, type=_Identity)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return found.node or next((s.bootstrap.node for s in found.configs if s.bootstrap and s.bootstrap.node), None)
 
@@ -179,12 +220,11 @@ def read_node(source: str, timeout: float) -> _Node:
         ReadError: it cannot be read, or shows no node.
     """
     if source.startswith(("http://", "https://")):
-        import urllib3
-
-        with urllib3.PoolManager(retries=False) as connections:
-            pages = {"server_info.json": get_page(connections, f"{source.rstrip('/')}/server_info", timeout)}
+        with pool() as connections:
+            url = f"{plain_url(source)}/server_info"
+            pages = {"server_info.json": get_page(connections, url, Budget(timeout, _NODE_BYTES))}
     else:
-        pages = _from_file(Path(source))
+        pages = _from_file(Path(source), Budget(timeout))
     for page in ("server_info.json", "config_dump.json"):
         found = node_of(pages[page]) if page in pages else None
         if found is not None and found.id:

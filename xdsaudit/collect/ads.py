@@ -6,97 +6,21 @@ the end. Responses may be of any size (gRPC's default of 4 MiB breaks at about 5
 
 from __future__ import annotations
 
-import os
+import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Final
 
-from xdsaudit.errors import InputError, ReadError
+from xdsaudit.collect.access import Access, channel
+from xdsaudit.collect.limits import Budget, too_large
+from xdsaudit.errors import ReadError, outline
 from xdsaudit.xds.session import AdsSession, Node, mcp_ack, mcp_request
 
 METHOD: Final = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
-_OPTIONS: Final = (
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-)
 _ATTEMPTS: Final = 3
-
-
-@dataclass(frozen=True)
-class Access:
-    """How to reach a control plane.
-
-    Attributes:
-        tls: whether to use TLS (verified against ``ca``, or the system's roots).
-        ca: PEM file of the roots.
-        cert: PEM file of the client's certificate, for mTLS.
-        key: PEM file of its key.
-        roots: PEM of the roots, instead of a file.
-        token: a bearer token, instead of a file; never printed.
-        token_file: file of a bearer token (a ServiceAccount's, audience istio-ca).
-        server_name: name the server's certificate must hold, when it is not the host that is dialled.
-        timeout: seconds for the whole read.
-    """
-
-    tls: bool = False
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
-    token_file: Path | None = None
-    server_name: str | None = None
-    timeout: float = 10.0
-    roots: bytes | None = field(default=None, repr=False)
-    token: str | None = field(default=None, repr=False)
-
-
-def _file(path: Path | None, what: str) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{what} {path}: {error.strerror or error}; check the path") from error
-
-
-@contextmanager
-def channel(endpoint: str, access: Access) -> Iterator[tuple[Any, list[tuple[str, str]]]]:
-    """A gRPC channel and the metadata of its calls.
-
-    Raises:
-        InputError: a file of keys cannot be read, or a token would go over plaintext.
-    """
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC would write its own lines to the user's terminal
-    import grpc
-
-    metadata: list[tuple[str, str]] = []
-    token = access.token.encode() if access.token else _file(access.token_file, "token file")
-    if token is not None:
-        if not access.tls:
-            raise InputError("a token is sent over TLS only: add --ads-tls, or leave --token-file out")
-        metadata.append(("authorization", f"Bearer {token.decode().strip()}"))
-    options: list[tuple[str, str | int]] = list(_OPTIONS)
-    if access.server_name:
-        options.append(("grpc.ssl_target_name_override", access.server_name))
-    if access.tls:
-        credentials = grpc.ssl_channel_credentials(
-            access.roots or _file(access.ca, "CA file"),
-            _file(access.key, "key file"),
-            _file(access.cert, "certificate file"),
-        )
-        channel = grpc.secure_channel(endpoint, credentials, options)
-    else:
-        channel = grpc.insecure_channel(endpoint, options)
-    try:
-        yield channel, metadata
-    finally:
-        channel.close()
+_QUEUED: Final = 8
 
 
 def explain(endpoint: str, error: Any, access: Access) -> str:
@@ -111,6 +35,8 @@ def explain(endpoint: str, error: Any, access: Access) -> str:
         return f"ADS {endpoint}: this port speaks gRPC but serves no ADS ({said}); pilot's is 15010 (plaintext) or 15012 (TLS)"
     if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
         return f"ADS {endpoint}: refused our credentials ({said}); give --token-file, or --cert and --key"
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in said:
+        return too_large(f"ADS {endpoint}", access.max_bytes)
     hint = "check the address and that the port is open"
     if "socket closed" in said.lower():
         hint = "the port may expect TLS: add --ads-tls"
@@ -122,14 +48,14 @@ def explain(endpoint: str, error: Any, access: Access) -> str:
 
 
 class Stream:
-    """One bidirectional stream: requests are queued, responses are handed over with a deadline."""
+    """One bidirectional stream: requests are queued, responses are handed over with a deadline; few of them wait in memory."""
 
-    def __init__(self, channel: Any, metadata: list[tuple[str, str]], deadline: float | None) -> None:
-        """Open the stream; it ends at the deadline (monotonic seconds), where there is one."""
+    def __init__(self, channel: Any, metadata: list[tuple[str, str]], limit: float | None) -> None:
+        """Open the stream; it ends after so many seconds, where that is said."""
         self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._in: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
+        self._in: queue.Queue[bytes | Exception | None] = queue.Queue(_QUEUED)
+        self._closed = threading.Event()
         call = channel.stream_stream(METHOD)  # no serialisers: bytes in, bytes out
-        limit = None if deadline is None else max(deadline - time.monotonic(), 0.001)
         self._call = call(iter(self._out.get, None), metadata=metadata, timeout=limit)
         self._thread = threading.Thread(target=self._pump, name="xdsaudit-ads", daemon=True)
         self._thread.start()
@@ -137,11 +63,20 @@ class Stream:
     def _pump(self) -> None:
         try:
             for response in self._call:
-                self._in.put(response)
+                if not self._hand_over(response):
+                    return
         except Exception as error:
-            self._in.put(error)
+            self._hand_over(error)
         else:
-            self._in.put(None)
+            self._hand_over(None)
+
+    def _hand_over(self, answer: bytes | Exception | None) -> bool:
+        """Queue an answer, waiting while the queue is full; False once nobody takes it any more."""
+        while not self._closed.is_set():
+            with contextlib.suppress(queue.Full):
+                self._in.put(answer, timeout=0.1)
+                return True
+        return False
 
     def send(self, requests: list[bytes]) -> None:
         """Queue requests."""
@@ -154,33 +89,43 @@ class Stream:
 
     def close(self) -> None:
         """End the stream."""
+        self._closed.set()
         self._out.put(None)
         self._call.cancel()
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=1)
 
 
 def _exchange(
     endpoint: str,
     access: Access,
+    budget: Budget,
     start: Callable[[], list[bytes]],
     step: Callable[[bytes], list[bytes] | None],
     done: Callable[[], bool],
 ) -> str | None:
     """Run one stream until ``done``; returns why it ended early, or None. Raises grpc.RpcError and ReadError."""
-    deadline = time.monotonic() + access.timeout
+    late = f"no complete answer within {access.timeout:g} s"
     with channel(endpoint, access) as (opened, metadata):
-        stream = Stream(opened, metadata, deadline)
+        stream = Stream(opened, metadata, max(budget.left, 0.001))
         try:
             stream.send(start())
             while not done():
+                if budget.expired():  # a server that pushes without a pause never leaves the queue empty
+                    return late
                 try:
-                    got = stream.receive(deadline - time.monotonic())
+                    got = stream.receive(budget.left)
                 except queue.Empty:
-                    return f"no complete answer within {access.timeout:g} s"
+                    return late
                 if isinstance(got, Exception):
                     raise got
                 if got is None:
                     return "the server closed the stream before it had answered"
+                try:
+                    budget.take(len(got), f"ADS {endpoint}")
+                except ReadError:
+                    if budget.expired():
+                        return late
+                    raise
                 requests = step(got)
                 if requests:
                     stream.send(requests)
@@ -189,22 +134,34 @@ def _exchange(
             stream.close()
 
 
-def _with_retries(endpoint: str, access: Access, attempt: Callable[[int], str | None]) -> str | None:
-    """Repeat an attempt that the transport broke; an answer of any kind ends it."""
+def _with_retries(endpoint: str, access: Access, budget: Budget, attempt: Callable[[int], str | None]) -> str | None:
+    """Repeat an attempt that the transport broke, for as long as the budget lasts; an answer of any kind ends it."""
     import grpc
 
+    broken: Any = None
     for number in range(_ATTEMPTS):
         try:
             return attempt(number)
         except grpc.RpcError as error:
-            if error.code() is not grpc.StatusCode.UNAVAILABLE or number == _ATTEMPTS - 1:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and broken is not None:
+                error = broken  # what broke the first time says more than that no time was left
+            broken = error
+            if error.code() is not grpc.StatusCode.UNAVAILABLE or number == _ATTEMPTS - 1 or budget.expired():
                 raise ReadError(explain(endpoint, error, access)) from error
-            time.sleep(0.1 * 2**number)
+            time.sleep(min(0.1 * 2**number, budget.left))
     return None  # pragma: no cover - the loop always returns or raises
 
 
-def read_pilot(endpoint: str, node: Node, access: Access) -> tuple[tuple[bytes, ...], str | None]:
+def read_pilot(
+    endpoint: str, node: Node, access: Access, budget: Budget | None = None
+) -> tuple[tuple[bytes, ...], str | None]:
     """Read LDS, SRDS, RDS, CDS and EDS as a gateway's node.
+
+    Args:
+        endpoint: ``host:port``.
+        node: identity to show.
+        access: how to reach it.
+        budget: shared with other reads of the same pilot; None for one of its own.
 
     Returns:
         Raw responses in order, and what is missing from them (None when every subscription was answered).
@@ -214,15 +171,16 @@ def read_pilot(endpoint: str, node: Node, access: Access) -> tuple[tuple[bytes, 
         InputError: a certificate or token file cannot be read.
     """
     session = AdsSession(node)
+    within = budget or Budget(access.timeout, access.max_bytes)
 
     def attempt(number: int) -> str | None:
         nonlocal session
         if number == 0:
-            return _exchange(endpoint, access, session.start, session.receive, lambda: session.settled)
+            return _exchange(endpoint, access, within, session.start, session.receive, lambda: session.settled)
         session = session.resumed()  # asks for what it knows of again; half an answer is not kept
-        return _exchange(endpoint, access, session.restart, session.receive, lambda: session.settled)
+        return _exchange(endpoint, access, within, session.restart, session.receive, lambda: session.settled)
 
-    why = _with_retries(endpoint, access, attempt)
+    why = _with_retries(endpoint, access, within, attempt)
     if why and not session.responses:
         raise ReadError(f"ADS {endpoint}: {why}; check that it is pilot's ADS port, or raise --timeout")
     if why:
@@ -243,22 +201,31 @@ def read_core(endpoint: str, types: tuple[str, ...], access: Access) -> tuple[by
 
     node = Node()
     found: dict[str, bytes] = {}
+    within = Budget(access.timeout, access.max_bytes)
 
     def step(response: bytes) -> list[bytes]:
+        try:
+            acknowledged = mcp_ack(response)
+        except Exception as error:
+            raise ReadError(
+                f"core {endpoint}: sent {len(response)} bytes that are no DiscoveryResponse ({outline(error)}); check that it is "
+                "higress-core's port 15051"
+            ) from error
         found[type_of(response)] = response
-        return [mcp_ack(response)]
+        return [acknowledged]
 
     def attempt(_: int) -> str | None:
         found.clear()
         return _exchange(
             endpoint,
             access,
+            within,
             lambda: [mcp_request(t, node) for t in types],
             step,
             lambda: all(t in found for t in types),
         )
 
-    why = _with_retries(endpoint, access, attempt)
+    why = _with_retries(endpoint, access, within, attempt)
     if why:
         missing = [t.rpartition("/")[2] for t in types if t not in found]
         raise ReadError(

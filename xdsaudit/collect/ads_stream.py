@@ -5,10 +5,13 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
-from xdsaudit.collect.ads import Access, Stream, channel, explain
-from xdsaudit.errors import ReadError
+from xdsaudit.collect.access import Access, channel
+from xdsaudit.collect.ads import Stream, explain
+from xdsaudit.collect.limits import too_large
+from xdsaudit.errors import ReadError, XdsauditError, outline
 from xdsaudit.xds.session import AdsSession, Node
 
 _BACKOFF: Final = (0.1, 0.25, 0.5, 1.0, 2.0)
@@ -16,12 +19,18 @@ _CHECK_SECONDS: Final = 0.2
 
 
 class Follower:
-    """One pilot's answers to one node, kept current; a context manager."""
+    """One pilot's answers to one node, kept current; a context manager.
 
-    def __init__(self, endpoint: str, node: Node, access: Access) -> None:
-        """Follow this endpoint as this node."""
+    Attributes:
+        endpoint: ``host:port``.
+    """
+
+    def __init__(self, endpoint: str, node: Node | Callable[[], Node], access: Access) -> None:
+        """Follow this endpoint as this node; a function is asked for it in the follower's own thread."""
+        self.endpoint: str = endpoint
         self._endpoint, self._access = endpoint, access
-        self.node = node
+        self._node = node
+        self._shown: Node | None = node if isinstance(node, Node) else None
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._whole: tuple[bytes, ...] = ()
@@ -35,6 +44,11 @@ class Follower:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join(timeout=5)
+
+    @property
+    def node_id(self) -> str | None:
+        """Id of the node that is shown; None while it is not known."""
+        return None if self._shown is None else self._shown.id
 
     def read(self) -> tuple[tuple[bytes, ...], str | None]:
         """The answers that make up what pilot serves now, and why they may be old (None while the stream is healthy)."""
@@ -51,10 +65,10 @@ class Follower:
                 why = self._stream()
             except grpc.RpcError as error:
                 why = explain(self._endpoint, error, self._access)
-            except ReadError as error:
+            except XdsauditError as error:
                 why = str(error)
             except Exception as error:  # a follower must not die silently: its view would stay fresh for ever
-                why = f"ADS {self._endpoint}: {type(error).__name__}: {error}"
+                why = f"ADS {self._endpoint}: could not be followed ({outline(error)})"
             if self._stop.is_set():
                 return
             with self._lock:
@@ -63,7 +77,11 @@ class Follower:
             self._stop.wait(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
 
     def _stream(self) -> str:
-        session = AdsSession(self.node)  # a new stream is answered whole: nothing deleted meanwhile stays
+        if not isinstance(self._node, Node):
+            self._shown = self._node()
+        assert self._shown is not None
+        session = AdsSession(self._shown)  # a new stream is answered whole: nothing deleted meanwhile stays
+        settled_at = time.monotonic()
         with channel(self._endpoint, self._access) as (opened, metadata):
             stream = Stream(opened, metadata, None)
             try:
@@ -72,6 +90,7 @@ class Follower:
                     try:
                         got = stream.receive(_CHECK_SECONDS)
                     except queue.Empty:
+                        self._late(session, settled_at)
                         continue
                     if isinstance(got, Exception):
                         raise got
@@ -79,10 +98,24 @@ class Follower:
                         return f"ADS {self._endpoint}: the server closed the stream; it is opened again"
                     stream.send(session.receive(got))
                     session.prune()
+                    if sum(map(len, session.responses)) > self._access.max_bytes:
+                        raise ReadError(too_large(f"ADS {self._endpoint}", self._access.max_bytes))
                     self._keep(session)
+                    settled_at = time.monotonic() if session.settled else settled_at
+                    self._late(session, settled_at)
             finally:
                 stream.close()
         return ""
+
+    def _late(self, session: AdsSession, since: float) -> None:
+        """Say what has not been answered for longer than a read may take."""
+        if session.settled or time.monotonic() - since < self._access.timeout:
+            return
+        with self._lock:
+            self._why = (
+                f"ADS {self._endpoint}: no complete answer within {self._access.timeout:g} s: {', '.join(session.waiting)} "
+                "unanswered; check that it is pilot's ADS port, or raise --timeout"
+            )
 
     def _keep(self, session: AdsSession) -> None:
         refused = "; ".join(f"{short}: {error}" for short, error in session.refused.items())

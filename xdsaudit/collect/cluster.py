@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import Struct
 
 from xdsaudit.collect.forward import Forward
-from xdsaudit.collect.kube import KINDS, Kind, KubeApi, as_list
-from xdsaudit.collect.sources import Sources, now
+from xdsaudit.collect.kube import KINDS, Kind, KubeApi, as_list, item_key
+from xdsaudit.collect.sources import Sources, Tunnel, now
 from xdsaudit.errors import InputError, ReadError
 from xdsaudit.model.view import State, ViewInfo, ViewName
 
+T = TypeVar("T")
 CONTROLLER: Final = "app=higress-controller"
 GATEWAY: Final = "app=higress-gateway"
 _CONFIG_MAPS: Final = ("higress-config", "higress-https")
@@ -68,6 +71,7 @@ def discover(api: KubeApi, namespace: str | None = None) -> Found:
         ReadError: pods may not be listed, or no controller and no gateway was found.
     """
     said = []
+    api = api.bounded()
     controllers = _pods(api, namespace, CONTROLLER)
     if namespace is None:
         spaces = sorted({space for space, _ in controllers})
@@ -95,38 +99,97 @@ def discover(api: KubeApi, namespace: str | None = None) -> Found:
 
 
 def _pods(api: KubeApi, namespace: str | None, selector: str) -> dict[tuple[str, str], Pod]:
-    found, _ = api.list(Kind("/api/v1", "pods", "Pod"), namespace, selector=selector)
+    kind = Kind("/api/v1", "pods", "Pod")
+    found, _ = api.list(kind, namespace, selector=selector)
     pods = {}
     for key, raw in found.items():
-        pod = json.loads(raw)
-        phase = str(pod.get("status", {}).get("phase") or "")
+        pod = _decoded(api, kind, namespace, raw, _Pod)
+        status = pod.status or _PodStatus()
+        phase = status.phase or ""
         if phase in ("Succeeded", "Failed"):
             continue
-        why = f"the pod is {phase}" if phase != "Running" else ""
-        if pod["metadata"].get("deletionTimestamp"):
+        why = f"the pod is {phase or 'of no known phase'}" if phase != "Running" else ""
+        if pod.metadata.deletionTimestamp:
             why = "the pod is terminating"
-        pods[key] = Pod(key[1], str(pod.get("status", {}).get("podIP") or ""), why)
+        pods[key] = Pod(key[1], status.podIP or "", why)
     return pods
+
+
+class _PodMeta(Struct):
+    deletionTimestamp: str | None = None  # noqa: N815 - the API's name
+
+
+class _PodStatus(Struct):
+    phase: str | None = None
+    podIP: str | None = None  # noqa: N815 - the API's name
+
+
+class _Pod(Struct):
+    metadata: _PodMeta
+    status: _PodStatus | None = None
+
+
+class _Variable(Struct):
+    name: str = ""
+    value: str | None = None
+
+
+class _Container(Struct):
+    name: str = ""
+    image: str | None = None
+    command: list[str] | None = None
+    args: list[str] | None = None
+    env: list[_Variable] | None = None
+
+
+class _PodSpec(Struct):
+    containers: list[_Container] | None = None
+
+
+class _Template(Struct):
+    spec: _PodSpec = msgspec.field(default_factory=_PodSpec)
+
+
+class _DeploymentSpec(Struct):
+    template: _Template = msgspec.field(default_factory=_Template)
+
+
+class _Deployment(Struct):
+    spec: _DeploymentSpec = msgspec.field(default_factory=_DeploymentSpec)
+
+
+class _ConfigMap(Struct):
+    data: dict[str, str] | None = None
+
+
+def _decoded(api: KubeApi, kind: Kind, namespace: str | None, raw: bytes, of: type[T]) -> T:
+    try:
+        return msgspec.json.decode(raw, type=of)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        name = "/".join(filter(None, item_key(raw)))
+        raise ReadError(
+            f"Kubernetes {api.host}{kind.path(namespace)}: {name} is not a {kind.kind} ({error}); is this an API server?"
+        ) from error
 
 
 def _options(api: KubeApi, namespace: str) -> dict[str, Any]:
     """Options from the controller's Deployment: flags of its core, environment of its pilot, version of its image."""
-    found, _ = api.list(Kind("/apis/apps/v1", "deployments", "Deployment"), namespace, selector=CONTROLLER)
+    kind = Kind("/apis/apps/v1", "deployments", "Deployment")
+    found, _ = api.list(kind, namespace, selector=CONTROLLER)
     options: dict[str, Any] = {}
     for raw in found.values():
-        spec = json.loads(raw).get("spec", {}).get("template", {}).get("spec", {})
-        for container in spec.get("containers") or ():
-            words = [str(a) for a in (*(container.get("command") or ()), *(container.get("args") or ()))]
-            for flag, value in _flags(words):
+        for container in _decoded(api, kind, namespace, raw, _Deployment).spec.template.spec.containers or ():
+            for flag, value in _flags([*(container.command or ()), *(container.args or ())]):
                 if flag in _FLAGS:
                     name = _FLAGS[flag]
-                    options[name] = int(value) if name.endswith("_port") and value.isdigit() else value
-            for entry in container.get("env") or ():
-                if entry.get("name") in _ENV and "value" in entry:
-                    text = str(entry["value"])
-                    options[_ENV[entry["name"]]] = text.lower() == "true" if text.lower() in ("true", "false") else text
-            image = str(container.get("image") or "")
-            if container.get("name") == "higress-core" or ("version" not in options and "higress" in image):
+                    port = name.endswith("_port") and value.isascii() and value.isdigit()
+                    options[name] = int(value[:9]) if port else value
+            for entry in container.env or ():
+                if entry.name in _ENV and entry.value is not None:
+                    text = entry.value
+                    options[_ENV[entry.name]] = text.lower() == "true" if text.lower() in ("true", "false") else text
+            image = container.image or ""
+            if container.name == "higress-core" or ("version" not in options and "higress" in image):
                 tag = image.rpartition("/")[2].partition(":")[2].partition("@")[0]
                 if tag[:1].isdigit() or tag[:1] == "v":
                     options["version"] = tag.removeprefix("v")
@@ -150,6 +213,7 @@ def lists(api: KubeApi, namespace: str) -> tuple[dict[str, bytes], list[str]]:
     """
     found: dict[str, bytes] = {}
     complaints = []
+    api = api.bounded()
     for kind in KINDS:
         try:
             items, _ = api.list(kind, namespace if kind.plural == "mcpbridges" else None)
@@ -164,11 +228,12 @@ def lists(api: KubeApi, namespace: str) -> tuple[dict[str, bytes], list[str]]:
 def config_maps(api: KubeApi, namespace: str) -> tuple[dict[str, bytes], list[str]]:
     """The list of the ConfigMaps that Higress reads, and why it could not be read."""
     maps = []
+    api = api.bounded()
     for name in _CONFIG_MAPS:
         try:
             maps.append(api.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}"))
         except ReadError as error:
-            if "not found" not in str(error):
+            if error.status != 404:
                 return {}, [str(error)]
     return {"configmaps": as_list("ConfigMap", maps)}, []
 
@@ -177,11 +242,12 @@ def root_certificates(api: KubeApi, namespace: str) -> bytes | None:
     """The roots that pilot's certificate is verified against, of Higress's ConfigMap; None where there is none."""
     for name in _ROOTS:
         try:
-            data = json.loads(api.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")).get("data") or {}
-        except (ReadError, ValueError):
+            raw = api.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+            data = msgspec.json.decode(raw, type=_ConfigMap).data or {}
+        except (ReadError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
         if data.get("root-cert.pem"):
-            return str(data["root-cert.pem"]).encode()
+            return data["root-cert.pem"].encode()
     return None
 
 
@@ -212,6 +278,7 @@ def reach(
     dialled = bool(os.environ.get("KUBERNETES_SERVICE_HOST")) if direct is None else direct
     ads_port = 15012 if sources.access.tls else 15010
     names: dict[str, str] = {}
+    tunnels: dict[str, Tunnel] = {}
     infos: list[ViewInfo] = []
     with ExitStack() as stack:
 
@@ -219,7 +286,9 @@ def reach(
             if dialled and not loopback and pod.ip:
                 return f"{f'[{pod.ip}]' if ':' in pod.ip else pod.ip}:{port}"
             forward = stack.enter_context(Forward(api, found.namespace, pod.name, port))
-            return f"127.0.0.1:{forward.port}"
+            endpoint = f"127.0.0.1:{forward.port}"
+            tunnels[endpoint] = tunnels[f"http://{endpoint}"] = forward
+            return endpoint
 
         def readable(name: ViewName, pods: tuple[Pod, ...]) -> list[Pod]:
             infos.extend(ViewInfo(name, p.name, State.UNREAD, p.why, now()) for p in pods if p.why)
@@ -267,6 +336,7 @@ def reach(
             core=tuple(core),
             gateways=tuple(gateways),
             names={**sources.names, **names},
+            tunnels={**sources.tunnels, **tunnels},
             known=(*sources.known, *infos),
             access=access,
             node=replace(sources.node, namespace=found.namespace),

@@ -5,12 +5,14 @@ Holds the one way in for the command line, the pytest plugin and the library; mu
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from xdsaudit.collect.limits import MAX_BYTES
 from xdsaudit.errors import InputError, ReadError
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ class SourceOptions:
         token_file: file of a bearer token.
         mint_token: ServiceAccount whose token is minted for TLS to pilot.
         tls_server_name: name in pilot's certificate, where it is not the host dialled.
-        timeout: seconds for each source.
+        timeout: seconds for each source, retries included.
+        max_bytes: bytes taken of each source.
         controller: what is known of the controller, under the names of ``snapshot.json``.
         grace: seconds a rule may be young before it is judged; None for 15 live and 0 for a snapshot.
     """
@@ -74,6 +77,7 @@ class SourceOptions:
     mint_token: str | None = None
     tls_server_name: str | None = None
     timeout: float = 10.0
+    max_bytes: int = MAX_BYTES
     controller: Mapping[str, Any] = field(default_factory=dict)
     grace: float | None = None
 
@@ -142,19 +146,20 @@ def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Itera
     # Before the cluster: a file that does not exist must not hide behind a cluster that cannot be reached.
     given = read_manifests(options.manifests) if options.manifests else None
     from xdsaudit.collect.cluster import Found, discover, lists, reach
-    from xdsaudit.collect.kube import connect
+    from xdsaudit.collect.kubeconfig import connect
     from xdsaudit.collect.sources import Wanted
 
     try:
-        api = connect(options.kubeconfig, options.context, timeout=options.timeout)
+        api = connect(options.kubeconfig, options.context, timeout=options.timeout, max_bytes=options.max_bytes)
     except InputError as error:
         if options.explicit:
             raise InputError(
                 f"there are no Ingresses to look for: give their manifests with -f, or a cluster ({error})"
             ) from error
         raise
+    at_once = api.bounded()
     try:
-        higress = discover(api, options.system_namespace)
+        higress = discover(at_once, options.system_namespace)
     except ReadError as error:
         if not options.explicit:
             raise
@@ -164,11 +169,11 @@ def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Itera
             space, (), (), {"kind": "higress", "system_namespace": space}, (f"its pods were not looked up ({error})",)
         )
     progress(f"found Higress in {higress.namespace}")
-    kube, complaints = lists(api, higress.namespace)
+    kube, complaints = lists(at_once, higress.namespace)
     progress("read the Kubernetes objects")
     wanted = Wanted(given.lists, given.origins, options.manifests) if given is not None else None
     sources = replace(sources, manifests=(), kube=kube, complaints=tuple(complaints), wanted=wanted)
-    with reach(api, higress, sources, mint=options.mint_token, progress=progress) as reached:
+    with reach(at_once, higress, sources, mint=options.mint_token, progress=progress) as reached:
         yield Opened(reached, (api, higress.namespace), given.refs if given is not None else frozenset())
 
 
@@ -190,7 +195,7 @@ def live_reader(reach: Opened) -> Iterator[LiveReader]:
 
 
 def _sources(options: SourceOptions) -> Sources:
-    from xdsaudit.collect.ads import Access
+    from xdsaudit.collect.access import Access
     from xdsaudit.collect.sources import Sources
     from xdsaudit.xds.session import Node
 
@@ -212,15 +217,16 @@ def _sources(options: SourceOptions) -> Sources:
         options.token_file,
         options.tls_server_name,
         options.timeout,
+        max_bytes=options.max_bytes,
     )
     return Sources(
         manifests=options.manifests,
         ads=_endpoints("--ads", options.ads),
-        ads_debug=options.ads_debug,
+        ads_debug=tuple(_url("--ads-debug", u) for u in options.ads_debug),
         core=_endpoints("--core", options.core),
-        gateways=options.gateways,
+        gateways=tuple(_gateway("--gateway", g) for g in options.gateways),
         node=node,
-        node_from=options.node_from,
+        node_from=None if options.node_from is None else _gateway("--node-from", options.node_from),
         probe_cache=options.probe_cache,
         access=access,
         controller=dict(options.controller),
@@ -239,7 +245,42 @@ def _pair(text: str) -> tuple[str, str]:
 def _endpoints(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
     """The endpoints of an option, each checked to be HOST:PORT."""
     for endpoint in listed:
-        host, colon, port = endpoint.rpartition(":")
-        if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise InputError(f"{option} {endpoint!r}: write HOST:PORT, for example 127.0.0.1:15010")
+        if not _is_endpoint(endpoint):
+            hint = ", without http:// or a path" if "://" in endpoint else ""
+            raise InputError(
+                f"{option} {_shown(endpoint)!r}: write HOST:PORT{hint}, for example 127.0.0.1:15010 or [::1]:15010"
+            )
     return listed
+
+
+def _is_endpoint(text: str) -> bool:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or any(c in host for c in "/@ ?#") or not (port.isascii() and port.isdigit()):
+        return False
+    bracketed = host.startswith("[") and host.endswith("]") and len(host) > 2
+    return (bracketed or ":" not in host) and len(port) < 6 and 0 < int(port) < 65536
+
+
+def _gateway(option: str, text: str) -> str:
+    """A gateway's admin URL or the path of its dump; HOST:PORT is taken for a URL, as --ads takes it."""
+    if "://" in text:
+        return _url(option, text)
+    return f"http://{text}" if _is_endpoint(text) and not os.path.exists(text) else text  # noqa: PTH110 - or no path
+
+
+def _url(option: str, text: str) -> str:
+    from xdsaudit.collect.admin import plain_url
+
+    scheme = text.partition("://")[0].lower()
+    if scheme not in ("http", "https") or "://" not in text:
+        raise InputError(f"{option} {_shown(text)!r}: is not an http:// URL; write http://HOST:PORT")
+    try:
+        return plain_url(text)
+    except ReadError as error:
+        raise InputError(f"{option}: {str(error).partition(' ')[2]}") from error
+
+
+def _shown(text: str) -> str:
+    """What was given, without a user and password."""
+    scheme, sign, rest = text.rpartition("://")
+    return f"{scheme}{sign}{rest.rpartition('@')[2]}"

@@ -6,13 +6,15 @@ Every connection to the local port becomes a forward of its own, as kubectl does
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 from xdsaudit.collect.kube import KubeApi
-from xdsaudit.errors import ReadError
+from xdsaudit.errors import ReadError, XdsauditError, outline
 
 
 class Forward:
@@ -20,7 +22,8 @@ class Forward:
 
     Attributes:
         port: the local port.
-        error: why the last connection could not be made, "" when it could.
+        place: the pod and its port, for messages.
+        error: why the last connection could not be made, "" when it could; set before the connection is closed.
     """
 
     def __init__(self, api: KubeApi, namespace: str, pod: str, remote: int) -> None:
@@ -28,6 +31,7 @@ class Forward:
         self._api, self._namespace, self._pod, self._remote = api, namespace, pod, remote
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
+        self.place: str = f"pod {namespace}/{pod}, port {remote}"
         self.error: str = ""
         self._open: set[Any] = set()
         self._lock = threading.Lock()
@@ -66,6 +70,7 @@ class Forward:
             self.error = str(error)
             client.close()
             return
+        self.error = ""
         with self._lock:
             self._open |= {client, remote}
         back = threading.Thread(target=self._back, args=(remote, client), name="xdsaudit-forward-back", daemon=True)
@@ -98,7 +103,7 @@ class Forward:
                 elif channel == 0:
                     client.sendall(frame[1:])
                 else:
-                    self.error = frame[1:].decode("utf-8", "replace")
+                    self.error = f"the port-forward failed: {_first_line(frame[1:])}"
                     break
         except Exception:  # noqa: S110 - either side went away: both end
             pass
@@ -107,20 +112,68 @@ class Forward:
 
     def _dial(self) -> Any:
         from kubernetes.stream.ws_client import create_websocket, get_websocket_url
+        from websocket import WebSocketBadStatusException, WebSocketException
 
         path = f"/api/v1/namespaces/{quote(self._namespace)}/pods/{quote(self._pod)}/portforward"
         _, url, headers, *_ = self._api.client.param_serialize("GET", path, auth_settings=["BearerToken"])
         given = {k.lower(): v for k, v in headers.items()} | {"sec-websocket-protocol": "v4.channel.k8s.io"}
         try:
             place = get_websocket_url(url, [("ports", str(self._remote))])
-            found = create_websocket(self._api.client.configuration, place, given)
-        except Exception as error:
-            said = str(error).strip().splitlines()
-            raise ReadError(
-                f"port-forward to {self._namespace}/{self._pod}:{self._remote}: refused ({said[0][:160] if said else 'no reason'})"
-            ) from error
+            found = self._within(lambda: create_websocket(self._api.client.configuration, place, given))
+        except XdsauditError:
+            raise
+        except WebSocketBadStatusException as error:
+            said = _message(error.resp_body)
+            raise ReadError(f"the port-forward is refused: HTTP {error.status_code} {said}".rstrip()) from error
+        except WebSocketException as error:
+            raise ReadError(f"the port-forward failed ({type(error).__name__})") from error
+        except OSError as error:
+            said = error.strerror or type(error).__name__
+            raise ReadError(f"the port-forward failed: the API server cannot be reached ({said})") from error
+        except Exception as error:  # its text may repeat a header, and with it the token
+            raise ReadError(f"the port-forward failed ({outline(error)})") from error
         found.settimeout(None)
         return found
+
+    def _within(self, dial: Callable[[], Any]) -> Any:
+        """Dial in a thread of its own: the package kubernetes gives a WebSocket's handshake no deadline."""
+        made: list[Any] = []
+        failed: list[BaseException] = []
+        given_up = threading.Event()
+
+        def run() -> None:
+            try:
+                found = dial()
+            except BaseException as error:
+                failed.append(error)
+                return
+            made.append(found)
+            if given_up.is_set():
+                found.shutdown()
+
+        thread = threading.Thread(target=run, name="xdsaudit-forward-dial", daemon=True)
+        thread.start()
+        thread.join(self._api.timeout)
+        if failed:
+            raise failed[0]
+        if not made:
+            given_up.set()
+            raise ReadError(f"the port-forward failed: the API server did not answer within {self._api.timeout:g} s")
+        return made[0]
+
+
+def _first_line(text: bytes) -> str:
+    said = text.decode("utf-8", "replace").strip().splitlines()
+    return said[0][:300] if said else "no reason is given"
+
+
+def _message(body: Any) -> str:
+    """What a refusal of the API server says."""
+    text = body if isinstance(body, bytes) else str(body or "").encode()
+    try:
+        return str(json.loads(text).get("message") or "")[:300]
+    except (ValueError, AttributeError, RecursionError):
+        return _first_line(text)[:120] if text else ""
 
 
 def _shut(each: Any) -> None:

@@ -6,6 +6,7 @@ much. Calls that are not GETs: SelfSubjectAccessReview, pods/portforward (collec
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Raw, Struct
 
-from xdsaudit.errors import InputError, ReadError
+from xdsaudit.collect.limits import MAX_BYTES, Budget, beginning
+from xdsaudit.collect.limits import body as whole_body
+from xdsaudit.errors import ReadError, XdsauditError, outline
 
 PAGE: Final = 500
 _METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
@@ -68,6 +71,14 @@ class _Page(Struct):
     metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
 
 
+class _Allowed(Struct):
+    allowed: bool = False
+
+
+class _Review(Struct):
+    status: _Allowed = msgspec.field(default_factory=_Allowed)
+
+
 class _Named(Struct):
     name: str = ""
     namespace: str = ""
@@ -79,6 +90,7 @@ class _Item(Struct):
 
 _PAGE: Final = msgspec.json.Decoder(_Page)
 _ITEM: Final = msgspec.json.Decoder(_Item)
+_REVIEW: Final = msgspec.json.Decoder(_Review)
 
 
 def item_key(raw: bytes) -> tuple[str, str]:
@@ -94,13 +106,33 @@ def as_list(kind: str, items: Iterable[bytes]) -> bytes:
 
 
 class KubeApi:
-    """One API server, with the user's kubeconfig or the pod's own account."""
+    """One API server, with the user's kubeconfig or the pod's own account.
 
-    def __init__(self, client: Any, host: str, timeout: float) -> None:
+    Attributes:
+        client: of the package kubernetes.
+        host: its URL for messages, without a user and password.
+        timeout: seconds for what is read at once.
+        max_bytes: bytes of what is read at once.
+    """
+
+    def __init__(self, client: Any, host: str, timeout: float, max_bytes: int = MAX_BYTES) -> None:
         """Use ``connect`` instead."""
         self.client = client
         self.host = host
         self.timeout = timeout
+        self.max_bytes = max_bytes
+        self._budget: Budget | None = None
+
+    def bounded(self) -> KubeApi:
+        """The same server with one clock and one byte limit, begun now, for all that is asked through it."""
+        if self._budget is not None:
+            return self
+        found = copy.copy(self)
+        found._budget = Budget(self.timeout, self.max_bytes)
+        return found
+
+    def _begin(self) -> Budget:
+        return self._budget or Budget(self.timeout, self.max_bytes)
 
     def request(
         self,
@@ -110,60 +142,97 @@ class KubeApi:
         body: Any = None,
         accept: str = "application/json",
         *,
-        timeout: float | None = None,
+        budget: Budget | None = None,
+        idle: float | None = None,
     ) -> Any:
         """The open response of one call.
+
+        Args:
+            method: of HTTP.
+            path: of the API.
+            query: parameters.
+            body: JSON to send.
+            accept: content types.
+            budget: until the headers are here; None for one of its own.
+            idle: seconds between two pieces of the body, where they are not the budget's.
 
         Raises:
             ForbiddenError, GoneError, ReadError: anything but a success; the message names the path and the next step.
         """
         import urllib3
 
-        headers = {"Accept": accept}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        given = self.client.param_serialize(
-            method,
-            path,
-            query_params=list((query or {}).items()),
-            header_params=headers,
-            body=body,
-            auth_settings=["BearerToken"],
-        )
-        limit = timeout or self.timeout
+        within = budget or self._begin()
+        headers = {"Accept": accept} | ({} if body is None else {"Content-Type": "application/json"})
+        late = f"Kubernetes {self.host}{path}: no answer within {within.seconds:g} s; raise --timeout"
+        if within.expired():
+            raise ReadError(late)
         try:
-            response = self.client.call_api(*given, _request_timeout=(min(limit, self.timeout), limit)).response
-        except urllib3.exceptions.TimeoutError as error:
-            if isinstance(error, urllib3.exceptions.NewConnectionError):
-                raise ReadError(_unreachable(self.host, error)) from error
-            raise ReadError(f"Kubernetes {self.host}{path}: no answer within {limit:g} s; raise --timeout") from error
+            given = self.client.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            with within.guard():
+                limits = (within.left + 0.001, idle or within.left + 0.001)
+                response = self.client.call_api(*given, _request_timeout=limits).response
+        except XdsauditError:
+            raise
         except (urllib3.exceptions.HTTPError, OSError) as error:
+            timed_out = isinstance(error, urllib3.exceptions.TimeoutError)
+            if within.expired() or (timed_out and not isinstance(error, urllib3.exceptions.NewConnectionError)):
+                raise ReadError(late) from error
             raise ReadError(_unreachable(self.host, error)) from error
         except Exception as error:
             if type(error).__module__.startswith("kubernetes"):
                 raise ReadError(f"Kubernetes {self.host}: {_reason(error)}; check your login and --context") from error
-            raise
+            raise ReadError(  # its text may repeat a header, and with it the token
+                f"Kubernetes {self.host}{path}: the call could not be made ({outline(error)}); check the kubeconfig"
+            ) from error
         if response.status >= 300:
             try:
-                text = response.data.decode("utf-8", "replace")
+                with within.guard():
+                    text = beginning(response)
             finally:
-                response.release_conn()
+                response.close()
             raise _refusal(self.host, method, path, response.status, text)
         return response
 
-    def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json") -> bytes:
-        """Body of a GET."""
+    def get(
+        self,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        accept: str = "application/json",
+        *,
+        method: str = "GET",
+        body: Any = None,
+    ) -> bytes:
+        """Body of a GET (or of a POST that only asks).
+
+        Raises:
+            ForbiddenError, GoneError, ReadError: as ``request``, or the body does not arrive whole within the limits.
+        """
         import urllib3
 
-        response = self.request("GET", path, query, accept=accept)
+        budget = self._begin()
+        subject = f"Kubernetes {self.host}{path}"
+        response = self.request(method, path, query, body, accept, budget=budget)
+        whole = False
         try:
-            data: bytes = response.data
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ReadError(
-                f"Kubernetes {self.host}{path}: the answer broke off ({_reason(error)}); try again"
-            ) from error
+            with budget.guard():
+                data = whole_body(response, budget, subject)
+            whole = True
+        except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
+            if budget.expired():
+                raise ReadError(f"{subject}: not complete after {budget.seconds:g} s; raise --timeout") from error
+            raise ReadError(f"{subject}: the answer broke off ({_reason(error)}); try again") from error
         finally:
-            response.release_conn()
+            if whole:
+                response.release_conn()
+            else:
+                response.close()
         return data
 
     def list(
@@ -175,30 +244,41 @@ class KubeApi:
             ForbiddenError: not allowed.
             ReadError: not possible.
         """
-        accept = _METADATA if kind.metadata_only else "application/json"
         path = kind.path(namespace)
+        within = self.bounded()
+        query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
         for _ in range(3):
-            found: dict[tuple[str, str], bytes] = {}
-            query = {"limit": str(PAGE)}
-            if selector:
-                query["labelSelector"] = selector
             try:
-                while True:
-                    data = self.get(path, query, accept)
-                    try:
-                        page = _PAGE.decode(data)
-                        for raw in page.items or ():
-                            found[item_key(raw)] = stripped(raw) if kind.metadata_only else bytes(raw)
-                    except msgspec.DecodeError as error:
-                        raise ReadError(
-                            f"Kubernetes {self.host}{path}: is no list ({error}); is this an API server?"
-                        ) from error
-                    if not page.metadata.continue_:
-                        return found, page.metadata.resourceVersion
-                    query["continue"] = page.metadata.continue_
+                return within._pages(kind, path, query)
             except GoneError:
                 continue  # the token of the next page expired while we read: begin again
         raise ReadError(f"Kubernetes {self.host}{path}: changes faster than it can be listed; try again")
+
+    def _pages(self, kind: Kind, path: str, query: Mapping[str, str]) -> tuple[dict[tuple[str, str], bytes], str]:
+        """All pages of one list."""
+        accept = _METADATA if kind.metadata_only else "application/json"
+        found: dict[tuple[str, str], bytes] = {}
+        tokens: set[str] = set()
+        asked = dict(query)
+        while True:
+            data = self.get(path, asked, accept)
+            try:
+                page = _PAGE.decode(data)
+                for raw in page.items or ():
+                    found[item_key(raw)] = stripped(raw) if kind.metadata_only else bytes(raw)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise ReadError(
+                    f"Kubernetes {self.host}{path}: is not a list ({error}); is this an API server?"
+                ) from error
+            token = page.metadata.continue_
+            if not token:
+                return found, page.metadata.resourceVersion
+            if token in tokens:
+                raise ReadError(
+                    f"Kubernetes {self.host}{path}: names the same next page again and again; is this an API server?"
+                )
+            tokens.add(token)
+            asked["continue"] = token
 
     def allowed(
         self, verb: str, resource: str, namespace: str, *, subresource: str = "", group: str = ""
@@ -218,11 +298,10 @@ class KubeApi:
             },
         }
         try:
-            response = self.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=review)
-            answer = json.loads(response.data)
-        except (ReadError, ValueError):
+            path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+            return _REVIEW.decode(self.get(path, method="POST", body=review)).status.allowed
+        except (ReadError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        return bool(answer.get("status", {}).get("allowed"))
 
     def mint(self, namespace: str, account: str, audience: str = "istio-ca") -> str:
         """A short-lived token of a ServiceAccount (TokenRequest), for TLS to pilot. Never stored or printed.
@@ -238,8 +317,8 @@ class KubeApi:
         }
         path = f"/api/v1/namespaces/{quote(namespace)}/serviceaccounts/{quote(account)}/token"
         try:
-            token = json.loads(self.request("POST", path, body=body).data)["status"]["token"]
-        except (ValueError, KeyError) as error:
+            token = json.loads(self.get(path, method="POST", body=body))["status"]["token"]
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise ReadError(f"Kubernetes {self.host}{path}: gave no token; give one with --token-file") from error
         return str(token)
 
@@ -262,18 +341,20 @@ def _reason(error: BaseException) -> str:
 def _refusal(host: str, method: str, path: str, status: int, text: str) -> ReadError:
     try:
         said = str(json.loads(text).get("message") or "")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         said = text[:120]
     where = f"Kubernetes {host}{path}"
     if status == 410:
-        return GoneError(f"{where}: expired")
+        return GoneError(f"{where}: expired", status=status)
     if status == 401:
-        return ReadError(f"{where}: not logged in ({said[:160]}); log in again, or check --context")
+        return ReadError(f"{where}: not logged in ({said[:160]}); log in again, or check --context", status=status)
     if status == 403:
-        return ForbiddenError(f"{where}: forbidden; missing RBAC rule: {_rule(method, path)}")
+        return ForbiddenError(f"{where}: forbidden; missing RBAC rule: {_rule(method, path)}", status=status)
     if status == 404:
-        return ReadError(f"{where}: not found; is this a cluster with Higress? {said[:120]}".rstrip())
-    return ReadError(f"{where}: HTTP {status} {said[:160]}; try again, or look at the API server")
+        return ReadError(f"{where}: not found; is this a cluster with Higress? {said[:120]}".rstrip(), status=status)
+    if status < 400:
+        return ReadError(f"{where}: HTTP {status}, a redirect: is this an API server? Check --context", status=status)
+    return ReadError(f"{where}: HTTP {status} {said[:160]}; try again, or look at the API server", status=status)
 
 
 def _rule(method: str, path: str) -> str:
@@ -286,45 +367,3 @@ def _rule(method: str, path: str) -> str:
     resource = rest[0] + (f"/{rest[2]}" if len(rest) > 2 else "")
     verb = "create" if method == "POST" else ("list" if len(rest) == 1 else "get")
     return f'{{apiGroups: ["{group}"], resources: ["{resource}"], verbs: ["{verb}"]}}'
-
-
-def connect(kubeconfig: str | None = None, context: str | None = None, *, timeout: float = 10.0) -> KubeApi:
-    """The cluster of a kubeconfig (KUBECONFIG, ~/.kube/config) or, inside a pod, of its account.
-
-    Raises:
-        InputError: there is no such configuration; the message says what was looked for.
-    """
-    import yaml
-    from kubernetes import client, config
-    from kubernetes.config.config_exception import ConfigException
-
-    settings = client.Configuration()
-    settings.retries = False
-    try:
-        if kubeconfig is None and context is None and _in_pod():
-            config.load_incluster_config(client_configuration=settings)
-        else:
-            config.load_kube_config(kubeconfig, context, settings, persist_config=False)
-    except ConfigException as error:
-        raise InputError(_no_config(kubeconfig, context, str(error))) from error
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise InputError(
-            f"kubeconfig {kubeconfig or ''}: cannot be read ({_reason(error)}); check the file".replace("  ", " ")
-        ) from error
-    return KubeApi(client.ApiClient(settings), settings.host, timeout)
-
-
-def _in_pod() -> bool:
-    import os
-
-    return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and not os.environ.get("KUBECONFIG")
-
-
-def _no_config(kubeconfig: str | None, context: str | None, said: str) -> str:
-    if context is not None and "context" in said.lower():
-        return f"--context {context}: no such context in the kubeconfig; kubectl config get-contexts lists them"
-    where = kubeconfig or "KUBECONFIG or ~/.kube/config"
-    return (
-        f"no cluster to read: {where} has no usable configuration ({said.splitlines()[0]}); give --kubeconfig, or --snapshot PATH, "
-        "or -f MANIFESTS with --ads HOST:PORT and --gateway URL"
-    )

@@ -15,8 +15,9 @@ from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote
 
-from xdsaudit.collect.admin import get_page, pool, read_gateway
+from xdsaudit.collect.admin import get_page, plain_url, pool, read_gateway
 from xdsaudit.collect.ads_stream import Follower
+from xdsaudit.collect.limits import Budget
 from xdsaudit.collect.sources import (
     Sources,
     gateway_view,
@@ -26,11 +27,14 @@ from xdsaudit.collect.sources import (
     private_version,
     read,
     replica_names,
+    result_of,
+    said,
     start,
 )
 from xdsaudit.errors import ReadError
 from xdsaudit.model.snapshot import PilotCapture, Snapshot
 from xdsaudit.model.view import State, ViewInfo, ViewName
+from xdsaudit.xds.session import Node
 
 Kube = Callable[[], tuple[Mapping[str, bytes], tuple[str, ...]]]
 WHOLE_SECONDS: Final = 1.0
@@ -57,13 +61,20 @@ class LiveReader:
 
     def __enter__(self) -> LiveReader:
         sources = self._sources
-        node = node_to_show(sources)
-        self._sources = sources = replace(sources, node=node)
-        private = replace(node, istio_version=private_version(node.istio_version))
+        if sources.node_from is not None:
+            self._sources = sources = replace(sources, node=node_to_show(sources), node_from=None)
+        # Beside the first round: a silent gateway costs its deadline once.
+        node = start(self._node)
         for name, endpoint in zip(replica_names(sources.ads, sources.names), sources.ads, strict=True):
-            follower = Follower(endpoint, private, sources.access)
+            follower = Follower(endpoint, node.result, sources.access)
             self._followers[name] = self._stack.enter_context(follower)
         return self
+
+    def _node(self) -> Node:
+        """The identity all followers show: the gateway's, with a private cache line."""
+        node = node_to_show(self._sources)
+        self._sources = replace(self._sources, node=node)
+        return replace(node, istio_version=private_version(node.istio_version))
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
@@ -85,7 +96,9 @@ class LiveReader:
             if answers:
                 pilots[name] = PilotCapture((), answers)
             state = State.READ if why is None else (State.PARTIAL if answers else State.UNREAD)
-            infos.append(ViewInfo(ViewName.PILOT_FRESH, name, state, why, now(), None, follower.node.id))
+            if why is not None:
+                why = said(ReadError(why), follower.endpoint, self._sources)
+            infos.append(ViewInfo(ViewName.PILOT_FRESH, name, state, why, now(), None, follower.node_id))
         snapshot = Snapshot(
             captured_at=now(),
             controller={"kind": "higress", **self._sources.controller},
@@ -103,39 +116,36 @@ class LiveReader:
         _, kube, info = self._lists()
         infos = [info, *self._sources.known]
         gateways: dict[str, dict[str, bytes]] = {}
-        names = replica_names(self._sources.gateways, self._sources.names)
-        jobs = [start(self._parts, source, wanted) for source in self._sources.gateways]
-        for name, job in zip(names, jobs, strict=True):
+        sources = self._sources
+        names = replica_names(sources.gateways, sources.names)
+        within = Budget(sources.access.timeout, sources.access.max_bytes)
+        jobs = [start(self._parts, source, wanted) for source in sources.gateways]
+        for name, source, job in zip(names, sources.gateways, jobs, strict=True):
             try:
-                gateways[name] = {"config_dump.json": job.result()}
+                gateways[name] = {"config_dump.json": result_of(job, within, f"gateway {source}")}
                 infos.append(ViewInfo(ViewName.GATEWAY, name, State.READ, None, now()))
             except ReadError as error:
-                infos.append(ViewInfo(ViewName.GATEWAY, name, State.UNREAD, str(error), now()))
+                infos.append(ViewInfo(ViewName.GATEWAY, name, State.UNREAD, said(error, source, sources), now()))
         return self._snapshot(kube, infos, gateways, hosts=wanted)
 
     def _parts(self, source: str, hosts: frozenset[str]) -> bytes:
         """A config dump put together of the parts that concern some hosts."""
+        access = self._sources.access
         if not source.startswith(("http://", "https://")) or len(hosts) > _MANY:
-            return read_gateway(source, self._sources.access.timeout)[0]["config_dump.json"]
+            return read_gateway(source, access.timeout, access.max_bytes)[0]["config_dump.json"]
         names = "|".join(re.escape(h) for h in sorted(hosts))
         tables = f"^(higress-rds-[0-9]+\\.({names})|https?\\..*)$"
         sections = []
+        budget, base = Budget(access.timeout, access.max_bytes), plain_url(source)
         with pool() as connections:
             for section, resource, by_name in _PARTS:
                 query = f"resource={resource}" + (f"&name_regex={quote(tables, safe='')}" if by_name else "")
                 try:
-                    data = get_page(
-                        connections, f"{source.rstrip('/')}/config_dump?{query}", self._sources.access.timeout
-                    )
-                    entries = json.loads(data).get("configs", [])
+                    entries = _configs(get_page(connections, f"{base}/config_dump?{query}", budget), source, resource)
                 except ReadError as error:
-                    if "HTTP 404" not in str(error):
+                    if error.status != 404:
                         raise
                     entries = []  # Envoy's words for: there is none
-                except (ValueError, AttributeError) as error:
-                    raise ReadError(
-                        f"gateway {source}: {resource} is not JSON ({error}); is this Envoy's admin port?"
-                    ) from error
                 sections.append({"@type": f"type.googleapis.com/envoy.admin.v3.{section}", resource: entries})
         return json.dumps({"configs": sections}).encode()
 
@@ -157,7 +167,7 @@ class LiveReader:
             answers, why = follower.read()
             if answers and why is None:
                 pilots[name] = replace(pilots.get(name, PilotCapture()), fresh=answers)
-                infos.append(ViewInfo(ViewName.PILOT_FRESH, name, State.READ, None, now(), None, follower.node.id))
+                infos.append(ViewInfo(ViewName.PILOT_FRESH, name, State.READ, None, now(), None, follower.node_id))
         return replace(snapshot, pilot=pilots, views=tuple(infos))
 
     def round(self) -> Snapshot:
@@ -165,13 +175,27 @@ class LiveReader:
         _, kube, info = self._lists()
         infos = [info, *self._sources.known]
         if time.monotonic() - self._whole_at >= WHOLE_SECONDS:
-            names = replica_names(self._sources.gateways, self._sources.names)
-            jobs = [start(gateway_view, source, self._sources.access.timeout) for source in self._sources.gateways]
+            sources = self._sources
+            names = replica_names(sources.gateways, sources.names)
+            within = Budget(sources.access.timeout)
+            jobs = [start(gateway_view, source, sources) for source in sources.gateways]
             self._whole = {}
-            for name, job in zip(names, jobs, strict=True):
-                pages, found = job.result()
+            for name, source, job in zip(names, sources.gateways, jobs, strict=True):
+                try:
+                    pages, found = result_of(job, within, f"gateway {source}")
+                except ReadError as error:
+                    why = said(error, source, sources)
+                    pages, found = {}, [ViewInfo(ViewName.GATEWAY, None, State.UNREAD, why, now())]
                 self._whole[name] = (pages, [i._replace(replica=name) for i in found])
             self._whole_at = time.monotonic()
-        for _, said in self._whole.values():
-            infos.extend(said)
+        for _, states in self._whole.values():
+            infos.extend(states)
         return self._snapshot(kube, infos, {n: p for n, (p, _) in self._whole.items() if p}, grace=self._sources.grace)
+
+
+def _configs(page: bytes, source: str, resource: str) -> Any:
+    """The entries of a page of one kind."""
+    try:
+        return json.loads(page).get("configs", [])
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ReadError(f"gateway {source}: {resource} is not JSON ({error}); is this Envoy's admin port?") from error

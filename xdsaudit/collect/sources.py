@@ -13,13 +13,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import zip_longest
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
+from xdsaudit.collect.access import Access
 from xdsaudit.collect.admin import node_of, read_debug, read_gateway, read_node
-from xdsaudit.collect.ads import Access, read_core, read_pilot
+from xdsaudit.collect.ads import read_core, read_pilot
+from xdsaudit.collect.limits import Budget
 from xdsaudit.collect.manifests import read_manifests
-from xdsaudit.errors import ReadError
+from xdsaudit.errors import ReadError, XdsauditError, outline
 from xdsaudit.model.snapshot import PilotCapture, Snapshot
 from xdsaudit.model.verdict import Origins
 from xdsaudit.model.view import State, ViewInfo, ViewName
@@ -28,6 +30,20 @@ from xdsaudit.xds.session import Node
 
 T = TypeVar("T")
 Progress = Callable[[str], None]
+_SLACK_SECONDS: Final = 0.5
+"""A reader that obeys its budget has ended by then; one in a name lookup may not have, and is not waited for."""
+
+
+class Tunnel(Protocol):
+    """What stands between an endpoint of this machine and a pod (``collect.forward.Forward``).
+
+    Attributes:
+        place: the pod and port it leads to, for messages.
+        error: why the last connection could not be made, "" when it could.
+    """
+
+    place: str
+    error: str
 
 
 class Wanted(NamedTuple):
@@ -63,6 +79,7 @@ class Sources:
         controller: what is known of the controller (contract 1).
         grace: seconds a rule may be young before it is judged.
         names: replica names by endpoint, where the endpoint does not tell (a forwarded port).
+        tunnels: port-forwards by endpoint, which know why a pod cannot be reached.
         complaints: what of the Kubernetes lists could not be read, and why.
         wanted: what manifests ask the API to hold, where they stand beside a cluster.
         known: views of which it is known already that they cannot be read.
@@ -82,6 +99,7 @@ class Sources:
     controller: Mapping[str, Any] = field(default_factory=dict)
     grace: float = 0.0
     names: Mapping[str, str] = field(default_factory=dict)
+    tunnels: Mapping[str, Tunnel] = field(default_factory=dict)
     known: tuple[ViewInfo, ...] = ()
     complaints: tuple[str, ...] = ()
     wanted: Wanted | None = None
@@ -113,25 +131,33 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
         progress("read the manifests")
     if kube or sources.complaints:
         infos.append(kube_info(kube, sources))
+    # A gateway is asked for its node and its dump at once: a silent one costs its deadline once.
+    clock = Budget(sources.access.timeout)
+    gateways = [start(gateway_view, source, sources) for source in sources.gateways]
     node = node_to_show(sources)
+    later = Budget(sources.access.timeout)
     pilots = [
         start(_pilot, endpoint, debug, node, sources)
         for endpoint, debug in zip_longest(sources.ads, sources.ads_debug[: len(sources.ads)], fillvalue="")
     ]
     cores = [start(_core, endpoint, sources) for endpoint in sources.core]
-    gateways = [start(gateway_view, source, sources.access.timeout) for source in sources.gateways]
 
-    def gather(what: str, places: tuple[str, ...], jobs: list[Future[tuple[T, list[ViewInfo]]]]) -> dict[str, T]:
+    def gather(
+        what: ViewName, places: tuple[str, ...], jobs: list[Future[tuple[T, list[ViewInfo]]]], within: Budget
+    ) -> dict[str, T]:
         answers = {}
         for name, place, job in zip(replica_names(places, sources.names), places, jobs, strict=True):
-            answers[name], found = job.result()
+            try:
+                answers[name], found = result_of(job, within, f"{what.value} {place}")
+            except ReadError as error:
+                found = [ViewInfo(what, None, State.UNREAD, said(error, place, sources), now())]
             infos.extend(i._replace(replica=name, endpoint=place) for i in found)
-            progress(f"asked {what} {place}")
+            progress(f"asked {what.value} {place}")
         return answers
 
-    served = gather("pilot", sources.ads, pilots)
-    mcp = gather("core", sources.core, cores)
-    dumps = gather("gateway", sources.gateways, gateways)
+    served = gather(ViewName.PILOT, sources.ads, pilots, later)
+    mcp = gather(ViewName.CORE, sources.core, cores, later)
+    dumps = gather(ViewName.GATEWAY, sources.gateways, gateways, clock)
     snapshot = Snapshot(
         captured_at=now(),
         controller={"kind": "higress", **sources.controller},
@@ -169,6 +195,39 @@ def start(work: Callable[..., T], *arguments: Any) -> Future[T]:
     return future
 
 
+def result_of(job: Future[T], within: Budget, subject: str) -> T:
+    """The result of a reader that was started.
+
+    Raises:
+        ReadError: it has none in time, or it met what nobody expected.
+        InputError: its own.
+    """
+    try:
+        return job.result(timeout=within.left + _SLACK_SECONDS)
+    except XdsauditError:
+        raise
+    except Exception as error:
+        if not job.done():
+            raise ReadError(
+                f"{subject}: no answer within {within.seconds:g} s; check that its name can be looked up, or raise --timeout"
+            ) from error
+        raise ReadError(
+            f"{subject}: could not be read ({outline(error)}); this is a bug of ours, please report it"
+        ) from error
+
+
+def said(error: ReadError, endpoint: str, sources: Sources) -> str:
+    """Words of an error, by the pod and the reason of the port-forward where the endpoint is one: nobody typed its address."""
+    text = str(error)
+    tunnel = sources.tunnels.get(endpoint)
+    if tunnel is None:
+        return text
+    what = text.partition(" ")[0]
+    if tunnel.error:
+        return f"{what} {tunnel.place}: {tunnel.error}; look at the pod, and whether it listens on that port"
+    return text.replace(endpoint, tunnel.place)
+
+
 def replica_names(sources: tuple[str, ...], known: Mapping[str, str]) -> list[str]:
     """A replica name per source, fit for a folder: the pod's where it is known, else host_port, numbered where several are alike."""
     names: list[str] = []
@@ -198,12 +257,14 @@ def node_to_show(sources: Sources) -> Node:
             return sources.node  # that gateway's view will say why; Higress's usual identity is the best guess
         raise
     # The id stays ours, to be told apart in pilot's list of clients; pilot goes by the metadata.
+    shown = found.metadata
+    labels = shown.get("LABELS")
     return replace(
         sources.node,
-        istio_version=str(found.metadata.get("ISTIO_VERSION") or sources.node.istio_version),
-        namespace=str(found.metadata.get("NAMESPACE") or sources.node.namespace),
-        labels={k: str(v) for k, v in (found.metadata.get("LABELS") or sources.node.labels).items()},
-        cluster_id=str(found.metadata.get("CLUSTER_ID") or sources.node.cluster_id),
+        istio_version=str(shown.get("ISTIO_VERSION") or sources.node.istio_version),
+        namespace=str(shown.get("NAMESPACE") or sources.node.namespace),
+        labels={k: str(v) for k, v in labels.items()} if isinstance(labels, dict) and labels else sources.node.labels,
+        cluster_id=str(shown.get("CLUSTER_ID") or sources.node.cluster_id),
     )
 
 
@@ -213,32 +274,34 @@ def _pilot(endpoint: str, debug: str, node: Node, sources: Sources) -> tuple[Pil
         lines.append((ViewName.PILOT_FRESH, replace(node, istio_version=private_version(node.istio_version))))
     answers: dict[ViewName, tuple[bytes, ...]] = {}
     infos = []
+    budget = Budget(sources.access.timeout, sources.access.max_bytes)
     for name, identity in lines:
         try:
-            responses, why = read_pilot(endpoint, identity, sources.access)
+            responses, why = read_pilot(endpoint, identity, sources.access, budget)
         except ReadError as error:
-            infos.append(ViewInfo(name, None, State.UNREAD, str(error), now(), None, identity.id))
+            why = said(error, endpoint, sources)
+            infos.append(ViewInfo(name, None, State.UNREAD, why, now(), None, identity.id))
             continue
         answers[name] = responses
         infos.append(ViewInfo(name, None, State.PARTIAL if why else State.READ, why, now(), None, identity.id))
-    pages = read_debug(debug, sources.access.timeout) if debug else {}
+    pages = read_debug(debug, budget) if debug else {}
     return PilotCapture(answers.get(ViewName.PILOT, ()), answers.get(ViewName.PILOT_FRESH), pages), infos
 
 
 def _core(endpoint: str, sources: Sources) -> tuple[tuple[bytes, ...], list[ViewInfo]]:
-    access = Access(timeout=sources.access.timeout)
+    access = Access(timeout=sources.access.timeout, max_bytes=sources.access.max_bytes)
     try:
         return read_core(endpoint, MCP_TYPES, access), [ViewInfo(ViewName.CORE, None, State.READ, None, now())]
     except ReadError as error:
-        return (), [ViewInfo(ViewName.CORE, None, State.UNREAD, str(error), now())]
+        return (), [ViewInfo(ViewName.CORE, None, State.UNREAD, said(error, endpoint, sources), now())]
 
 
-def gateway_view(source: str, timeout: float) -> tuple[dict[str, bytes], list[ViewInfo]]:
+def gateway_view(source: str, sources: Sources) -> tuple[dict[str, bytes], list[ViewInfo]]:
     """Pages of a gateway, and how it was read; the replica is the caller's to name."""
     try:
-        pages, complaints = read_gateway(source, timeout)
+        pages, complaints = read_gateway(source, sources.access.timeout, sources.access.max_bytes)
     except ReadError as error:
-        return {}, [ViewInfo(ViewName.GATEWAY, None, State.UNREAD, str(error), now())]
+        return {}, [ViewInfo(ViewName.GATEWAY, None, State.UNREAD, said(error, source, sources), now())]
     node = next((n for p in ("server_info.json", "config_dump.json") if p in pages and (n := node_of(pages[p]))), None)
     state = State.PARTIAL if complaints else State.READ
     why = "; ".join(complaints) or None

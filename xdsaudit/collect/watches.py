@@ -12,7 +12,8 @@ from msgspec import Raw, Struct
 
 from xdsaudit.collect.cluster import config_maps
 from xdsaudit.collect.kube import KINDS, GoneError, Kind, KubeApi, as_list, item_key, stripped
-from xdsaudit.errors import ReadError
+from xdsaudit.collect.limits import lines_of, too_large
+from xdsaudit.errors import InputError, ReadError, outline
 
 _WATCH_SECONDS: Final = 300
 _MAPS_SECONDS: Final = 10.0
@@ -48,6 +49,7 @@ class KubeStore:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._open: dict[str, Any] = {}
+        self._sizes: dict[str, int] = {}
         self._ready = {kind.plural: threading.Event() for kind in KINDS}
         self._threads: list[threading.Thread] = []
         self._maps_at = -_MAPS_SECONDS * 2
@@ -99,14 +101,18 @@ class KubeStore:
                 failures = 0
             except GoneError:
                 version = ""  # too old: list again
-            except ReadError as error:
-                self._complaints[kind.plural] = str(error)
+            except Exception as error:  # a watch must not die silently: its list would stay fresh for ever
+                known = isinstance(error, (ReadError, InputError))
+                said = f"Kubernetes {self._api.host}: {kind.plural} could not be followed ({outline(error)})"
+                self._complaints[kind.plural] = str(error) if known else said
+                version = version if known else ""
                 self._ready[kind.plural].set()
                 self._stop.wait(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
                 failures += 1
 
     def _replace(self, kind: Kind, items: dict[tuple[str, str], bytes]) -> None:
         with self._lock:
+            self._sizes[kind.plural] = sum(map(len, items.values()))
             if self._items.get(kind.plural) != items:
                 self._items[kind.plural] = items
                 self._lists.pop(kind.plural, None)
@@ -123,15 +129,13 @@ class KubeStore:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(_WATCH_SECONDS),
         }
-        response = self._api.request("GET", kind.path(namespace), query, timeout=_WATCH_SECONDS + 30)
+        response = self._api.request("GET", kind.path(namespace), query, idle=_WATCH_SECONDS + 30)
         self._open[kind.plural] = response
         self._complaints.pop(kind.plural, None)
         try:
-            buffer = b""
-            for part in response.stream(1 << 16, decode_content=True) if not self._stop.is_set() else ():
-                *lines, buffer = (buffer + part).split(b"\n")
-                for line in lines:
-                    version = self._apply(kind, line, version) if line.strip() else version
+            subject = f"Kubernetes {self._api.host}: an event of {kind.plural}"
+            for line in lines_of(response, self._api.max_bytes, subject) if not self._stop.is_set() else ():
+                version = self._apply(kind, line, version) if line.strip() else version
         except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
             if self._stop.is_set():
                 return version
@@ -152,16 +156,22 @@ class KubeStore:
             if event.type == "BOOKMARK":
                 return newer
             key = item_key(event.object)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ReadError(
-                f"Kubernetes {self._api.host}: a watch of {kind.plural} said what is no event ({error})"
+                f"Kubernetes {self._api.host}: a watch of {kind.plural} said what is not an event ({error})"
             ) from error
         with self._lock:
             items = self._items.setdefault(kind.plural, {})
+            size = self._sizes.get(kind.plural, 0) - len(items.get(key, b""))
             if event.type == "DELETED":
                 items.pop(key, None)
             else:
-                items[key] = stripped(event.object) if kind.metadata_only else bytes(event.object)
+                raw = stripped(event.object) if kind.metadata_only else bytes(event.object)
+                size += len(raw)
+                if size > self._api.max_bytes:
+                    raise ReadError(too_large(f"Kubernetes {self._api.host}: {kind.plural}", self._api.max_bytes))
+                items[key] = raw
+            self._sizes[kind.plural] = size
             self._lists.pop(kind.plural, None)
         return newer
 

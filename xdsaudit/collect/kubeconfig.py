@@ -1,0 +1,122 @@
+"""The cluster that a kubeconfig or a pod's account leads to: what the package kubernetes makes of it, checked before anything is dialled.
+
+Nothing of a credential is ever repeated in a message.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+from xdsaudit.collect.kube import KubeApi
+from xdsaudit.collect.limits import MAX_BYTES, guarded
+from xdsaudit.errors import InputError, outline
+
+_log = logging.getLogger("xdsaudit")
+
+
+def connect(
+    kubeconfig: str | None = None, context: str | None = None, *, timeout: float = 10.0, max_bytes: int = MAX_BYTES
+) -> KubeApi:
+    """The cluster of a kubeconfig (KUBECONFIG, ~/.kube/config) or, inside a pod, of its account.
+
+    Args:
+        kubeconfig: file; None for the usual places.
+        context: name in it; None for the current one.
+        timeout: seconds for what is read at once.
+        max_bytes: bytes of what is read at once.
+
+    Raises:
+        InputError: there is no such configuration, or it cannot be used; the message says what was looked for.
+    """
+    import yaml
+    from kubernetes import client, config
+    from kubernetes.config.config_exception import ConfigException
+
+    settings = client.Configuration()
+    settings.retries = False
+    if kubeconfig is not None:
+        try:
+            os.stat(kubeconfig)  # noqa: PTH116 - the text may be no path at all
+        except (OSError, ValueError) as error:
+            said = getattr(error, "strerror", None) or "is not a path"
+            raise InputError(f"--kubeconfig {kubeconfig}: {said}; check the path") from error
+    try:
+        if kubeconfig is None and context is None and _in_pod():
+            config.load_incluster_config(client_configuration=settings)
+        else:
+            config.load_kube_config(kubeconfig, context, settings, persist_config=False)
+        _checked(settings, kubeconfig)
+        made = client.ApiClient(settings)
+    except ConfigException as error:
+        raise InputError(_no_config(kubeconfig, context, str(error))) from error
+    except InputError:
+        raise
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark is not None else ""
+        raise InputError(f"{_named(kubeconfig)}: is not YAML{where}; check the file") from error
+    except Exception as error:  # its text may repeat what the file holds
+        said = getattr(error, "strerror", None) or outline(error)
+        raise InputError(f"{_named(kubeconfig)}: cannot be read ({said}); check the file") from error
+    guarded(made.rest_client.pool_manager)
+    host = _shown(settings.host)
+    if not settings.verify_ssl and host.startswith("https://"):
+        _log.warning("Kubernetes %s: its certificate is not verified (insecure-skip-tls-verify)", host)
+    return KubeApi(made, host, timeout, max_bytes)
+
+
+def _named(kubeconfig: str | None) -> str:
+    return f"kubeconfig {kubeconfig}" if kubeconfig else "kubeconfig"
+
+
+def _checked(settings: Any, kubeconfig: str | None) -> None:
+    """Refuse a server that is not a URL, and make every token fit for a header.
+
+    Raises:
+        InputError: told without the value.
+    """
+    where = _named(kubeconfig)
+    try:
+        parts = urlsplit(settings.host)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except (ValueError, TypeError, AttributeError):
+        valid = False
+    if not valid:
+        raise InputError(f"{where}: its server is not a valid URL; write https://HOST:PORT")
+    given = settings.refresh_api_key_hook
+
+    def clean(found: Any) -> None:
+        if given is not None:
+            given(found)
+        for name, value in list(found.api_key.items()):
+            text = value.strip() if isinstance(value, str) else ""
+            if not (text.isascii() and text.isprintable()):
+                raise InputError(f"{where}: its token holds characters that a token cannot have; log in again")
+            found.api_key[name] = text
+
+    clean(settings)
+    settings.refresh_api_key_hook = clean
+
+
+def _shown(host: str) -> str:
+    """A server's URL without a user and password."""
+    parts = urlsplit(host)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _in_pod() -> bool:
+    return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and not os.environ.get("KUBECONFIG")
+
+
+def _no_config(kubeconfig: str | None, context: str | None, said: str) -> str:
+    if context is not None and "context" in said.lower():
+        return f"--context {context}: no such context in the kubeconfig; kubectl config get-contexts lists them"
+    where = kubeconfig or "KUBECONFIG or ~/.kube/config"
+    first = (said.splitlines() or ["it is empty"])[0]
+    return (
+        f"no cluster to read: {where} has no usable configuration ({first}); give --kubeconfig, or --snapshot PATH, "
+        "or -f MANIFESTS with --ads HOST:PORT and --gateway URL"
+    )
