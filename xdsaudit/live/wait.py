@@ -136,6 +136,7 @@ class _Wait:
 
     def round(self) -> Outcome | None:
         self.looked += 1
+        began = self.clock()
         result, missing = self.look()
         self.tell(result)
         now = self.clock()
@@ -146,7 +147,7 @@ class _Wait:
         never = [r for r in (*result.rules, *result.not_selected) if r.verdict in _NEVER and not _differs_in_api(r)]
         if never:
             return self.end(1, result, missing, "the controller leaves rules out for good: see which and why")
-        blind = self.blind(result, now)
+        blind = self.blind(result, began)
         if blind is not None:
             return self.end(3, result, missing, blind)
         outcome = self.suspect(result, missing, now)
@@ -161,7 +162,8 @@ class _Wait:
         hosts = self.hosts_of(result)
         if not hosts <= self.hosts:
             self.hosts = hosts
-            result = audit(self.reader.quick(hosts), memory=self.quick_memory)
+            if not result.gaps:  # a source that is silent would be waited for twice in one round
+                result = audit(self.reader.quick(hosts), memory=self.quick_memory)
         refs = {r.rule.ref for r in (*result.rules, *result.not_selected)}
         return self.narrowed(result), tuple(sorted(self.refs - refs))
 
@@ -183,15 +185,15 @@ class _Wait:
         rules = (*result.rules, *result.not_selected)
         return bool(rules) and not missing and not result.gaps and all(r.verdict in _DONE for r in rules)
 
-    def blind(self, result: Audit, now: float) -> str | None:
-        """Why nothing can be said any more, once a source has been unreadable for longer than it may."""
+    def blind(self, result: Audit, began: float) -> str | None:
+        """Why nothing can be said any more, once a source has been unreadable for longer than it may: since this round began."""
         unread = [i for i in result.views if i.state in (State.UNREAD, State.PARTIAL)]
         if not unread:
             self.since_blind = None
             return None
         if self.since_blind is None:
-            self.since_blind = now
-        if now - self.since_blind < self.patience:
+            self.since_blind = began
+        if self.clock() - self.since_blind < self.patience:
             return None
         first = unread[0]
         return f"{first.label} could not be read for {self.patience:g} s: {first.why}"
