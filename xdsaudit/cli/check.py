@@ -77,7 +77,10 @@ def _cluster(options: dict[str, Any], controller: dict[str, Any]) -> tuple[Any, 
     from xdsaudit.ingress.objects import read_objects
 
     try:
-        api = connect(options["kubeconfig"], options["context"], timeout=options["timeout"])
+        api = connect(
+            options["kubeconfig"], options["context"], timeout=options["timeout"], max_bytes=options["max_bytes"]
+        )
+        api = api.bounded()
     except InputError:
         if options["kubeconfig"] or options["context"]:
             raise

@@ -35,21 +35,15 @@ class GroupedCommand(click.Command):
                 formatter.write_dl(rows)
 
 
-class Size(click.ParamType):
-    """A number of bytes, as Kubernetes writes quantities: ``1048576``, ``512Mi``, ``1Gi``."""
-
-    name = "bytes"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The bytes, at least one."""
-        if isinstance(value, int):
-            return value
-        text = str(value).strip()
-        unit = next((u for u in _UNITS if u and text.endswith(u)), "")
-        number = text.removesuffix(unit)
-        if not (number.isascii() and number.isdigit() and len(number) < 16 and int(number)):
-            self.fail(f"{value!r} is not a size: write a number of bytes, or one with Ki, Mi or Gi such as 512Mi", param, ctx)
-        return int(number) * _UNITS[unit]
+def _size(_: click.Context, parameter: click.Parameter, text: str) -> int:
+    """Bytes as Kubernetes writes quantities: ``1048576``, ``512Mi``, ``1Gi``."""
+    unit = next((u for u in _UNITS if u and text.endswith(u)), "")
+    number = text.removesuffix(unit)
+    if not (number.isascii() and number.isdigit() and len(number) < 16 and int(number)):
+        raise click.BadParameter(
+            f"{text!r} is not a size; write a number of bytes, or one with Ki, Mi or Gi such as 512Mi", param=parameter
+        )
+    return int(number) * _UNITS[unit]
 
 
 _UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "": 1}
@@ -144,7 +138,7 @@ xds_options: Decorator = _stack(
     ),
     click.option(
         "--max-bytes",
-        type=Size(),
+        callback=_size,
         default="512Mi",
         show_default=True,
         metavar="BYTES",
