@@ -538,13 +538,41 @@ def test_default_backends_that_crash_the_controller() -> None:
 @pytest.mark.parametrize(
     "notes",
     [
-        {H + "match-header-x": "1"},
+        {H + "match-header-x": "1", H + "exact-match-header-y": "1"},
+        {N + "exact-match-header-x": "1", H + "exact-match-header-y": "1"},
+        {"example.com.io/match-header-x": "1", H + "prefix-match-header-y": "1"},
+        {H + "request-header-control-update": "host a\nHost b"},
+        {H + "request-header-control-update": "x 1", H + "request-header-control-add": ":authority b\nHost c"},
         {H + "exact-match-query-x": "1", H + "prefix-match-query-x": "2"},
     ],
 )
 def test_match_annotations_in_random_order_are_unknown(notes: dict[str, str]) -> None:
     (plan,) = run(ingress("a", "foo.com", annotations=notes)).plans
     assert plan.unknown
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        {H + "match-header-x": "1"},
+        {N + "exact-match-header-x": "1"},
+        {H + "match-header-x": "1", H + "exact-match-query-y": "1"},
+        {H + "request-header-control-update": "host a\n:authority a"},
+        {H + "request-header-control-update": "host a", H + "request-header-control-add": ":authority b\nHost c"},
+        {H + "request-header-control-update": "host a\nHost b", H + "upstream-vhost": "c"},
+        {H + "response-header-control-update": "host a\nHost b"},
+    ],
+)
+def test_annotations_that_only_look_random_are_certain(notes: dict[str, str]) -> None:
+    (plan,) = run(ingress("a", "foo.com", annotations=notes)).plans
+    assert plan.unknown is None
+
+
+def test_a_kind_is_what_stands_behind_eleven_characters() -> None:
+    """Whatever the prefix, and whatever else the word is (doMatch looks for "exact" at that index)."""
+    for key in ("abcdefghij/exact-match-header-x", H + "exactly-match-header-x"):
+        (route, *_) = run(ingress("a", "foo.com", annotations={key: "1"})).tables[80, "foo.com"]
+        assert [h.name for h in route.key.headers] == ["x"]
 
 
 def test_templates_of_2_1_are_unknown() -> None:

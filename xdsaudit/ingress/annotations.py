@@ -7,9 +7,11 @@ that one is absent or does not parse, under Higress's; ``H`` keys under Higress'
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Final, NamedTuple, TypeVar
+
+from xdsaudit.ingress.go import atoi, parse_bool, parse_int, split_blanks, trim_space
 
 NGINX: Final = "nginx.ingress.kubernetes.io/"
 HIGRESS: Final = "higress.io/"
@@ -87,27 +89,85 @@ TABLE: Final[tuple[Row, ...]] = (
 _BY_KEY: Final = {r.key: r for r in TABLE}
 
 
-_MATCH: Final = re.compile(r"^higress\.io/(?:(exact|prefix|regex)-)?match-(header|pseudo-header|query)-(.+)$")
+_KINDS: Final = ("exact", "regex", "prefix")
+
+
+def match_keys(annotations: Mapping[str, str], marker: str) -> dict[str, tuple[str, str, str] | None]:
+    """What the match annotations of one marker ask for, by key: kind, name and value.
+
+    None for a key that ends the reading, because its kind does not stand right behind eleven characters of a prefix,
+    or its name is empty; without any key beside it nothing is asked for (higress@v2.0.1
+    pkg/ingress/kube/annotations/match.go doMatch).
+    """
+    found: dict[str, tuple[str, str, str] | None] = {}
+    for key, value in annotations.items():
+        at = key.find(marker)
+        if at >= 0:
+            name = key[at + len(marker) + 1 :]
+            kind = next((k for k in _KINDS if key.find(k) == len(HIGRESS)), None)
+            found[key] = (kind, name, value) if kind and name else None
+    return found
 
 
 def unmodelled(annotations: Mapping[str, str]) -> tuple[str, ...]:
-    """Keys of these annotations that shape routes in a way that is not computed here, or that nobody can compute.
-
-    Match annotations are read in the random order of a Go map: a key without its kind ends the reading, and of one name
-    under two kinds a random one wins (higress@v2.0.1 pkg/ingress/kube/annotations/match.go).
-    """
+    """Keys of these annotations that shape routes in a way that is not computed here."""
     found = []
-    kinds: dict[tuple[str, str], str] = {}
-    for key in annotations:
-        match = _MATCH.match(key)
-        if match and (match[1] is None or kinds.setdefault((match[2], match[3]), match[1]) != match[1]):
-            found.append(key)
     for key in annotations:
         for prefix in (HIGRESS, NGINX):
             row = _BY_KEY.get(key[len(prefix) :]) if key.startswith(prefix) else None
             if row is not None and not row.modelled and (row.nginx or prefix == HIGRESS):
                 found.append(key)
     return tuple(found)
+
+
+def _random_matches(annotations: Mapping[str, str]) -> Iterator[str]:
+    for marker in MATCH_MARKERS:
+        read = match_keys(annotations, marker)
+        good = {key: asked for key, asked in read.items() if asked is not None}
+        asked_of: dict[str, set[tuple[str, str, str]]] = {}
+        for asked in good.values():
+            asked_of.setdefault(asked[1], set()).add(asked)
+        if good and len(good) < len(read):
+            yield from (key for key in read if key not in good)
+        yield from (key for key, asked in good.items() if len(asked_of[asked[1]]) > 1)
+
+
+def _random_host(annotations: Mapping[str, str]) -> Iterator[str]:
+    """Keys that give the Host header several values: which one counts is the last that Go's map gives."""
+    if look(annotations, "upstream-vhost", text) is not None:
+        return
+    for action in ("update", "add"):
+        lines = look(annotations, f"request-header-control-{action}", text)
+        hosts = {name: value for name, value in header_pairs(lines).items() if name.lower() in ("host", ":authority")}
+        if len({*hosts.values()}) > 1:
+            yield f"{HIGRESS}request-header-control-{action}"
+        if any(hosts.values()):
+            return  # what an update gives, an addition does not change
+
+
+def header_pairs(lines: str | None) -> dict[str, str]:
+    """Names and values of header operations, a line each (``convertAddOrUpdate``); a line without a value is skipped."""
+    pairs = {}
+    for line in (lines or "").split("\n"):
+        words = split_blanks(trim_space(line), 2)
+        if len(words) == 2:
+            pairs[_unquoted(trim_space(words[0]))] = _unquoted(trim_space(words[1]))
+    return pairs
+
+
+def _unquoted(word: str) -> str:
+    """``trimQuotes``: only a matching pair goes."""
+    return word[1:-1] if len(word) >= 2 and word[0] == word[-1] and word[0] in "\"'" else word
+
+
+def unforeseeable(annotations: Mapping[str, str]) -> tuple[str, ...]:
+    """Keys whose effect hangs on the random order of a Go map, so that nobody can foretell the routes.
+
+    A match key that ends the reading beside others, one name under two kinds (higress@v2.0.1
+    pkg/ingress/kube/annotations/match.go), several values of the Host header in one operation
+    (higress-group/istio@d380470e53 pilot/pkg/networking/core/v1alpha3/route/route.go translateAppendHeaders).
+    """
+    return tuple(dict.fromkeys((*_random_matches(annotations), *_random_host(annotations))))
 
 
 IGNORED_FROM_NGINX: Final = frozenset(
@@ -175,22 +235,22 @@ def relevant(annotations: Mapping[str, str]) -> dict[str, str]:
 
 def text(raw: str) -> str | None:
     """A string value: every line trimmed; empty counts as absent."""
-    return "\n".join(line.strip() for line in raw.split("\n")) or None
+    return "\n".join(trim_space(line) for line in raw.split("\n")) or None
 
 
 def integer(raw: str) -> int | None:
-    """Go's strconv.Atoi: digits and a sign, no spaces, no units, within 64 bits."""
-    if not re.fullmatch(r"[+-]?[0-9]{1,19}", raw):
-        return None
-    value = int(raw)
-    return value if -(1 << 63) <= value < 1 << 63 else None
+    """A number, as Go's ``strconv.Atoi`` reads it."""
+    return atoi(raw)
+
+
+def integer32(raw: str) -> int | None:
+    """A number of 32 bits (``ParseInt32ASAP``)."""
+    return parse_int(raw, 32)
 
 
 def boolean(raw: str) -> bool | None:
-    """Go's strconv.ParseBool."""
-    if raw in ("1", "t", "T", "TRUE", "true", "True"):
-        return True
-    return False if raw in ("0", "f", "F", "FALSE", "false", "False") else None
+    """A switch, as Go's ``strconv.ParseBool`` reads it."""
+    return parse_bool(raw)
 
 
 def look(annotations: Mapping[str, str], key: str, parse: Callable[[str], T | None]) -> T | None:
@@ -210,8 +270,21 @@ def has(annotations: Mapping[str, str], *keys: str) -> bool:
 
 
 def items(raw: str) -> list[str]:
-    """Trimmed non-empty items of a comma list."""
-    return [part for part in (p.strip() for p in raw.split(",")) if part]
+    """Trimmed non-empty items of a comma list (``splitBySeparator``)."""
+    return [part for part in (trim_space(p) for p in raw.split(",")) if part]
+
+
+def items_or_star(raw: str) -> list[str]:
+    """Trimmed items of a comma list, empty ones too; one that is ``*`` makes all ``*`` (``splitStringWithSpaceTrim``)."""
+    found = [trim_space(p) for p in raw.split(",")]
+    return ["*"] if "*" in found else found
+
+
+def namespaced(raw: str, namespace: str) -> tuple[str, str] | None:
+    """``[namespace/]name`` (``SplitNamespacedName``); None without a name. What has more slashes is its first part."""
+    parts = raw.split("/")
+    where, name = parts if len(parts) == 2 else ("", parts[0])
+    return (where or namespace, name) if name else None
 
 
 def crash_keys(annotations: Mapping[str, str]) -> tuple[str, ...]:

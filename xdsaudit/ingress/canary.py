@@ -29,11 +29,15 @@ def is_canary(annotations: Annotations) -> bool:
 
 
 def parse(annotations: Annotations) -> Canary:
-    """The canary's kind; a header beats a cookie, and either beats a weight."""
+    """The canary's kind; a header beats a cookie, and either beats a weight.
+
+    A header's value or pattern ends the reading: what stands behind it, a cookie or a weight, counts for nothing, even
+    where there is no header (higress@v2.0.1 pkg/ingress/kube/annotations/canary.go Parse).
+    """
     header = look(annotations, "canary-by-header", text)
-    cookie = look(annotations, "canary-by-cookie", text)
     value = look(annotations, "canary-by-header-value", text)
     pattern = look(annotations, "canary-by-header-pattern", text)
+    cookie = look(annotations, "canary-by-cookie", text) if value is None and pattern is None else None
     weight, total = 0, 100
     if value is None and pattern is None and cookie is None:
         weight = look(annotations, "canary-weight", integer) or 0

@@ -7,13 +7,36 @@ routes of its own and stands in ``canary``'s neighbour ``fallback``.) Values tha
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from xdsaudit.ingress.annotations import HIGRESS, boolean, has, integer, items, look, text
+from xdsaudit.ingress.annotations import (
+    HIGRESS,
+    MATCH_MARKERS,
+    boolean,
+    has,
+    header_pairs,
+    integer,
+    integer32,
+    items,
+    items_or_star,
+    look,
+    match_keys,
+    text,
+)
+from xdsaudit.ingress.go import (
+    URL,
+    atoi,
+    fields,
+    has_status_text,
+    parse_addr,
+    parse_prefix,
+    parse_url,
+    to_upper,
+    trim_space,
+    uint32,
+)
 from xdsaudit.ingress.http_route import HeaderOps, Work
 from xdsaudit.model.route import HeaderMatch
 
@@ -105,55 +128,53 @@ class Effects:
             _rewrite(route, self._path, self._target)
 
 
-def _string_list(annotations: Annotations, key: str, default: str) -> list[str]:
-    found = items(look(annotations, key, text) or default)
-    return ["*"] if "*" in found else found
+def _list(annotations: Annotations, key: str, default: str) -> str:
+    written = look(annotations, key, text)
+    return ",".join(items_or_star(default if written is None else written))
+
+
+def _origin(item: str) -> dict[str, Any] | None:
+    if item == "*":
+        return {"safe_regex": {"regex": ".*"}}
+    if "*" not in item:
+        return {"exact": item}
+    url = parse_url(item)
+    if url is None or not url.host.startswith("*"):
+        return None
+    return {"safe_regex": {"regex": ".*" + url.host[1:].replace(".", "\\.")}}
 
 
 def _cors(route: Work, annotations: Annotations) -> None:
     if not look(annotations, "enable-cors", boolean):
         return
-    origins: list[dict[str, Any]] = []
-    for item in items(look(annotations, "cors-allow-origin", text) or "*"):
-        if item == "*":
-            origins.append({"safe_regex": {"regex": ".*"}})
-            break
-        if "*" in item:
-            found = re.match(r"^[^:]*://\*\.(.*)$", item)
-            if found and "*" not in found[1]:
-                origins.append({"safe_regex": {"regex": ".*\\." + found[1].replace(".", "\\.")}})
-            continue
-        origins.append({"exact": item})
+    listed = items_or_star(look(annotations, "cors-allow-origin", text) or "*")
+    origins = [o for o in map(_origin, listed) if o is not None]
     credentials = look(annotations, "cors-allow-credentials", boolean)
     age = look(annotations, "cors-max-age", integer)
-    methods = _string_list(annotations, "cors-allow-methods", "GET, PUT, POST, DELETE, PATCH, OPTIONS")
-    headers = _string_list(
-        annotations,
-        "cors-allow-headers",
-        "DNT,X-CustomHeader,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,"
-        "Content-Type,Authorization",
-    )
     cors: dict[str, Any] = {
-        "allow_methods": ",".join(methods),
-        "allow_headers": ",".join(headers),
         "max_age": str(1728000 if age is None else age),
         "allow_credentials": True if credentials is None else credentials,
         "filter_enabled": {"default_value": {"numerator": 100}},
     }
-    expose = _string_list(annotations, "cors-expose-headers", "")
+    lists = {
+        "allow_methods": _list(annotations, "cors-allow-methods", "GET, PUT, POST, DELETE, PATCH, OPTIONS"),
+        "allow_headers": _list(
+            annotations,
+            "cors-allow-headers",
+            "DNT,X-CustomHeader,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,"
+            "Content-Type,Authorization",
+        ),
+        "expose_headers": _list(annotations, "cors-expose-headers", ""),
+    }
+    cors.update({key: value for key, value in lists.items() if value})
     if origins:
         cors["allow_origin_string_match"] = origins
-    if expose:
-        cors["expose_headers"] = ",".join(expose)
     route.fields["cors"] = cors
 
 
-def _url(raw: str) -> tuple[str, str, str] | None:
-    try:
-        parts = urlsplit(raw)
-    except ValueError:
-        return None
-    return (parts.scheme, parts.netloc, parts.path) if parts.scheme.startswith("http") else None
+def _url(raw: str) -> URL | None:
+    url = parse_url(raw)
+    return url if url is not None and url.scheme.startswith("http") else None
 
 
 def redirect_code(annotations: Annotations) -> int:
@@ -178,17 +199,16 @@ def _redirect(route: Work, annotations: Annotations) -> None:
     if target is None:
         route.https_redirect = bool(ssl)
         return
-    scheme, authority, path = target
-    redirect: dict[str, Any] = {"path_redirect": path}
-    if authority:
-        redirect["host_redirect"] = authority
-    if scheme:
-        redirect["scheme_redirect"] = scheme
+    redirect: dict[str, Any] = {"path_redirect": target.path, "scheme_redirect": target.scheme}
+    if target.host:
+        redirect["host_redirect"] = target.host
     name = _CODES.get(code)
     if name:
         redirect["response_code"] = name
     # Pilot knows no other code: it sends the route without an action, which Envoy refuses.
     route.redirect = redirect if code in _CODES else {}
+    # To https and nowhere else: pilot ignores it on 443 (IgnoreRedirect), as it does that of ssl-redirect.
+    route.https_redirect = target.scheme == "https" and not target.host and not target.path
 
 
 def _rewrite(route: Work, path: str | None, target: str | None) -> None:
@@ -196,7 +216,7 @@ def _rewrite(route: Work, path: str | None, target: str | None) -> None:
     if path is not None:
         prefix = next((v for k, v in route.uris if k == "prefix" and v.endswith("/")), None)
         if prefix is not None and not path.endswith("/"):
-            route.rewrite = _regex_rewrite(f"^{prefix.rstrip('/')}(/.*)?", f"{path}\\1")
+            route.rewrite = _regex_rewrite(f"^{prefix[:-1]}(/.*)?", f"{path}\\1")
         else:
             route.rewrite = {"prefix_rewrite": path}
     elif target is not None:
@@ -210,7 +230,7 @@ def _regex_rewrite(pattern: str, substitution: str) -> dict[str, Any]:
 def _filters(route: Work, annotations: Annotations) -> None:
     filters = dict(route.fields.get("typed_per_filter_config", {}))
     listed = look(annotations, "whitelist-source-range", text)
-    ranges = [r for r in map(_cidr, items(listed or "")) if r is not None]
+    ranges = [r for r in map(_cidr, items_or_star(listed or "")) if r is not None]
     if ranges:
         ids = {"or_ids": {"ids": [{"remote_ip": r} for r in ranges]}}
         policy = {"permissions": [{"any": True}], "principals": [{"not_id": ids}]}
@@ -230,24 +250,24 @@ def _filters(route: Work, annotations: Annotations) -> None:
 
 
 def _cidr(raw: str) -> dict[str, Any] | None:
-    try:
-        network = ipaddress.ip_interface(raw)
-    except ValueError:
-        return None
-    address = str(network.ip) if "/" not in raw else raw.partition("/")[0]
-    length = network.network.prefixlen
-    return {"address_prefix": address, "prefix_len": length} if length else {"address_prefix": address}
+    """``AddrStrToCidrRange`` of higress-group/istio@d380470e53 pilot/pkg/networking/util/util.go."""
+    address = parse_addr(raw) if "/" not in raw else None
+    found = (address, 128 if ":" in address else 32) if address is not None else parse_prefix(raw)
+    return {"address_prefix": found[0], "prefix_len": found[1]} if found is not None else None
 
 
 def _rate_limit(rate: int, multiplier: int, interval: str) -> dict[str, Any]:
     def part(key: str) -> dict[str, Any]:
         return {"default_value": {"numerator": 100}, "runtime_key": f"local_rate_limit_{key}"}
 
+    bucket: dict[str, Any] = {"tokens_per_fill": uint32(rate), "fill_interval": interval}
+    if uint32(rate * multiplier):
+        bucket["max_tokens"] = uint32(rate * multiplier)
     return {
         "@type": TYPE + "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
         "stat_prefix": "http_local_rate_limiter",
         "status": {"code": "TooManyRequests"},
-        "token_bucket": {"max_tokens": rate * multiplier, "tokens_per_fill": rate, "fill_interval": interval},
+        "token_bucket": bucket,
         "filter_enabled": part("enabled"),
         "filter_enforced": part("enforced"),
         "response_headers_to_add": [
@@ -289,35 +309,44 @@ def _retry(route: Work, annotations: Annotations) -> None:
     if not has(annotations, "proxy-next-upstream", "proxy-next-upstream-tries", "proxy-next-upstream-timeout"):
         route.fields["retry_policy"] = DEFAULT_RETRY
         return
-    attempts = look(annotations, "proxy-next-upstream-tries", integer)
+    attempts = look(annotations, "proxy-next-upstream-tries", integer32)
     attempts = 3 if attempts is None else attempts
     per_try = look(annotations, "proxy-next-upstream-timeout", integer) or 0
-    words = look(annotations, "proxy-next-upstream", text)
-    retry_on = "5xx"
-    codes: list[int] = []
-    if words is not None:
-        conditions = {w for w in re.split(r"[,\s]+", words) if w}
-        if "off" in conditions:
-            return
-        if conditions:
-            parts = ["5xx"] if conditions & {"error", "timeout", "invalid_header"} else []
-            if "non_idempotent" in conditions:
-                parts.append("non_idempotent")
-            codes = sorted(int(w[5:]) for w in conditions if re.fullmatch(r"http_[0-9]{3}", w))
-            if codes:
-                parts.append("retriable-status-codes")
-            retry_on = ",".join(parts)
-    if attempts <= 0:
+    written = look(annotations, "proxy-next-upstream", text) or ""
+    words = items(written) if "," in written else fields(written)
+    if "off" in words or attempts <= 0:
         return
+    retry_on, codes = _retry_on(words) if words else ("5xx", ())
     if not retry_on:
-        retry_on, codes = _DEFAULT_RETRY_ON, [503]
+        retry_on, codes = _DEFAULT_RETRY_ON, (503,)
     route.fields["retry_policy"] = retry_policy(
         attempts,
         retry_on,
-        tuple(codes),
-        idempotent_only="non_idempotent" not in retry_on,
+        codes,
+        idempotent_only="non_idempotent" not in retry_on.split(","),
         per_try=per_try,
     )
+
+
+def _retry_on(words: list[str]) -> tuple[str, tuple[int, ...]]:
+    """Conditions and status codes of a retry policy: Higress's text, as pilot's parseRetryOn reads it.
+
+    A code that Go's ``http.StatusText`` does not know stays a word.
+    """
+    parts = ["5xx"] if {"error", "timeout", "invalid_header"} & {*words} else []
+    if "non_idempotent" in words:
+        parts.append("non_idempotent")
+    named = [w.removeprefix("http_") for w in words if w.startswith("http_")]
+    if named:
+        parts += ["retriable-status-codes", *named]
+    kept, codes = [], []
+    for part in (trim_space(p) for p in ",".join(parts).split(",")):
+        code = atoi(part)
+        if code is not None and has_status_text(code):
+            codes.append(code)
+        elif part:
+            kept.append(part)
+    return ",".join(kept), tuple(codes)
 
 
 DEFAULT_RETRY: Final = retry_policy()
@@ -326,19 +355,19 @@ PLAIN: Final[dict[str, Any]] = {"timeout": "0s", "max_grpc_timeout": "0s", "retr
 
 def _match(route: Work, annotations: Annotations) -> None:
     written = look(annotations, "match-method", text)
-    methods = [m for m in dict.fromkeys((written or "").upper().split()) if m in _METHODS]
+    methods = [m for m in dict.fromkeys(map(to_upper, (written or "").split(" "))) if m in _METHODS]
     route.method = "|".join(methods)
     headers: list[HeaderMatch] = []
     query: list[HeaderMatch] = []
-    for key, value in annotations.items():
-        found = re.match(r"^higress\.io/(exact|prefix|regex)-match-(header|pseudo-header|query)-(.+)$", key)
-        if not found:
-            continue
-        op, where, name = found.groups()
-        condition = HeaderMatch(f":{name}" if where == "pseudo-header" else name, op, value)
-        if op == "regex" and value == "*":
-            condition = condition._replace(op="present", value="")
-        (query if where == "query" else headers).append(condition)
+    for marker in MATCH_MARKERS:
+        for asked in match_keys(annotations, marker).values():
+            if asked is None:
+                continue
+            op, name, value = asked
+            condition = HeaderMatch(f":{name}" if marker == "match-pseudo-header" else name, op, value)
+            if op == "regex" and value == "*":
+                condition = condition._replace(op="present", value="")
+            (query if marker == "match-query" else headers).append(condition)
     route.headers, route.query = headers, query
 
 
@@ -346,17 +375,8 @@ def header_control(route: Work, annotations: Annotations) -> None:
     """Header operations of both directions."""
     for direction in ("request", "response"):
         ops = HeaderOps(
-            _pairs(look(annotations, f"{direction}-header-control-update", text)),
-            _pairs(look(annotations, f"{direction}-header-control-add", text)),
+            header_pairs(look(annotations, f"{direction}-header-control-update", text)),
+            header_pairs(look(annotations, f"{direction}-header-control-add", text)),
             items(look(annotations, f"{direction}-header-control-remove", text) or ""),
         )
         setattr(route, direction, ops or None)
-
-
-def _pairs(lines: str | None) -> dict[str, str]:
-    pairs = {}
-    for line in (lines or "").split("\n"):
-        words = line.split(None, 1)
-        if len(words) == 2 and (key := words[0].strip("\"'")) and (value := words[1].strip().strip("\"'")):
-            pairs[key] = value
-    return pairs

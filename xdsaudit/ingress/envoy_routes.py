@@ -60,7 +60,7 @@ class Emitter:
             only = work.destinations[0]
             if not (only.fallbacks or only.request or only.response):
                 return PLAIN, self.cluster(only.host, only.port, only.subset)
-        if work.redirect is not None:
+        if work.redirect is not None and not (work.https_redirect and self._https):
             fields = {k: v for k, v in work.fields.items() if k == "typed_per_filter_config"}
             if work.redirect:
                 fields["redirect"] = work.redirect
@@ -135,22 +135,25 @@ class Emitter:
             if not ops:
                 continue
             listed = [
-                {"header": {"key": k, "value": v}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+                {"header": _header(k, v), "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
                 for k, v in sorted(ops.update.items())
-                if not _special(k, direction)
+                if not _internal(k)
             ]
-            listed += [
-                {"header": {"key": k, "value": v}} for k, v in sorted(ops.add.items()) if not _special(k, direction)
-            ]
+            listed += [{"header": _header(k, v)} for k, v in sorted(ops.add.items()) if not _internal(k)]
             if listed:
                 fields[f"{direction}_headers_to_add"] = listed
-            if ops.remove:
-                fields[f"{direction}_headers_to_remove"] = list(ops.remove)
+            removed = [k for k in ops.remove if not _internal(k)]
+            if removed:
+                fields[f"{direction}_headers_to_remove"] = removed
         return fields
 
 
-def _special(name: str, direction: str) -> bool:
-    return name.startswith(":") or (direction == "request" and name.lower() == "host")
+def _header(name: str, value: str) -> dict[str, str]:
+    return {k: v for k, v in (("key", name), ("value", value)) if v}
+
+
+def _internal(name: str) -> bool:
+    return name.startswith(":") or name.lower() == "host"
 
 
 def _plugin(config: dict[str, Any]) -> dict[str, Any]:

@@ -9,16 +9,19 @@ from typing import Any, NamedTuple
 
 from xdsaudit.ingress.annotations import has, integer, look, text
 from xdsaudit.ingress.effects import Annotations
+from xdsaudit.ingress.go import to_upper, trim_space
 from xdsaudit.ingress.profile import Profile
 
 
 def hash_policy(annotations: Annotations, profile: Profile) -> dict[str, Any] | None:
     """The hash policy an Ingress asks for its backends; None when it asks for none."""
     if has(annotations, "affinity", "session-cookie-name", "session-cookie-path"):
+        age = look(annotations, "session-cookie-max-age", integer)
+        expires = look(annotations, "session-cookie-expires", integer)
         return {
             "cookie": {
                 "name": look(annotations, "session-cookie-name", text) or "INGRESSCOOKIE",
-                "ttl": f"{look(annotations, 'session-cookie-max-age', integer) or look(annotations, 'session-cookie-expires', integer) or 0}s",
+                "ttl": f"{(expires or 0) if age is None else age}s",
                 "path": look(annotations, "session-cookie-path", text) or "/",
             }
         }
@@ -35,8 +38,9 @@ def hash_policy(annotations: Annotations, profile: Profile) -> dict[str, Any] | 
         return {"header": {"header_name": "x-envoy-external-address"}}
     if by.startswith("$http_") and len(by) > 6:
         return {"header": {"header_name": by[6:]}}
-    if by.startswith("$arg_") and len(by) > 5:
-        return {"query_parameter": {"name": by[5:]}}
+    if by.startswith("$arg_") or by == "$http_":  # a header without a name becomes a parameter without one
+        name = by.removeprefix("$arg_") if by != "$http_" else ""
+        return {"query_parameter": {"name": name} if name else {}}
     return None
 
 
@@ -52,12 +56,20 @@ class TrafficPolicy(NamedTuple):
     tls: bool
 
 
-_SIMPLE = {"ROUND_ROBIN": "ROUND_ROBIN", "RANDOM": "RANDOM", "PASSTHROUGH": None, "MCP-SSE": None}
+_SIMPLE = {"ROUND_ROBIN": "ROUND_ROBIN", "RANDOM": "RANDOM", "PASSTHROUGH": None}
+
+
+def _simple(written: str | None, profile: Profile) -> str | None:
+    if written is None:
+        return "ROUND_ROBIN"  # the key is there but blank
+    if to_upper(written) == "MCP-SSE" and profile.version >= (2, 1, 7):
+        return None
+    return _SIMPLE.get(to_upper(written), "LEAST_REQUEST")
 
 
 def traffic_policy(annotations: Annotations, profile: Profile) -> TrafficPolicy | None:
     """The policy an Ingress asks for its backends, or None when it makes no DestinationRule."""
-    protocol = (look(annotations, "backend-protocol", text) or "").strip().upper()
+    protocol = trim_space(to_upper(look(annotations, "backend-protocol", text) or ""))
     protocol = protocol if protocol in ("HTTPS", "HTTP2", "GRPC", "GRPCS") else ""
     balanced = has(
         annotations, "load-balance", "affinity", "session-cookie-name", "session-cookie-path", "upstream-hash-by"
@@ -68,8 +80,8 @@ def traffic_policy(annotations: Annotations, profile: Profile) -> TrafficPolicy 
     lb_policy: str | None = "LEAST_REQUEST"
     if hashed is not None:
         lb_policy = "RING_HASH"
-    elif look(annotations, "upstream-hash-by", text) is not None:
-        lb_policy = "ROUND_ROBIN"  # a text that Higress does not know
+    elif has(annotations, "upstream-hash-by"):
+        lb_policy = "ROUND_ROBIN"  # blank, or a text that Higress does not know
     elif balanced:
-        lb_policy = _SIMPLE.get((look(annotations, "load-balance", text) or "").upper(), "LEAST_REQUEST")
+        lb_policy = _simple(look(annotations, "load-balance", text), profile)
     return TrafficPolicy(hashed, lb_policy, protocol in ("HTTP2", "GRPC", "GRPCS"), protocol in ("HTTPS", "GRPCS"))

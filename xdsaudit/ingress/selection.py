@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from xdsaudit.ingress.annotations import crash_keys, look, text
+from xdsaudit.ingress.annotations import crash_keys, look, text, unforeseeable, unmodelled
 from xdsaudit.ingress.backends import parse_destinations
 from xdsaudit.ingress.objects import Ingress, KubeObjects
 from xdsaudit.ingress.profile import Profile
@@ -54,3 +54,16 @@ def templated(ingress: Ingress) -> bool:
     texts = [*ingress.annotations.values()]
     texts += [p.path or "" for r in ingress.spec.rules or () if r.http for p in r.http.paths or ()]
     return any("${" in each for each in texts)
+
+
+def unforeseen(ingress: Ingress) -> str | None:
+    """Why nobody can tell what this Ingress becomes."""
+    named = unmodelled(ingress.annotations)
+    if named:
+        return f"annotation {', '.join(named)} is not modelled"
+    named = unforeseeable(ingress.annotations)
+    return (
+        f"what annotation {', '.join(named)} does hangs on the random order in which Higress reads it"
+        if named
+        else None
+    )

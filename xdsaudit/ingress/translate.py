@@ -10,17 +10,18 @@ from collections import defaultdict
 from typing import Any
 
 from xdsaudit.ingress import canary as canaries
-from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS, look, meaningless, relevant, text, unmodelled
+from xdsaudit.ingress.annotations import look, meaningless, relevant, text
 from xdsaudit.ingress.backends import Backends, Resolved, parse_destinations
-from xdsaudit.ingress.effects import Effects, path_type
+from xdsaudit.ingress.effects import Effects
 from xdsaudit.ingress.envoy_routes import Emitter
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, RulePlan
-from xdsaudit.ingress.http_route import Uri, Work, normalise
-from xdsaudit.ingress.objects import Backend, Ingress, IngressRule, KubeObjects, Path
+from xdsaudit.ingress.http_route import Work, normalise
+from xdsaudit.ingress.objects import Backend, Ingress, IngressRule, KubeObjects
 from xdsaudit.ingress.order import sort_routes
+from xdsaudit.ingress.paths import conditions_of, effective, uris_of
 from xdsaudit.ingress.policy import TrafficPolicy, traffic_policy
 from xdsaudit.ingress.profile import Profile
-from xdsaudit.ingress.selection import crashes_of, selected, templated
+from xdsaudit.ingress.selection import crashes_of, selected, templated, unforeseen
 from xdsaudit.ingress.tls import Certificates, first_secrets
 from xdsaudit.ingress.with_services import default_backend, mirror, stateful_session
 from xdsaudit.model.route import Place
@@ -40,10 +41,6 @@ def _age(ingress: Ingress) -> tuple[str, str]:
 
 def _rule_host(rule: IngressRule) -> str:
     return rule.host or "*"
-
-
-def _trim(path: str) -> str:
-    return path[:-1] if path.endswith("/") and path != "/" else path
 
 
 class _Translation:
@@ -118,8 +115,7 @@ class _Translation:
     def _plan(self, ingress: Ingress, mine: bool) -> None:
         """One plan per rule, whatever becomes of it."""
         indices: dict[tuple[int, int], int] = {}
-        named = unmodelled(ingress.annotations) if mine and ingress.annotations else ()
-        unknown = f"annotation {', '.join(named)} is not modelled" if named else None
+        unknown = unforeseen(ingress) if mine and ingress.annotations else None
         if mine and self.profile.version >= (2, 1, 0) and templated(ingress):
             unknown = "it holds a template ${...}, which Higress 2.1 and later replace by values of Secrets"
         changed = ingress.changed_at
@@ -157,7 +153,7 @@ class _Translation:
         shared = parse_destinations(annotations)
         declared = sum(d.weight for d in shared or ())
         effects = self._effects(annotations)
-        conditions = _conditions(annotations)
+        conditions = conditions_of(annotations)
         root = look(annotations, "app-root", text)
         for r, rule in enumerate(ingress.spec.rules or ()):
             host = _rule_host(rule)
@@ -167,8 +163,8 @@ class _Translation:
             indices = self.rules_of[id(ingress)]
             for p, path in enumerate((rule.http.paths if rule.http else None) or ()):
                 index = indices[r, p]
-                kind, value = _effective(annotations, path)
-                if kind == "prefix" and value == "/":
+                kind, value, written = effective(annotations, path)
+                if kind == "prefix" and written == "/":
                     self.root_taken.add(host)
                 key = (host, (kind, value, *conditions))
                 first = seen.setdefault((kind, value), index)
@@ -180,9 +176,9 @@ class _Translation:
                 if not self._usable(index, resolved):
                     continue
                 self._add(
-                    ingress, effects, host, key, self._work(ingress, index, kind, value, resolved, declared=declared)
+                    ingress, effects, host, key, self._work(ingress, index, (kind, value, written), resolved, declared)
                 )
-            if root:
+            if root and rule.http is not None and rule.http.paths:
                 self.app_roots[host] = (ingress, root, [i for (rr, _), i in indices.items() if rr == r])
 
     def _effects(self, annotations: dict[str, str]) -> Effects:
@@ -201,8 +197,11 @@ class _Translation:
             return False
         return True
 
-    def _work(self, ingress: Ingress, index: int, kind: str, value: str, resolved: Resolved, *, declared: int) -> Work:
-        work = Work(self._name(ingress), [index], kind, value, _uris(kind, value), list(resolved.destinations))
+    def _work(
+        self, ingress: Ingress, index: int, path: tuple[str, str, str], resolved: Resolved, declared: int
+    ) -> Work:
+        kind, value, written = path
+        work = Work(self._name(ingress), [index], kind, value, uris_of(kind, written), list(resolved.destinations))
         work.weight_total = declared
         normalise(work.destinations, declared)
         for each in work.destinations:
@@ -248,12 +247,12 @@ class _Translation:
         annotations = relevant(ingress.annotations)
         shared = parse_destinations(annotations)
         kind_of = canaries.parse(annotations)
-        conditions = _conditions(annotations)
+        conditions = conditions_of(annotations)
         for r, rule in enumerate(ingress.spec.rules or ()):
             host = _rule_host(rule)
             for p, path in enumerate((rule.http.paths if rule.http else None) or ()):
                 index = self.rules_of[id(ingress)][r, p]
-                kind, value = _effective(annotations, path)
+                kind, value, written = effective(annotations, path)
                 resolved = self.backends.resolve(ingress.namespace, path.backend, shared)
                 if not self._usable(index, resolved):
                     continue
@@ -261,7 +260,7 @@ class _Translation:
                 if base is None:
                     self._refuse(index, "orphan-canary")
                     continue
-                own = self._work(ingress, index, kind, value, resolved, declared=0)
+                own = self._work(ingress, index, (kind, value, written), resolved, 0)
                 if kind_of.condition is None:
                     canaries.by_weight(base, kind_of, [index], own.destinations[0])
                     weighted[id(base)] = base
@@ -357,42 +356,3 @@ class _Translation:
         work = Work(f"{host}-app-root", alive, "", "", [("path", "/")], [])
         work.redirect = {"path_redirect": target, "response_code": "FOUND"}
         return [work]
-
-
-def _conditions(annotations: dict[str, str]) -> tuple[Any, ...]:
-    """The part of a rule's key that its annotations make: raw texts, sorted (createRuleKey)."""
-    if not annotations:
-        return "", (), (), ()
-    found: list[Any] = [annotations.get(f"{HIGRESS}match-method", "")]
-    for marker in MATCH_MARKERS:
-        pairs = []
-        for key, value in annotations.items():
-            at = key.find(marker)
-            if at >= len(HIGRESS) and not key.endswith(marker):
-                pairs.append((key[len(HIGRESS) : at] + key[at + len(marker) + 1 :], value))
-        found.append(tuple(sorted(pairs)))
-    return tuple(found)
-
-
-def _effective(annotations: dict[str, str], path: Path) -> tuple[str, str]:
-    """Effective path type and origin path of a path."""
-    written = path.path or "/"
-    if not annotations and path.pathType:
-        return ("exact", written) if path.pathType == "Exact" else ("prefix", _trim(written))
-    kind = path_type(annotations, written, path.pathType)
-    if kind in ("prefixRegex", "fullPathRegex"):
-        return kind, written
-    if not path.pathType and (not annotations or look(annotations, "rewrite-target", text) is None):
-        for tail in (".*", "/*"):
-            written = written.removesuffix(tail)
-    return kind, _trim(written) if kind == "prefix" else written
-
-
-def _uris(kind: str, value: str) -> list[Uri]:
-    if kind == "exact":
-        return [("path", value)]
-    if kind == "prefixRegex":
-        return [("safe_regex", f"{value}.*")]
-    if kind == "fullPathRegex":
-        return [("safe_regex", f"{value}$")]
-    return [("prefix", "/")] if value == "/" else [("path", value), ("prefix", f"{value}/")]

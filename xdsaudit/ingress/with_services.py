@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import copy
-import re
 from typing import Any
 
-from xdsaudit.ingress.annotations import integer, items, look, text
+from xdsaudit.ingress.annotations import integer, integer32, items, look, namespaced, text
 from xdsaudit.ingress.backends import Backends
 from xdsaudit.ingress.effects import Annotations
+from xdsaudit.ingress.go import parse_uint, to_upper, uint32
 from xdsaudit.ingress.http_route import Destination, Work
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.model.route import HeaderMatch
 
 _NOT_ERRORS = frozenset({200, 301, 302, 303, 304, 307, 308})
-
-
-def _named(raw: str, namespace: str) -> tuple[str, str]:
-    first, slash, rest = raw.partition("/")
-    return (first, rest) if slash else (namespace, first)
 
 
 def default_backend(route: Work, annotations: Annotations, namespace: str, backends: Backends) -> Work | None:
@@ -29,9 +24,9 @@ def default_backend(route: Work, annotations: Annotations, namespace: str, backe
     if not backends.services_read:
         route.uncertain |= {"cluster", "inline_cluster_specifier_plugin", "internal_active_redirect_policy"}
         return None
-    target = _named(written, namespace)
-    service = backends.service(*target)
-    if service is None or not service.spec.ports:
+    target = namespaced(written, namespace)
+    service = backends.service(*target) if target is not None else None
+    if target is None or service is None or not service.spec.ports:
         return None
     host, port = backends.host(*target), service.spec.ports[0].port
     if route.destinations:
@@ -39,7 +34,10 @@ def default_backend(route: Work, annotations: Annotations, namespace: str, backe
     errors = look(annotations, "custom-http-errors", text)
     if errors is None:
         return None
-    codes = [int(c) for c in items(errors) if re.fullmatch(r"[0-9]{3}", c) and int(c) not in _NOT_ERRORS] or [503]
+    listed = [code for c in items(errors) if (code := parse_uint(c, 32)) is not None]
+    if not listed:
+        return None
+    codes = [code for code in listed if code not in _NOT_ERRORS] or [503]
     marks = {"x-envoy-fallback-service": "/".join(target), "x-envoy-route-name": f"{route.name}-fallback"}
     extra = copy.deepcopy(route)
     route.fields["internal_active_redirect_policy"] = _policy(codes, marks)
@@ -72,7 +70,9 @@ def mirror(route: Work, annotations: Annotations, namespace: str, backends: Back
     if profile.version >= (2, 1, 6):
         fqdn = look(annotations, "mirror-target-fqdn", text)
         if fqdn is not None:
-            target = (fqdn, look(annotations, "mirror-target-fqdn-port", integer) or 80)
+            written_port = look(annotations, "mirror-target-fqdn-port", integer32)
+            host = fqdn if "." in fqdn else f"{fqdn}.{profile.system_namespace}"
+            target = (host, 80 if written_port is None else uint32(written_port))
     if target is None:
         written = look(annotations, "mirror-target-service", text)
         if written is None:
@@ -80,13 +80,13 @@ def mirror(route: Work, annotations: Annotations, namespace: str, backends: Back
         if not backends.services_read:
             route.uncertain |= {"request_mirror_policies"}
             return
-        name, _, port = written.partition(":")
-        key = _named(name, namespace)
-        service = backends.service(*key)
-        if service is None or not service.spec.ports:
+        parts = written.split(":")
+        key = namespaced(parts[0], namespace)
+        service = backends.service(*key) if key is not None else None
+        if key is None or service is None or not service.spec.ports:
             return
-        number = int(port) if re.fullmatch(r"[0-9]{1,5}", port) else service.spec.ports[0].port
-        target = (backends.host(*key), number)
+        number = (parse_uint(parts[1], 32) or 0) if len(parts) == 2 else 0
+        target = (backends.host(*key), number if 0 < number < 65536 else service.spec.ports[0].port)
     if percent <= 0:
         return
     share: dict[str, Any] = {"numerator": 100}
@@ -104,6 +104,6 @@ def mirror(route: Work, annotations: Annotations, namespace: str, backends: Back
 def stateful_session(route: Work, annotations: Annotations, profile: Profile) -> None:
     """``load-balance: MCP-SSE``: a filter on every route of that name, not modelled further."""
     kind = look(annotations, "load-balance", text)
-    if kind is None or kind.upper() != "MCP-SSE" or profile.version < (2, 1, 7):
+    if kind is None or to_upper(kind) != "MCP-SSE" or profile.version < (2, 1, 7):
         return
     route.uncertain |= {"typed_per_filter_config"}  # what it holds was never recorded

@@ -1,0 +1,61 @@
+"""Paths: the effective type of a path, its matchers, and what of an Ingress's annotations belongs to a rule's key.
+
+higress@v2.0.1 pkg/ingress/kube/ingressv1/controller.go ConvertHTTPRoute, generateHttpMatches, createRuleKey. Nothing here
+knows another Ingress.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS, look, text
+from xdsaudit.ingress.effects import path_type
+from xdsaudit.ingress.http_route import Uri
+from xdsaudit.ingress.objects import Path
+
+
+def _trim(path: str) -> str:
+    return path[:-1] if path.endswith("/") and path != "/" else path
+
+
+def conditions_of(annotations: dict[str, str]) -> tuple[Any, ...]:
+    """The part of a rule's key that its annotations make: raw texts, sorted (createRuleKey)."""
+    if not annotations:
+        return "", (), (), ()
+    found: list[Any] = [annotations.get(f"{HIGRESS}match-method", "")]
+    for marker in MATCH_MARKERS:
+        pairs = []
+        for key, value in annotations.items():
+            at = key.find(marker)
+            if at >= len(HIGRESS) and not key.endswith(marker):
+                pairs.append((key[len(HIGRESS) : at] + key[at + len(marker) + 1 :], value))
+        found.append(tuple(sorted(pairs)))
+    return tuple(found)
+
+
+def effective(annotations: dict[str, str], path: Path) -> tuple[str, str, str]:
+    """Effective path type of a path, its text as it counts for keys and order, and as its matchers are made of it."""
+    written = path.path or "/"
+    if not annotations and path.pathType:
+        return ("exact", written, written) if path.pathType == "Exact" else ("prefix", _trim(written), written)
+    kind = path_type(annotations, written, path.pathType)
+    if kind in ("prefixRegex", "fullPathRegex"):
+        return kind, written, written
+    if not path.pathType and (not annotations or look(annotations, "rewrite-target", text) is None):
+        for tail in (".*", "/*"):
+            written = written.removesuffix(tail)
+    return kind, _trim(written) if kind == "prefix" else written, written
+
+
+def uris_of(kind: str, written: str) -> list[Uri]:
+    """Path matchers of an effective path type, in order (generateHttpMatches)."""
+    if kind == "exact":
+        return [("path", written)]
+    if kind == "prefixRegex":
+        return [("safe_regex", f"{written}.*")]
+    if kind == "fullPathRegex":
+        return [("safe_regex", f"{written}$")]
+    if written == "/":
+        return [("prefix", "/")]
+    trimmed = written.removesuffix("/")  # "//" is "/" here too, but not for the matchers
+    return [("path", trimmed), ("prefix", f"{trimmed}/")]
