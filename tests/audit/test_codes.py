@@ -60,6 +60,14 @@ def wanted(listed: list[Json]) -> Callable[[], set[str]]:
     return lambda: of(replace(worlds.world(ITEMS), manifest={"ingresses": ingress_list(listed)}))
 
 
+def https_map(text: str) -> Callable[[], set[str]]:
+    """ITEMS, and a ConfigMap of certificates that says this."""
+    meta = {"name": "higress-https", "namespace": "higress-system"}
+    maps = ingress_list([{"kind": "ConfigMap", "metadata": meta, "data": {"cert": text}}], "ConfigMap")
+    snapshot = worlds.world(ITEMS)
+    return lambda: of(replace(snapshot, kube={**snapshot.kube, "configmaps": maps}))
+
+
 def recorded(name: str, **without: bool) -> Callable[[], set[str]]:
     return lambda: of(load(RECORDINGS / name).without(**without))
 
@@ -340,12 +348,13 @@ WORLDS: dict[str, Pair] = {
         wanted([ingress("a", "foo.test", "/a", annotations={"higress.io/timeout": "5"}), *ITEMS[1:]]),
         wanted([ingress("a", "foo.test", "/a", annotations={"example.test/note": "new"}), *ITEMS[1:]]),
     ),
+    "certificates-invalid": (https_map("credentialConfig: [{domains: []}]"), https_map("automaticHttps: false")),
     "partly-shadowed": (taken("/a/x"), taken("/other")),
     "pilots-disagree": (two("pilot", cut=True), two("pilot", cut=False)),
     "replicas-disagree": (two("gateway", cut=True), two("gateway", cut=False)),
     "unreadable": (broken(views=(UNREAD,)), broken()),
     "not-modelled": (
-        items(ingress("a", "a.test", annotations={"higress.io/rpc-destination-name": "x"})),
+        items(ingress("a", "a.test", annotations={f"higress.io/{k}-match-header-x": "1" for k in ("exact", "prefix")})),
         items(ingress("a", "a.test", annotations={"higress.io/timeout": "5"})),
     ),
     "other-origin": (

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests import worlds
+from xdsaudit import audit
 from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.objects import read_objects
 from xdsaudit.ingress.profile import Profile
@@ -476,7 +479,7 @@ def test_tls_host_must_be_written_exactly() -> None:
     item["spec"]["tls"][0]["hosts"] = ["*.a.com"]
     assert (443, "x.a.com") not in run(item).tables
     config = {"kind": "ConfigMap", "metadata": {"name": "higress-https", "namespace": "higress-system"}}
-    config["data"] = {"cert": "credentialConfig:\n- domains: ['*.a.com']\n  tlsSecret: wild\n"}  # type: ignore[assignment]
+    config["data"] = {"cert": "automaticHttps: false\ncredentialConfig:\n- domains: ['*.a.com']\n  tlsSecret: wild\n"}  # type: ignore[assignment]
     found = run(item, configmaps=json.dumps({"kind": "List", "items": [config]}).encode())
     assert found.secrets == {"x.a.com": ("higress-system", "wild")}
     assert (443, "x.a.com") in found.tables
@@ -517,21 +520,60 @@ def test_hostile_keys_are_only_named() -> None:
     assert len(found.meaningless) == 3
 
 
-def test_not_modelled_is_unknown() -> None:
-    (plan,) = annotated(H + "rpc-destination-name", "x").plans
-    assert plan.unknown is not None
-    assert "rpc-destination-name" in plan.unknown
+def test_filters_of_http2rpc_are_uncertain_and_nothing_else_is() -> None:
+    found = annotated(H + "rpc-destination-name", "x")
+    assert found.plans[0].unknown is None
+    assert {r.uncertain for r in found.tables[80, "foo.com"]} == {frozenset({"typed_per_filter_config"})}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("automaticHttps: false\ncredentialConfig: [{domains: [], tlsSecret: x}]", "no domains"),
+        ("automaticHttps: false\ncredentialConfig: [{domains: [a.test]}]", "no tlsSecret"),
+        ("automaticHttps: false\ncredentialConfig: [{domains: [a.test], tlsSecret: a/b/c}]", "[namespace/]name"),
+        ("automaticHttps: false\ncredentialConfig: [{domains: [a.test], tlsSecret: x, tlsIssuer: me}]", "'me'"),
+        (
+            "automaticHttps: false\ncredentialConfig: [{domains: [a, b], tlsSecret: x, tlsIssuer: letsencrypt}]",
+            "one domain",
+        ),
+        ("automaticHttps: false\nrenewBeforeDays: 0", "renewBeforeDays"),
+        ("automaticHttps: false\nrenewBeforeDays: 90", "renewBeforeDays"),
+        ("automaticHttps: false\nrenewBeforeDays: '7'", "must be int"),
+        ("automaticHttps: 'yes'", "must be bool"),
+        ("credentialConfig: []", "e-mail"),
+        ("acmeIssuer: [{name: aliyunssl, email: a@b.test}]", "aliyunssl"),
+        ("acmeIssuer: [{name: letsencrypt, email: nobody}]", "e-mail"),
+        ("automaticHttps: false\ncredentialConfig:\n- domains:\n  - *.x", "line"),
+        ("- a", "not a mapping"),
+    ],
+)
+def test_one_bad_entry_voids_the_certificates(text: str, why: str) -> None:
+    config = {"kind": "ConfigMap", "metadata": {"name": "higress-https", "namespace": "higress-system"}}
+    config["data"] = {"cert": text}  # type: ignore[assignment]
+    item = ingress("a", "x.a.com", tls="cert")
+    item["spec"]["tls"][0]["hosts"] = ["other.com"]
+    found = run(item, configmaps=json.dumps({"kind": "List", "items": [config]}).encode())
+    assert why in (found.certificates or "")
+    assert found.secrets == {}
 
 
 def test_default_backends_that_crash_the_controller() -> None:
     item = ingress("a", "foo.com", "/x")
     item["spec"]["defaultBackend"] = {"resource": {"kind": "StorageBucket", "name": "x"}}
     assert "defaultBackend" in run(item).crashes[0][2]
-    item["spec"]["defaultBackend"] = {"resource": {"kind": "McpBridge", "name": "default"}}
+    bridge = {"apiGroup": "networking.higress.io", "kind": "McpBridge", "name": "default"}
+    item["spec"]["defaultBackend"] = {"resource": bridge}
     assert run(item).crashes
     item["metadata"]["annotations"] = {H + "destination": "s1.dns:80"}
     assert run(item).crashes == ()
+    item["metadata"]["annotations"] = {H + "destination": "s1.dns"}
+    assert any("no port" in what for _, _, what in run(item).crashes)
     item["metadata"]["annotations"] = {H + "destination": "\n \n"}
+    assert any("no port" in what for _, _, what in run(item).crashes)
+    del item["spec"]["defaultBackend"]
+    assert run(item).crashes == ()
+    item["spec"]["rules"][0]["http"]["paths"][0]["backend"] = {"resource": bridge}
     assert any("blank lines" in what for _, _, what in run(item).crashes)
 
 
@@ -610,3 +652,20 @@ def test_header_lines_split_at_any_space() -> None:
         {"header": {"key": "x-a", "value": "b c"}},
         {"header": {"key": "x-q", "value": "q"}},
     ]
+
+
+@pytest.mark.parametrize(
+    ("version", "tested"), [("2.0.1", True), ("2.1.9", True), ("2.2.1", True), ("2.3.0", False), ("1.4.0", False)]
+)
+def test_a_version_whose_rules_are_not_known_is_told(version: str, tested: bool) -> None:
+    snapshot = worlds.world([ingress("a", "foo.com")])
+    result = audit(replace(snapshot, controller={**snapshot.controller, "version": version}))
+    assert result.controller["tested"] is tested
+    assert any(f"Higress {version} was not tested" in note for note in result.notes) is not tested
+
+
+@pytest.mark.parametrize(("version", "said"), [("2.0.1", True), ("2.0.4", False), ("2.3.0", False)])
+def test_a_remedy_never_tells_of_a_fix_that_is_there(version: str, said: bool, recording) -> None:
+    snapshot = recording("batch-loss")
+    result = audit(replace(snapshot, controller={**snapshot.controller, "version": version}))
+    assert ["2.0.4" in (r.remedy or "") for r in result.lost if r.slug == "stale-route-cache"] == [said]

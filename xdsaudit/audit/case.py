@@ -15,7 +15,7 @@ from xdsaudit.envoy.config_dump import read_config_dump
 from xdsaudit.errors import ReadError
 from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.objects import KubeObjects, read_objects
-from xdsaudit.ingress.profile import Profile, profile_of
+from xdsaudit.ingress.profile import Profile, profile_of, untested
 from xdsaudit.ingress.translate import translate
 from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.model.view import State, View, ViewInfo, ViewName
@@ -87,6 +87,7 @@ def build(snapshot: Snapshot, memory: Memory) -> World:
     scoped = next((v.scopes is not None for v in views if v.name is not ViewName.CORE and v.tables), None)
     profile = profile_of(snapshot.controller, scoped=scoped)
     notes += [f"assumed {a}" for a in profile.assumed]
+    notes += untested(profile)
     world = World(snapshot, objects, _translated(snapshot, objects, complaints, profile, memory), notes=notes)
     tolerated = _unmodelled_names(world.expectation)
     serving = ViewName.GATEWAY if any(v.name is ViewName.GATEWAY for v in views) else ViewName.PILOT

@@ -17,6 +17,7 @@ from xdsaudit.audit.memory import Memory
 from xdsaudit.audit.requests.example import witness
 from xdsaudit.audit.stage import Lacks, Rejection, Where, control_plane_slug, delivery_slug, locate, rejections
 from xdsaudit.ingress.expectation import RulePlan
+from xdsaudit.ingress.profile import ROUTE_CACHE_RACE
 from xdsaudit.model.snapshot import Snapshot, moment_of
 from xdsaudit.model.verdict import Audit, Extra, FieldDelta, ReplicaVerdict, Rule, RuleVerdict, Stage, Verdict
 from xdsaudit.model.view import State, ViewName
@@ -86,7 +87,7 @@ def _audit(world: World) -> Audit:
     served = {e for name in PIPELINE[1:] for j in world.read(name) for e in j.extra if not _repeated(world, e)}
     return Audit(
         captured_at=snapshot.captured_at,
-        controller=snapshot.controller,
+        controller={**snapshot.controller, "tested": world.expectation.profile.tested},
         views=tuple(world.infos),
         counts=counts(world),
         rules=tuple(rules),
@@ -292,8 +293,14 @@ class _Judge:
             tuple(fields.values()) if verdict is Verdict.CHANGED else (),
             self._replicas(index, where),
             tuple(journey(self.world, self.rejected, index, slug)),
-            row.remedy,
+            self._remedy(slug, row.remedy),
         )
+
+    def _remedy(self, slug: str, remedy: str) -> str:
+        """The remedy of a cause for this version of the controller."""
+        if slug == "stale-route-cache" and self.world.expectation.profile.has(ROUTE_CACHE_RACE):
+            return f"{remedy} Higress 2.0.4 and later carry the fix."
+        return remedy
 
     def _cause(self, index: int, plan: RulePlan, where: Where, verdict: Verdict) -> tuple[str, Rule | None]:
         first = where.proof

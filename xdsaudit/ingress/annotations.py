@@ -71,7 +71,7 @@ TABLE: Final[tuple[Row, ...]] = (
     *_rows("default-backend custom-http-errors", True, "fallback"),
     *_rows("auth-type auth-secret auth-secret-type auth-realm", True, "filter of the listener"),
     *_rows("auth-tls-secret ssl-cipher", True, "listener"),
-    *_rows("tls-min-protocol-version tls-max-protocol-version", True, "listener", (2, 0, 6)),
+    *_rows("tls-min-protocol-version tls-max-protocol-version", True, "listener", (2, 0, 5)),
     *_rows("mirror-target-service mirror-percentage", True, "mirror"),
     *_rows("mirror-target-fqdn mirror-target-fqdn-port", True, "mirror", (2, 1, 6)),
     *_rows("destination", False, "backend"),
@@ -84,7 +84,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "header operations",
     ),
     *_rows("mcp-sse-stateful-param-name", True, "filter", (2, 1, 7)),
-    Row("rpc-destination-name", False, "upstream protocol", modelled=False),
+    Row("rpc-destination-name", False, "upstream protocol"),
 )
 _BY_KEY: Final = {r.key: r for r in TABLE}
 

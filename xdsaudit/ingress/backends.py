@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 from xdsaudit.ingress.annotations import look, text
 from xdsaudit.ingress.effects import Annotations
-from xdsaudit.ingress.http_route import Destination
-from xdsaudit.ingress.objects import Backend, KubeObjects, Service
-from xdsaudit.ingress.profile import Profile
+from xdsaudit.ingress.go import fields, parse_int
+from xdsaudit.ingress.http_route import Destination, Shared
+from xdsaudit.ingress.objects import Backend, KubeObjects, ResourceBackend, Service
+from xdsaudit.ingress.policy import TrafficPolicy
+from xdsaudit.ingress.profile import BOUND_INFORMERS, Profile
+from xdsaudit.ingress.registries import Registries
 
 INVALID = "invalid-backend-service"
 UNRESOLVED = "port-name-resolve-error"
-_WEIGHT = re.compile(r"^(\S+)%$")
 
 
 class Resolved(NamedTuple):
@@ -22,7 +25,7 @@ class Resolved(NamedTuple):
     ``unknown`` names the list that would have to be read to tell.
     """
 
-    destinations: list[Destination]
+    destinations: Sequence[Destination]
     slug: str | None = None
     unknown: str | None = None
 
@@ -35,22 +38,23 @@ class Backends:
         self._objects = objects
         self._profile = profile
         self._suffix = f".svc.{profile.domain_suffix}"
+        self.registries = Registries(objects.registries, profile)
 
     def host(self, namespace: str, service: str) -> str:
         """Name of a Service in clusters."""
         return f"{service}.{namespace}{self._suffix}"
 
     def service(self, namespace: str, name: str) -> Service | None:
-        """The Service, or None when it does not exist, Services were not read, or the controller cannot see it."""
+        """The Service as core sees it; None when it does not exist, Services were not read, or core's informers do not watch there."""
         watched = self._profile.watch_namespace
-        if watched and namespace != watched and self._profile.version >= (2, 1, 0):
-            return None  # since 2.1.0 the informers themselves are bound to the namespace
+        if watched and namespace != watched and self._profile.has(BOUND_INFORMERS):
+            return None
         return (self._objects.services or {}).get((namespace, name))
 
     def service_of(self, host: str) -> Service | None:
-        """The Service that a cluster host names."""
+        """The Service that a cluster host names, as pilot sees it, which reads all namespaces."""
         name, _, rest = host.removesuffix(self._suffix).partition(".")
-        return self.service(rest, name) if host.endswith(self._suffix) else None
+        return (self._objects.services or {}).get((rest, name)) if host.endswith(self._suffix) else None
 
     def external(self, host: str) -> bool:
         """Whether the host is a Service that is only a name for another host."""
@@ -61,9 +65,7 @@ class Backends:
         """Whether pilot knows this host as a service, by Kubernetes or by a registry; None when that was not read."""
         if host.endswith(self._suffix):
             return self.service_of(host) is not None if self.services_read else None
-        if self._objects.registries is None:
-            return None
-        return any(f"{r.name}.{r.type}" == host for r in self._objects.registries)
+        return self.registries.knows(host)
 
     @property
     def services_read(self) -> bool:
@@ -76,14 +78,22 @@ class Backends:
         if service is not None:
             ports = service.spec.ports or []
             return ports[0].port if len(ports) == 1 else None
-        ports_of = {r.port or 80 for r in self._objects.registries or () if f"{r.name}.{r.type}" == host}
-        return ports_of.pop() if len(ports_of) == 1 else None
+        return self.registries.port(host)
+
+    def qualified(self, host: str) -> str:
+        """A host as pilot completes it: one without a dot is in the system namespace."""
+        return host if "." in host else f"{host}.{self._profile.system_namespace}"
+
+    @staticmethod
+    def mixed(host: str, policies: Mapping[tuple[str, int | None], TrafficPolicy]) -> bool:
+        """Whether policies for all ports of a host stand beside policies for some of its ports."""
+        return (host, None) in policies and any(h == host and port is not None for h, port in policies)
 
     def resolve(
         self,
         namespace: str,
         backend: Backend | None,
-        destinations: list[Destination] | None,
+        destinations: Shared | None,
         *,
         bridge_only: bool = False,
     ) -> Resolved:
@@ -93,7 +103,8 @@ class Backends:
             namespace: of the Ingress.
             backend: as written.
             destinations: parsed ``higress.io/destination`` of the Ingress, shared by its paths.
-            bridge_only: whether a resource must be the McpBridge ``default`` (a defaultBackend must).
+            bridge_only: whether a resource must be the McpBridge ``default`` with its apiGroup (where DestinationRules and
+                defaultBackends are made of it).
         """
         if backend is None:
             return Resolved([], INVALID)
@@ -108,7 +119,7 @@ class Backends:
             return Resolved([Destination(self.host(namespace, backend.service.name), port)])
         if destinations is None or backend.resource is None:
             return Resolved([], INVALID)
-        if bridge_only and (backend.resource.kind, backend.resource.name) != ("McpBridge", "default"):
+        if bridge_only and not is_bridge(backend.resource):
             return Resolved([], INVALID)
         return Resolved(destinations)
 
@@ -118,28 +129,43 @@ class Backends:
         return next((p.port for p in (found.spec.ports or () if found else ()) if p.name == port), None)
 
 
-def parse_destinations(annotations: Annotations) -> list[Destination] | None:
-    """Destinations of ``higress.io/destination``, or None when it is absent or one of its lines is bad.
+def is_bridge(resource: ResourceBackend | None) -> bool:
+    """Whether a resource is the McpBridge that counts (higress@v2.0.1 pkg/ingress/kube/common/tool.go ValidateBackendResource)."""
+    return resource is not None and (resource.apiGroup, resource.kind, resource.name) == (
+        "networking.higress.io",
+        "McpBridge",
+        "default",
+    )
 
-    higress@v2.0.1 pkg/ingress/kube/annotations/destination.go: lines ``[W%] host[:port] [subset]``; a bad line drops all.
+
+_LARGEST: Final = (1 << 32) - 1
+
+
+def parse_destinations(annotations: Annotations) -> Shared | None:
+    """Destinations of ``higress.io/destination``, or None when it is absent, blank or one of its lines is bad.
+
+    higress@v2.0.1 pkg/ingress/kube/annotations/destination.go Parse: lines ``[W%] host[:port] [subset]``; a bad line drops all, lines
+    of blanks alone make an empty list. A port out of range stays in the host and is the port as well; 0 stays in the host alone.
     """
     written = look(annotations, "destination", text)
     if written is None:
         return None
-    lines = [line.split() for line in written.split("\n") if line.strip()]
     found = []
-    for line in lines:
-        words = line
-        weight = 100 if len(lines) == 1 else 0
-        weighted = _WEIGHT.match(words[0])
-        if weighted:
-            if not re.fullmatch(r"[+-]?\d{1,9}", weighted[1]):
+    for line in written.split("\n"):
+        words = fields(line)
+        if not words:
+            continue
+        weight = 100
+        if words[0].endswith("%"):
+            share = parse_int(words[0].removesuffix("%"), 32)
+            if share is None:
                 return None
-            weight, words = int(weighted[1]), words[1:]
+            weight, words = share, words[1:]
         if not words:
             return None
-        host, colon, port = words[0].rpartition(":")
-        number = int(port) if colon and re.fullmatch(r"\d{1,5}", port) and int(port) <= 65535 else None
+        host, colon, digits = words[0].rpartition(":")
+        port = min(int(digits), _LARGEST) if colon and re.fullmatch(r"[0-9]+", digits) else 0
+        inside = 0 < port < 65536
         subset = words[1] if len(words) > 1 else ""
-        found.append(Destination(host if number is not None else words[0], number, subset, weight))
-    return found or None
+        found.append(Destination(host if inside else words[0], port or None, subset, weight))
+    return Shared(found)

@@ -6,12 +6,17 @@ higress@v2.0.1 pkg/ingress/kube/annotations/canary.go and ingressv1/controller.g
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xdsaudit.ingress.annotations import boolean, integer, look, text
 from xdsaudit.ingress.effects import Annotations, header_control
-from xdsaudit.ingress.http_route import Destination, Work
+from xdsaudit.ingress.go import int32
+from xdsaudit.ingress.http_route import Destination, HeaderOps, Work, appended
 from xdsaudit.model.route import HeaderMatch
+
+Ops = tuple[HeaderOps | None, HeaderOps | None]
+"""Header operations of requests and of responses."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +36,12 @@ def is_canary(annotations: Annotations) -> bool:
 def parse(annotations: Annotations) -> Canary:
     """The canary's kind; a header beats a cookie, and either beats a weight.
 
-    A header's value or pattern ends the reading: what stands behind it, a cookie or a weight, counts for nothing, even
-    where there is no header (higress@v2.0.1 pkg/ingress/kube/annotations/canary.go Parse).
+    The first of value, pattern and cookie that is written ends the reading (higress@v2.0.1 pkg/ingress/kube/annotations/canary.go
+    Parse): a cookie after a value without a header makes a weight canary of weight 0.
     """
     header = look(annotations, "canary-by-header", text)
     value = look(annotations, "canary-by-header-value", text)
-    pattern = look(annotations, "canary-by-header-pattern", text)
+    pattern = look(annotations, "canary-by-header-pattern", text) if value is None else None
     cookie = look(annotations, "canary-by-cookie", text) if value is None and pattern is None else None
     weight, total = 0, 100
     if value is None and pattern is None and cookie is None:
@@ -57,30 +62,48 @@ def parse(annotations: Annotations) -> Canary:
 
 
 def by_header(
-    base: Work, canary: Canary, name: str, rules: list[int], destinations: list[Destination], annotations: Annotations
+    base: Work,
+    canary: Canary,
+    name: str,
+    rules: list[int],
+    destinations: Sequence[Destination],
+    annotations: Annotations,
 ) -> Work:
-    """The route of a header canary: a copy of its base with the canary's name, condition, destination and header control."""
+    """The route of a header canary: a copy of its base with the canary's name, condition, destination and header control.
+
+    higress@v2.0.1 pkg/ingress/kube/annotations/canary.go ApplyByHeader.
+    """
     route = copy.deepcopy(base)
-    route.name, route.rules = name, rules
+    route.name, route.rules, route.weight_total, route.fallback = name, rules, 0, None
     route.destinations = copy.deepcopy(destinations)
     assert canary.condition is not None
     route.headers = [canary.condition]
     header_control(route, annotations)
     if base.destinations and route.destinations:
-        first = base.destinations[0]
-        route.destinations[0].fallbacks = [(first.host, first.port), *first.fallbacks]
+        route.destinations[0].fallbacks += _behind(base.destinations[0])
     return route
 
 
-def by_weight(base: Work, canary: Canary, rules: list[int], destination: Destination) -> None:
-    """Add a weight canary to its base: one more destination, and the base's header operations move to its own."""
+def by_weight(base: Work, canary: Canary, rules: list[int], destination: Destination, own: Ops) -> None:
+    """Add a weight canary to its base: one more destination with the canary's own header operations.
+
+    The base's operations move to its destination, where it has exactly one. Objects are shared as in Higress: a canary whose
+    ``destination`` serves several paths has one destination object for all of them.
+    higress@v2.0.1 pkg/ingress/kube/annotations/canary.go ApplyByWeight.
+    """
     first = base.destinations[0]
-    base.weight_total = base.weight_total or canary.total  # a base's own destination annotation has set it already
+    base.weight_total = base.weight_total or int32(
+        canary.total
+    )  # a base's own destination annotation has set it already
     if len(base.destinations) == 1:
         first.request, first.response = base.request, base.response
         base.request = base.response = None
-    added = copy.deepcopy(destination)
-    added.weight = canary.weight
-    added.fallbacks = [(first.host, first.port), *first.fallbacks]
-    base.destinations.append(added)
+    destination.weight = int32(canary.weight)
+    destination.request, destination.response = own
+    destination.fallbacks = _behind(first)
+    base.destinations = appended(base.destinations, destination)
     base.rules = [*base.rules, *rules]
+
+
+def _behind(first: Destination) -> list[tuple[str, int | None, str]]:
+    return [(first.host, first.port, first.subset), *first.fallbacks]

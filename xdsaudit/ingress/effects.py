@@ -112,6 +112,15 @@ class Effects:
         made.host_rewrite = look(annotations, "upstream-vhost", text)
         self._path = look(annotations, "rewrite-path", text)
         self._target = rewrite_target(annotations)
+        if has(
+            annotations, "rpc-destination-name"
+        ):  # an EnvoyFilter merges it into routes of that name, if there is such an Http2Rpc
+            made.uncertain |= {"typed_per_filter_config"}
+
+    @property
+    def operations(self) -> tuple[HeaderOps | None, HeaderOps | None]:
+        """Header operations of requests and of responses."""
+        return self._all.request, self._all.response
 
     def on(self, route: Work) -> None:
         """Put them on a route, except fallback and mirror, which need Services."""
@@ -124,6 +133,8 @@ class Effects:
         route.host_rewrite, route.ignore_case, route.method = made.host_rewrite, made.ignore_case, made.method
         route.headers, route.query = list(made.headers), list(made.query)
         route.request, route.response = made.request, made.response
+        if made.uncertain:
+            route.uncertain |= made.uncertain
         if self._path is not None or self._target is not None:
             _rewrite(route, self._path, self._target)
 

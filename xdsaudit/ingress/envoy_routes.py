@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from xdsaudit.ingress.backends import Backends
@@ -19,7 +19,7 @@ class Emitter:
     """Makes the routes of one port."""
 
     def __init__(
-        self, backends: Backends, port: int, https_port: int, policies: dict[tuple[str, int | None], TrafficPolicy]
+        self, backends: Backends, port: int, https_port: int, policies: Mapping[tuple[str, int | None], TrafficPolicy]
     ) -> None:
         """Keep what every route of the port needs."""
         self._backends = backends
@@ -53,6 +53,7 @@ class Emitter:
         """Name of the cluster of a destination; without a port, the service's only port or the listener's."""
         if port is None:
             port = self._backends.only_port(host) or self._port
+        host = self._backends.qualified(host)
         return f"outbound|{port}|{subset}|{host}"
 
     def _fields(self, work: Work) -> tuple[dict[str, Any], str | None]:
@@ -66,94 +67,109 @@ class Emitter:
                 fields["redirect"] = work.redirect
             else:
                 fields["action"] = "none"
-            return fields | self._header_ops(work.request, work.response), None
+            return fields | _header_ops((work.request, work.response)), None
         if work.https_redirect and not self._https:
             fields = {k: v for k, v in work.fields.items() if k == "typed_per_filter_config"}
             redirect = {"path_redirect": "", "scheme_redirect": "https", "response_code": "PERMANENT_REDIRECT"}
-            return fields | {"redirect": redirect} | self._header_ops(work.request, work.response), None
+            return fields | {"redirect": redirect} | _header_ops((work.request, work.response)), None
         plain = not (work.rewrite or work.request or work.response or work.host_rewrite)
         fields = work.fields if plain and len(work.destinations) == 1 else dict(work.fields)
-        cluster = None
+        cluster, operations = None, [(work.request, work.response)]
         live = [d for d in work.destinations if d.weight]
-        request, response = work.request, work.response
         if len(live) == 1 or len(work.destinations) == 1:
             only = live[0] if live else work.destinations[0]
-            request, response = only.request or request, only.response or response
-            name = self.cluster(only.host, only.port, only.subset)
+            operations.append((only.request, only.response))
             if only.fallbacks:
                 fields = dict(fields)
                 fields["inline_cluster_specifier_plugin"] = _plugin({"cluster_config": self._fallback(only)})
             else:
-                cluster = name
+                cluster = self.cluster(only.host, only.port, only.subset)
         elif live:
             fields["weighted_clusters"] = self._weighted(live)
         policies = [p for d in live if (p := self._policy(work, d)) is not None]
         extra = dict(work.rewrite or {})
         if policies:
             extra["hash_policy"] = policies
-        host = work.host_rewrite
-        ops = self._header_ops(request, response)
-        if host is None:
-            for group in (request.update, request.add) if request else ():
-                host = host or next((v for k, v in group.items() if k.lower() in ("host", ":authority")), None)
+        ops = _header_ops(*operations)
+        host = work.host_rewrite or next((h for request, _ in operations if (h := _authority(request))), None)
         if host is not None:
             extra["host_rewrite_literal"] = host
         return ((fields | extra | ops) if extra or ops else fields), cluster
 
     def _policy(self, work: Work, destination: Destination) -> dict[str, Any] | None:
-        found = self._policies.get((destination.host, destination.port))
+        """The hash policy of a destination: its port's, or that of all ports of its service."""
+        own = (destination.host, destination.port)
+        found = self._policies.get(own) or self._policies.get((destination.host, None))
         policy = found.hash_policy if found is not None else None
-        if not policy:
+        if policy is None:
             return None
         known = self._backends.known_to_pilot(destination.host)
         if known is None:
             work.uncertain |= {"hash_policy"}
+        if own not in self._policies and self._backends.mixed(destination.host, self._policies):
+            work.uncertain |= {"hash_policy"}  # which of both makes the DestinationRule is Go's map order
         return policy if known else None
 
     def _fallback(self, destination: Destination) -> dict[str, Any]:
         return {
             "routing_cluster": self.cluster(destination.host, destination.port, destination.subset),
-            "fallback_clusters": [self.cluster(h, p) for h, p in destination.fallbacks],
+            "fallback_clusters": [self.cluster(*each) for each in destination.fallbacks],
         }
 
     def _weighted(self, live: list[Destination]) -> dict[str, Any]:
         clusters = []
         for each in live:
-            entry: dict[str, Any] = {"name": self.cluster(each.host, each.port, each.subset), "weight": each.weight}
-            clusters.append(entry | self._header_ops(each.request, each.response))
-        weighted: dict[str, Any] = {"clusters": clusters, "total_weight": sum(d.weight for d in live)}
+            weight = each.weight % (1 << 32)  # int32 to uint32
+            entry: dict[str, Any] = {"name": self.cluster(each.host, each.port, each.subset), "weight": weight}
+            host = _authority(each.request)
+            if host is not None:
+                entry["host_rewrite_literal"] = host
+            clusters.append(entry | _header_ops((each.request, each.response)))
+        weighted: dict[str, Any] = {"clusters": clusters, "total_weight": sum(d.weight for d in live) % (1 << 32)}
         backed = [d for d in live if d.fallbacks]
         if len(backed) > 1:
             config = {"config": [self._fallback(d) for d in backed]}
             weighted["inline_cluster_specifier_plugin"] = _plugin({"weighted_cluster_config": config})
         return weighted
 
-    @staticmethod
-    def _header_ops(request: HeaderOps | None, response: HeaderOps | None) -> dict[str, Any]:
-        fields: dict[str, Any] = {}
-        for direction, ops in (("request", request), ("response", response)):
+
+def _header_ops(*operations: tuple[HeaderOps | None, HeaderOps | None]) -> dict[str, Any]:
+    """Header operations as fields, those of a route before those of its only destination (pilot's TranslateHeadersOperations)."""
+    fields: dict[str, Any] = {}
+    for number, direction in enumerate(("request", "response")):
+        for pair in operations:
+            ops = pair[number]
             if not ops:
                 continue
             listed = [
                 {"header": _header(k, v), "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
                 for k, v in sorted(ops.update.items())
-                if not _internal(k)
+                if not _special(k)
             ]
-            listed += [{"header": _header(k, v)} for k, v in sorted(ops.add.items()) if not _internal(k)]
-            if listed:
-                fields[f"{direction}_headers_to_add"] = listed
-            removed = [k for k in ops.remove if not _internal(k)]
-            if removed:
-                fields[f"{direction}_headers_to_remove"] = removed
-        return fields
+            listed += [{"header": _header(k, v)} for k, v in sorted(ops.add.items()) if not _special(k)]
+            removed = [k for k in ops.remove if not _special(k)]
+            for name, values in (("to_add", listed), ("to_remove", removed)):
+                if values:
+                    fields.setdefault(f"{direction}_headers_{name}", []).extend(values)
+    return fields
+
+
+def _special(name: str) -> bool:
+    """Whether pilot leaves a header out of the operations of either direction (isInternalHeader)."""
+    return name.startswith(":") or name.lower() == "host"
+
+
+def _authority(ops: HeaderOps | None) -> str | None:
+    """The host that requests get by an operation on ``Host`` or ``:authority``; an update wins over an addition."""
+    for group in (ops.update, ops.add) if ops else ():
+        host = next((v for k, v in group.items() if k.lower() in ("host", ":authority")), None)
+        if host:
+            return host
+    return None
 
 
 def _header(name: str, value: str) -> dict[str, str]:
     return {k: v for k, v in (("key", name), ("value", value)) if v}
-
-
-def _internal(name: str) -> bool:
-    return name.startswith(":") or name.lower() == "host"
 
 
 def _plugin(config: dict[str, Any]) -> dict[str, Any]:

@@ -68,6 +68,7 @@ class Expectation:
         meaningless: namespace and name of an Ingress, an annotation key that Higress does not read, and what to do.
         registered: hosts of registries that the McpBridge names one by one (static and dns).
         policies: what annotations ask of clusters, by the cluster's name.
+        certificates: why the ConfigMap higress-https is void, or None.
         open: places that may exist or not, since what decides it was not read; nothing in them is judged.
     """
 
@@ -80,6 +81,7 @@ class Expectation:
     meaningless: tuple[tuple[str, str, str, str], ...] = ()
     policies: Mapping[str, TrafficPolicy] = field(default_factory=dict)
     registered: frozenset[str] = frozenset()
+    certificates: str | None = None
 
     def covering(self, place: Place) -> tuple[Place, ...]:
         """Wildcard places whose routes HOST_RDS_MERGE_SUBSET appends to this one, most specific first."""

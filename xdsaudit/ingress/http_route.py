@@ -5,10 +5,14 @@ Mutable on purpose and private to translation: later Ingresses add canaries and 
 
 from __future__ import annotations
 
+import copy
+import math
 import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from xdsaudit.ingress.go import int32
 from xdsaudit.model.route import HeaderMatch
 
 Uri = tuple[str, str]
@@ -37,9 +41,55 @@ class Destination:
     port: int | None
     subset: str = ""
     weight: int = 100
-    fallbacks: list[tuple[str, int | None]] = field(default_factory=list)
+    fallbacks: list[tuple[str, int | None, str]] = field(default_factory=list)
     request: HeaderOps | None = None
     response: HeaderOps | None = None
+
+
+class Shared(Sequence[Destination]):
+    """The destinations of one Ingress's annotation, as Go's slice that all its paths hold.
+
+    A weight canary is appended to a path's slice. Where the array behind it has room left (three destinations in room for four), the
+    canary of one path is written over that of another.
+    """
+
+    def __init__(self, items: Sequence[Destination], array: list[Destination] | None = None) -> None:
+        """Hold these, in an array of their own unless one is given."""
+        self._array = list(items) if array is None else array
+        self._length = len(items)
+        self._room = 1 << max(self._length - 1, 0).bit_length()
+
+    def appended(self, added: Destination) -> Shared:
+        """Go's ``append`` of one."""
+        array = self._array if self._length < self._room else self._array[: self._length]
+        array[self._length :] = [added]
+        return Shared(array, array)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Destination]:
+        return iter(self._array[: self._length])
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._array[: self._length][index]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> list[Destination]:
+        return [copy.deepcopy(d, memo) for d in self]
+
+
+def appended(destinations: Sequence[Destination], added: Destination) -> Sequence[Destination]:
+    """These and one more, as Go's ``append`` makes them."""
+    return destinations.appended(added) if isinstance(destinations, Shared) else [*destinations, added]
+
+
+class Fallback(NamedTuple):
+    """The Service of ``default-backend`` and the codes of ``custom-http-errors``, None where none is written that parses."""
+
+    service: tuple[str, str]
+    host: str
+    port: int
+    codes: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -55,6 +105,7 @@ class Work:
         default: it came from a defaultBackend.
         fields: canonical fields that annotations put on it.
         uncertain: fields that cannot be known from what was read.
+        fallback: of the Ingress it came from.
     """
 
     name: str
@@ -62,7 +113,7 @@ class Work:
     path_type: str
     origin: str
     uris: list[Uri]
-    destinations: list[Destination]
+    destinations: Sequence[Destination]
     default: bool = False
     ignore_case: bool = False
     method: str = ""
@@ -77,6 +128,7 @@ class Work:
     response: HeaderOps | None = None
     weight_total: int = 0
     uncertain: frozenset[str] = frozenset()
+    fallback: Fallback | None = None
 
     @property
     def length(self) -> int:
@@ -94,19 +146,32 @@ def _f32(value: float) -> float:
     return result
 
 
-def normalise(destinations: list[Destination], declared_total: int) -> None:
+def _share(weight: int, total: int) -> int:
+    """``int32(float32(weight) / float32(total) * 100)`` as amd64 does it: what does not fit is the smallest int32."""
+    if total == 0:
+        return -(1 << 31)
+    product = _f32(_f32(_f32(float(weight)) / _f32(float(total))) * 100)
+    return math.trunc(product) if -(1 << 31) <= product < 1 << 31 else -(1 << 31)
+
+
+def normalise(destinations: Sequence[Destination], declared_total: int) -> None:
     """Weights to percentages of 100 as Higress does, in single precision; the first gets what is left.
 
-    higress@v2.0.1 pkg/ingress/kube/util normalizeWeightedCluster.
+    higress@v2.0.1 pkg/ingress/config/ingress_config.go normalizeWeightedCluster. The result for a total of zero depends on the
+    processor; amd64's is given.
     """
     if len(destinations) == 1:
         destinations[0].weight = 100
         return
     rest = destinations[1:]
-    total = max(sum(d.weight for d in rest), declared_total)
+    total = max(int32(sum(d.weight for d in rest)), declared_total)
     used = 0
     for each in rest:
-        share = _f32(_f32(float(each.weight)) / _f32(float(total))) if total else 0.0
-        each.weight = int(_f32(share * 100))
+        each.weight = _share(each.weight, total)
         used += each.weight
-    destinations[0].weight = 100 - used
+    destinations[0].weight = int32(100 - int32(used))
+
+
+def undetermined(destinations: Sequence[Destination], declared_total: int) -> bool:
+    """Whether the weights of these depend on the processor of the controller."""
+    return len(destinations) > 1 and max(int32(sum(d.weight for d in destinations[1:])), declared_total) == 0

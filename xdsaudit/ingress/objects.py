@@ -180,12 +180,14 @@ class Named(Struct):
 
 
 class Registry(Struct):
-    """A registry of an McpBridge."""
+    """A registry of an McpBridge; ``bridge`` is the namespace of the McpBridge, which no registry writes itself."""
 
     name: str = ""
     type: str = ""
     domain: str = ""
     port: int = 0
+    protocol: str = ""
+    bridge: str | None = None
 
 
 class BridgeSpec(Struct):
@@ -296,8 +298,9 @@ def read_objects(kube: Mapping[str, bytes]) -> tuple[KubeObjects, list[str]]:
 
 
 def _registries(bridges: list[McpBridge]) -> tuple[Registry, ...]:
-    """Registries of the McpBridge that counts, the one named default."""
-    return tuple(r for b in bridges if b.metadata.name == "default" for r in b.spec.registries or ())
+    """Registries of the McpBridges named default, each with the namespace it stands in: only the system namespace's counts."""
+    mine = [b for b in bridges if b.metadata.name == "default"]
+    return tuple(msgspec.structs.replace(r, bridge=b.metadata.namespace) for b in mine for r in b.spec.registries or ())
 
 
 def _ready(slices: list[EndpointSlice]) -> dict[tuple[str, str], int]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from xdsaudit.ingress.annotations import has, integer, look, text
+from xdsaudit.ingress.annotations import has, integer, look, namespaced, text
 from xdsaudit.ingress.effects import Annotations
 from xdsaudit.ingress.go import to_upper, trim_space
-from xdsaudit.ingress.profile import Profile
+from xdsaudit.ingress.profile import MCP_SSE, SOURCE_IP, Profile
 
 
 def hash_policy(annotations: Annotations, profile: Profile) -> dict[str, Any] | None:
@@ -33,7 +33,7 @@ def hash_policy(annotations: Annotations, profile: Profile) -> dict[str, Any] | 
     if by == "$host":
         return {"header": {"header_name": ":authority"}}
     if by == "$remote_addr":
-        if profile.version >= (2, 1, 8):
+        if profile.has(SOURCE_IP):
             return {"connection_properties": {"source_ip": True}}
         return {"header": {"header_name": "x-envoy-external-address"}}
     if by.startswith("$http_") and len(by) > 6:
@@ -62,7 +62,7 @@ _SIMPLE = {"ROUND_ROBIN": "ROUND_ROBIN", "RANDOM": "RANDOM", "PASSTHROUGH": None
 def _simple(written: str | None, profile: Profile) -> str | None:
     if written is None:
         return "ROUND_ROBIN"  # the key is there but blank
-    if to_upper(written) == "MCP-SSE" and profile.version >= (2, 1, 7):
+    if to_upper(written) == "MCP-SSE" and profile.has(MCP_SSE):
         return None
     return _SIMPLE.get(to_upper(written), "LEAST_REQUEST")
 
@@ -84,4 +84,8 @@ def traffic_policy(annotations: Annotations, profile: Profile) -> TrafficPolicy 
         lb_policy = "ROUND_ROBIN"  # blank, or a text that Higress does not know
     elif balanced:
         lb_policy = _simple(look(annotations, "load-balance", text), profile)
-    return TrafficPolicy(hashed, lb_policy, protocol in ("HTTP2", "GRPC", "GRPCS"), protocol in ("HTTPS", "GRPCS"))
+    secret = namespaced(look(annotations, "proxy-ssl-secret", text) or "", "")
+    mutual = bool(protocol) and secret is not None
+    return TrafficPolicy(
+        hashed, lb_policy, protocol in ("HTTP2", "GRPC", "GRPCS"), mutual or protocol in ("HTTPS", "GRPCS")
+    )

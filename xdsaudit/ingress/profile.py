@@ -5,9 +5,53 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+Version = tuple[int, int, int]
 DEFAULT_VERSION: Final = (2, 0, 1)
+TESTED: Final = ((2, 0, 0), (2, 2, 1))
+"""The versions whose rules are known: held against 2.0.1 and 2.1.9, and against the source of those between and up to 2.2.1."""
+
+
+class Behaviour(NamedTuple):
+    """Something that Higress does from one version on, or up to one; ``source`` tells where it was seen."""
+
+    name: str
+    since: Version
+    source: str
+    until: Version | None = None
+
+
+TEMPLATES: Final = Behaviour(
+    "templates ${...} in annotations and paths", (2, 1, 0), "pkg/ingress/config/template_processor.go"
+)
+STRICT_TEMPLATES: Final = Behaviour(
+    "no / in the parts of a template", (2, 2, 0), "pkg/ingress/config/template_processor.go"
+)
+BOUND_INFORMERS: Final = Behaviour(
+    "informers see the watched namespace alone", (2, 1, 0), "pkg/ingress/kube/ingressv1/controller.go"
+)
+MIRROR_FQDN: Final = Behaviour("mirror-target-fqdn", (2, 1, 6), "pkg/ingress/kube/annotations/mirror.go")
+MCP_SSE: Final = Behaviour("load-balance: mcp-sse", (2, 1, 7), "pkg/ingress/kube/annotations/loadbalance.go")
+SOURCE_IP: Final = Behaviour(
+    "$remote_addr hashes by source address", (2, 1, 8), "pkg/ingress/kube/annotations/loadbalance.go"
+)
+REGISTRY_TLS: Final = Behaviour(
+    "TLS of a registry joins an Ingress's DestinationRule", (2, 0, 2), "pkg/ingress/config/ingress_config.go"
+)
+EXTERNAL_ALIAS: Final = Behaviour("ExternalName Services may be aliases", (2, 2, 0), "istio 1.27")
+ROUTE_CACHE_RACE: Final = Behaviour(
+    "pilot may cache a route table that is older than its key",
+    (2, 0, 0),
+    "higress#1547, mended in 2.0.4",
+    until=(2, 0, 4),
+)
+DOTLESS_PANIC: Final = Behaviour(
+    "weights over a host without a dot stop the controller",
+    (2, 0, 0),
+    "pkg/ingress/kube/common/tool.go ConvertBackendService",
+    until=(2, 1, 8),
+)
 
 
 @dataclass(frozen=True)
@@ -28,7 +72,7 @@ class Profile:
         assumed: what was assumed because nothing told it, for people.
     """
 
-    version: tuple[int, int, int] = DEFAULT_VERSION
+    version: Version = DEFAULT_VERSION
     ingress_class: str = "higress"
     watch_namespace: str = ""
     system_namespace: str = "higress-system"
@@ -39,6 +83,15 @@ class Profile:
     http_port: int = 80
     https_port: int = 443
     assumed: tuple[str, ...] = ()
+
+    def has(self, behaviour: Behaviour) -> bool:
+        """Whether this version does it."""
+        return behaviour.since <= self.version and (behaviour.until is None or self.version < behaviour.until)
+
+    @property
+    def tested(self) -> bool:
+        """Whether the rules of this version are known."""
+        return TESTED[0] <= self.version <= TESTED[1]
 
     def watches(self, namespace: str) -> bool:
         """Whether the controller reads Ingresses of this namespace."""
@@ -59,7 +112,7 @@ _OPTIONS: Final = (
 _SAID: Final = frozenset({"ingress_class", "system_namespace", "host_rds_merge_subset"})
 
 
-def parse_version(text: str) -> tuple[int, int, int] | None:
+def parse_version(text: str) -> Version | None:
     """``v2.0.1`` or ``2.1`` as numbers; None for anything else."""
     found = re.match(r"^v?(\d+)\.(\d+)(?:\.(\d+))?", text)
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
@@ -88,3 +141,12 @@ def profile_of(controller: Mapping[str, Any], *, scoped: bool | None = None) -> 
         elif key in _SAID:
             assumed.append(f"{key.replace('_', ' ')} {getattr(Profile, name)!r}")
     return Profile(**values, assumed=tuple(assumed))
+
+
+def untested(profile: Profile) -> list[str]:
+    """What to tell people whose controller's rules are not known, in a sentence; empty for a version that is known."""
+    if profile.tested:
+        return []
+    used = TESTED[1] if profile.version > TESTED[1] else TESTED[0]
+    version, rules = (".".join(map(str, v)) for v in (profile.version, used))
+    return [f"Higress {version} was not tested: the rules of {rules} are used for it"]

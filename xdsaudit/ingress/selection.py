@@ -1,14 +1,13 @@
-"""Which Ingresses the controller takes, which it cannot survive, and which nobody can foretell."""
+"""Which Ingresses the controller takes, and which nobody can foretell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from typing import Final
 
-from xdsaudit.ingress.annotations import crash_keys, look, text, unforeseeable, unmodelled
-from xdsaudit.ingress.backends import parse_destinations
+from xdsaudit.ingress.annotations import acts, unforeseeable, unmodelled
 from xdsaudit.ingress.objects import Ingress, KubeObjects
-from xdsaudit.ingress.profile import Profile
+from xdsaudit.ingress.profile import STRICT_TEMPLATES, TEMPLATES, Profile
 
 _CLASS: Final = "kubernetes.io/ingress.class"
 
@@ -32,38 +31,33 @@ def selected(ingress: Ingress, objects: KubeObjects, profile: Profile) -> bool:
     return named == wanted or (wanted == "nginx" and not named)
 
 
-def crashes_of(ingress: Ingress) -> Iterator[str]:
-    """What of an Ingress makes the controller panic, which stops the translation of all others too."""
-    for key in crash_keys(ingress.annotations):
-        yield f"the annotation key {key[:120]!r}"
-    default = ingress.spec.defaultBackend
-    destinations = parse_destinations(ingress.annotations)
-    if default is not None and default.service is None:
-        bridge = default.resource is not None and (default.resource.kind, default.resource.name) == (
-            "McpBridge",
-            "default",
-        )
-        if not bridge or destinations is None:
-            yield "a defaultBackend that is neither a Service nor the McpBridge 'default' with higress.io/destination"
-    if (look(ingress.annotations, "destination", text) or "x").isspace():
-        yield "an annotation higress.io/destination of blank lines"
+_TEMPLATE: Final = re.compile(r"\$\{([^.}]+)\.(?:([^/]+)/)?([^.}]+)\.([^}]+)\}")
+_STRICT_TEMPLATE: Final = re.compile(r"\$\{([^./}]+)\.(?:([^/.}]+)/)?([^./}]+)\.([^/}]+)\}")
 
 
-def templated(ingress: Ingress) -> bool:
-    """Whether it holds text that Higress 2.1 and later read as a template."""
-    texts = [*ingress.annotations.values()]
+def templated(ingress: Ingress, profile: Profile) -> bool:
+    """Whether what it becomes holds text that Higress reads as a template: in paths, hosts and annotations that it reads.
+
+    higress@v2.1.9 pkg/ingress/config/template_processor.go.
+    """
+    if not profile.has(TEMPLATES):
+        return False
+    pattern = _STRICT_TEMPLATE if profile.has(STRICT_TEMPLATES) else _TEMPLATE
+    texts = [value for key, value in ingress.annotations.items() if acts(key)]
+    texts += [r.host for r in ingress.spec.rules or ()]
     texts += [p.path or "" for r in ingress.spec.rules or () if r.http for p in r.http.paths or ()]
-    return any("${" in each for each in texts)
+    return any("${" in each and pattern.search(each) for each in texts)
 
 
-def unforeseen(ingress: Ingress) -> str | None:
-    """Why nobody can tell what this Ingress becomes."""
-    named = unmodelled(ingress.annotations)
-    if named:
-        return f"annotation {', '.join(named)} is not modelled"
-    named = unforeseeable(ingress.annotations)
-    return (
-        f"what annotation {', '.join(named)} does hangs on the random order in which Higress reads it"
-        if named
-        else None
-    )
+def unforeseen(ingress: Ingress, profile: Profile) -> str | None:
+    """Why nobody can tell what this Ingress becomes, or None."""
+    if ingress.annotations:
+        named = unmodelled(ingress.annotations)
+        if named:
+            return f"annotation {', '.join(named)} is not modelled"
+        named = unforeseeable(ingress.annotations)
+        if named:
+            return f"what annotation {', '.join(named)} does depends on the random order in which Higress reads it"
+    if templated(ingress, profile):
+        return "it holds a template ${...}, which Higress 2.1 and later replace by values of Secrets"
+    return None

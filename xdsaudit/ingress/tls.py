@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 import yaml
 
@@ -22,20 +23,17 @@ class Certificates:
         self._namespace = profile.system_namespace
         self._entries: list[tuple[list[str], str]] = []
         self._fallback = False
+        self.invalid: str | None = None
         found = (objects.configmaps or {}).get((self._namespace, _CONFIG))
         if found is None or not found.data:
             return
-        try:
-            config: Any = yaml.safe_load(found.data.get("cert", ""))
-        except yaml.YAMLError:
+        config, self.invalid = read_config(found.data.get("cert"))
+        if config is None:
             return
-        if not isinstance(config, dict):
-            return
-        self._fallback = config.get("fallbackForInvalidSecret") is True
-        for entry in config.get("credentialConfig") or ():
-            if isinstance(entry, dict) and entry.get("tlsSecret"):
-                domains = [str(d).lower() for d in entry.get("domains") or ()]
-                self._entries.append((domains, str(entry["tlsSecret"])))
+        self._fallback = bool(config["fallbackforinvalidsecret"])
+        for entry in config["credentialconfig"]:
+            domains = [d.lower() for d in entry["domains"]]
+            self._entries.append((domains, entry["tlssecret"]))
 
     def secret_of(self, ingress: Ingress, host: str) -> tuple[str, str] | None:
         """Namespace and name of the Secret this Ingress brings for this host; None means HTTP only."""
@@ -54,6 +52,93 @@ class Certificates:
                 namespace, slash, name = secret.partition("/")
                 return (namespace, name) if slash else (self._namespace, secret)
         return None
+
+
+_EMAIL: Final = re.compile(r"[a-zA-Z0-9._%+\-]+@[a-zA-Z0-9.\-]+\.[a-zA-Z]{2,}|redacted:[0-9a-f]{12}")
+_SHAPES: Final[dict[str, tuple[type, Any]]] = {
+    "automatichttps": (bool, True),
+    "fallbackforinvalidsecret": (bool, False),
+    "renewbeforedays": (int, 30),
+    "version": (str, ""),
+    "credentialconfig": (list, []),
+    "acmeissuer": (list, [{"name": "letsencrypt", "email": ""}]),
+}
+_ENTRY: Final[dict[str, tuple[type, Any]]] = {
+    "domains": (list, []),
+    "tlsissuer": (str, ""),
+    "tlssecret": (str, ""),
+    "cacertsecret": (str, ""),
+}
+_ISSUER: Final[dict[str, tuple[type, Any]]] = {"name": (str, ""), "email": (str, ""), "ak": (str, ""), "sk": (str, "")}
+
+
+def read_config(text: str | None) -> tuple[dict[str, Any] | None, str | None]:
+    """The text of ``higress-https`` as Higress reads it: keys in lower case with their defaults, or why all of it is void.
+
+    higress@v2.0.1 pkg/cert/config.go ParseConfigFromConfigmap and Validate: one bad entry voids the whole.
+    """
+    if text is None:
+        return None, "it has no key cert"
+    try:
+        raw = yaml.safe_load(text)
+        config = _shaped(raw if raw is not None else {}, _SHAPES, "it")
+        config["credentialconfig"] = [
+            _shaped(e, _ENTRY, "an entry of credentialConfig") for e in config["credentialconfig"]
+        ]
+        config["acmeissuer"] = [_shaped(e, _ISSUER, "an entry of acmeIssuer") for e in config["acmeissuer"]]
+        for entry in config["credentialconfig"]:
+            if not all(isinstance(d, str) for d in entry["domains"]):
+                raise ValueError("a domain is not text")
+        why = _flaw(config)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark is not None else ""
+        said = getattr(error, "problem", None) or str(error).splitlines()[0]
+        return None, f"it is not what Higress reads{where}: {said}"
+    return (None, why) if why else (config, None)
+
+
+def _shaped(raw: Any, shapes: Mapping[str, tuple[type, Any]], what: str) -> dict[str, Any]:
+    """The keys of a mapping with their defaults; Go's JSON reader knows keys in any case, and takes null for absent."""
+    if not isinstance(raw, dict):
+        raise ValueError(f"{what} is not a mapping")
+    found = {key: default for key, (_, default) in shapes.items()}
+    for key, value in raw.items():
+        name = str(key).lower()
+        if name not in shapes or value is None:
+            continue
+        kind = shapes[name][0]
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise ValueError(f"{key} is {type(value).__name__}, and must be {kind.__name__}")
+        found[name] = value
+    return found
+
+
+def _flaw(config: Mapping[str, Any]) -> str | None:
+    """What Higress finds wrong with a configuration, or None."""
+    if config["automatichttps"]:
+        if not config["acmeissuer"]:
+            return "automaticHttps is on, and there is no acmeIssuer"
+        for issuer in config["acmeissuer"]:
+            if issuer["name"] != "letsencrypt":
+                return f"the acmeIssuer {issuer['name']!r} is not supported"
+            if not _EMAIL.fullmatch(issuer["email"]):
+                return "automaticHttps is on, and the e-mail of acmeIssuer is absent or not valid"
+    for entry in config["credentialconfig"]:
+        named = entry["tlssecret"]
+        if not entry["domains"]:
+            return f"the entry of Secret {named!r} has no domains"
+        if not named:
+            return f"the entry of {', '.join(entry['domains'])} has no tlsSecret"
+        if named.count("/") > 1 or not named.strip("/"):
+            return f"the tlsSecret {named!r} is not [namespace/]name"
+        if entry["tlsissuer"] not in ("", "letsencrypt"):
+            return f"the tlsIssuer {entry['tlsissuer']!r} is not supported"
+        if entry["tlsissuer"] and len(entry["domains"]) > 1:
+            return f"letsencrypt takes one domain, and the entry of Secret {named!r} has {len(entry['domains'])}"
+    if not 0 < config["renewbeforedays"] < 90:
+        return f"renewBeforeDays is {config['renewbeforedays']}, and must be between 1 and 89"
+    return None
 
 
 def _covers(domain: str, host: str) -> bool:

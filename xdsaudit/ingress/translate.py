@@ -1,46 +1,43 @@
-"""Ingresses to expected routes: selection, conversion, conflicts, canaries, default backends, TLS, order.
+"""Ingresses to expected routes: selection, conversion, conflicts, canaries, default backends.
 
 The order of the passes is Higress's (higress@v2.0.1 pkg/ingress/config/ingress_config.go convertVirtualService): base Ingresses
-by age, canaries, default backends, app roots and fallbacks, then the sort of each host.
+by age, canaries, weights, default backends, then app roots, fallbacks and the sort of each host (``tables``).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from xdsaudit.ingress import canary as canaries
-from xdsaudit.ingress.annotations import look, meaningless, relevant, text
-from xdsaudit.ingress.backends import Backends, Resolved, parse_destinations
+from xdsaudit.ingress.annotations import look, meaningless, text
+from xdsaudit.ingress.backends import Backends, Resolved
+from xdsaudit.ingress.crashes import Crashes
 from xdsaudit.ingress.effects import Effects
-from xdsaudit.ingress.envoy_routes import Emitter
-from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, RulePlan
-from xdsaudit.ingress.http_route import Work, normalise
-from xdsaudit.ingress.objects import Backend, Ingress, IngressRule, KubeObjects
-from xdsaudit.ingress.order import sort_routes
-from xdsaudit.ingress.paths import conditions_of, effective, uris_of
+from xdsaudit.ingress.expectation import Expectation, RulePlan
+from xdsaudit.ingress.go import int32
+from xdsaudit.ingress.http_route import Fallback, Work, normalise, undetermined
+from xdsaudit.ingress.objects import Backend, Ingress, KubeObjects
+from xdsaudit.ingress.paths import effective, uris_of
 from xdsaudit.ingress.policy import TrafficPolicy, traffic_policy
-from xdsaudit.ingress.profile import Profile
-from xdsaudit.ingress.selection import crashes_of, selected, templated, unforeseen
+from xdsaudit.ingress.profile import EXTERNAL_ALIAS, Profile
+from xdsaudit.ingress.selection import selected, unforeseen
+from xdsaudit.ingress.tables import Tables
+from xdsaudit.ingress.taken import Taken, taken
 from xdsaudit.ingress.tls import Certificates, first_secrets
-from xdsaudit.ingress.with_services import default_backend, mirror, stateful_session
+from xdsaudit.ingress.with_services import fall_back, fallback_of, mirror, stateful_session
 from xdsaudit.model.route import Place
 from xdsaudit.model.verdict import Rule
 
 RuleKey = tuple[Any, ...]
+_TARGET = frozenset({"cluster", "weighted_clusters", "inline_cluster_specifier_plugin"})
+"""The fields that say where a request goes."""
 
 
 def translate(objects: KubeObjects, profile: Profile) -> Expectation:
     """The expectation for these objects under this profile. Pure; independent of the order of the objects."""
     return _Translation(objects, profile).run()
-
-
-def _age(ingress: Ingress) -> tuple[str, str]:
-    return ingress.metadata.creationTimestamp or "", f"{ingress.metadata.name}.{ingress.namespace}"
-
-
-def _rule_host(rule: IngressRule) -> str:
-    return rule.host or "*"
 
 
 class _Translation:
@@ -52,57 +49,61 @@ class _Translation:
         self.backends = Backends(objects, profile)
         self.plans: list[RulePlan] = []
         self.hosts: dict[str, list[Work]] = defaultdict(list)
-        self.fallbacks: dict[str, list[Work]] = defaultdict(list)
         self.owners: dict[tuple[str, RuleKey], int] = {}
         self.bases: dict[tuple[str, RuleKey], Work] = {}
         self.gateways: list[tuple[Ingress, str]] = []
         self.root_taken: set[str] = set()
-        self.app_roots: dict[str, tuple[Ingress, str, list[int]]] = {}
+        self.app_roots: dict[str, tuple[str, list[int]]] = {}
         self.effects: dict[tuple[tuple[str, str], ...], Effects] = {}
         self.policies: dict[tuple[str, int | None], TrafficPolicy] = {}
-        self.rules_of: dict[int, dict[tuple[int, int], int]] = {}
-        self.default_of: dict[int, int] = {}
+        self.crashes = Crashes(self.backends, profile)
+        self.aliases = profile.has(EXTERNAL_ALIAS)
 
     # -- the run ------------------------------------------------------------------------------------------------------
     def run(self) -> Expectation:
-        taken = []
+        mine = []
         for ingress in sorted(self.objects.ingresses, key=lambda i: (i.namespace, i.metadata.name)):
-            mine = selected(ingress, self.objects, self.profile)
-            self._plan(ingress, mine)
-            if mine:
-                taken.append(ingress)
-        taken.sort(key=_age)
-        crashes = tuple((i.namespace, i.metadata.name, what) for i in taken for what in crashes_of(i))
-        bases: list[Ingress] = []
-        later: list[Ingress] = []
-        for ingress in taken:
-            (later if canaries.is_canary(ingress.annotations) else bases).append(ingress)
-        for ingress in bases:
-            self._convert(ingress)
-        for ingress in taken:
-            self._traffic_policy(ingress)
-        weighted: dict[int, Work] = {}
-        for ingress in later:
-            self._canary(ingress, weighted)
-        for base in weighted.values():
-            normalise(base.destinations, base.weight_total)
+            ours = selected(ingress, self.objects, self.profile)
+            indices, default_index = self._plan(ingress, ours)
+            if ours:
+                mine.append(taken(ingress, indices, default_index, self.profile.system_namespace))
+        mine.sort(key=lambda t: t.age)
+        bases: list[Taken] = []
+        later: list[Taken] = []
+        for each in mine:
+            self.crashes.parse(each)
+            (later if each.canary else bases).append(each)
+        for each in bases:
+            self._convert(each)
+        for each in mine:
+            self._traffic_policy(each)
+        for each in later:
+            self._canary(each)
+        self._normalise(bases)
         self._default_backends(bases)
-        for ingress in later:
-            if id(ingress) in self.default_of:  # a canary's defaultBackend is ignored
-                self._refuse(self.default_of[id(ingress)], "default-backend-unreachable")
-        secrets = first_secrets(self.gateways, Certificates(self.objects, self.profile))
+        for each in later:
+            if each.default_index is not None:  # a canary's defaultBackend is ignored
+                self._refuse(each.default_index, "default-backend-unreachable")
+        certificates = Certificates(self.objects, self.profile)
+        secrets = first_secrets(self.gateways, certificates)
+        tables = Tables(self.backends, self.profile, self.policies, self.plans, self._refuse)
+        with_gateway = {host for _, host in self.gateways}
+        built = tables.build(self.hosts, self.app_roots, with_gateway, secrets)
         return Expectation(
             tuple(self.plans),
-            self._tables(secrets),
+            built,
             secrets,
             self.profile,
-            crashes,
+            self.crashes.listed,
             self._open(secrets),
-            tuple((i.namespace, i.metadata.name, *said) for i in taken for said in meaningless(i.annotations)),
-            {f"outbound|{port}||{host}": p for (host, port), p in self.policies.items() if port is not None},
-            frozenset(
-                f"{r.name}.{r.type}" for r in self.objects.registries or () if r.type in ("static", "dns") and r.domain
+            tuple(
+                (t.ingress.namespace, t.ingress.metadata.name, *said)
+                for t in mine
+                for said in meaningless(t.ingress.annotations)
             ),
+            tables.cluster_policies(built),
+            self.backends.registries.hosts,
+            certificates.invalid,
         )
 
     def _open(self, secrets: dict[str, tuple[str, str]]) -> frozenset[Place]:
@@ -112,12 +113,10 @@ class _Translation:
         port = self.profile.https_port
         return frozenset((port, host) for i, host in self.gateways if i.spec.tls and host not in secrets)
 
-    def _plan(self, ingress: Ingress, mine: bool) -> None:
-        """One plan per rule, whatever becomes of it."""
+    def _plan(self, ingress: Ingress, mine: bool) -> tuple[dict[tuple[int, int], int], int | None]:
+        """One plan per rule, whatever becomes of it; returns their indices, and that of the defaultBackend."""
         indices: dict[tuple[int, int], int] = {}
-        unknown = unforeseen(ingress) if mine and ingress.annotations else None
-        if mine and self.profile.version >= (2, 1, 0) and templated(ingress):
-            unknown = "it holds a template ${...}, which Higress 2.1 and later replace by values of Secrets"
+        unknown = unforeseen(ingress, self.profile) if mine else None
         changed = ingress.changed_at
 
         def add(host: str, path: str, kind: str | None, slug: str | None = None) -> int:
@@ -133,53 +132,49 @@ class _Translation:
             if not paths and ingress.spec.defaultBackend is None:
                 add(rule.host or "*", "/", None, "empty-rule")
         if ingress.spec.defaultBackend is not None:
-            self.default_of[id(ingress)] = add("*", "/", "DefaultBackend")
-        elif not rules:
+            return indices, add("*", "/", "DefaultBackend")
+        if not rules:
             add("*", "/", None, "empty-rule")
-        self.rules_of[id(ingress)] = indices
+        return indices, None
 
     def _refuse(self, index: int, slug: str, by: int | None = None) -> None:
         plan = self.plans[index]
         plan.slug = slug
         plan.by = self.plans[by].rule if by is not None else None
 
-    def _name(self, ingress: Ingress) -> str:
-        name = ingress.metadata.name
-        return name if ingress.namespace == self.profile.system_namespace else f"{ingress.namespace}/{name}"
-
     # -- base Ingresses -----------------------------------------------------------------------------------------------
-    def _convert(self, ingress: Ingress) -> None:
-        annotations = relevant(ingress.annotations)
-        shared = parse_destinations(annotations)
-        declared = sum(d.weight for d in shared or ())
-        effects = self._effects(annotations)
-        conditions = conditions_of(annotations)
-        root = look(annotations, "app-root", text)
-        for r, rule in enumerate(ingress.spec.rules or ()):
-            host = _rule_host(rule)
+    def _convert(self, each: Taken) -> None:
+        ingress = each.ingress
+        effects = self._effects(each.annotations)
+        root = look(each.annotations, "app-root", text)
+        fallback = fallback_of(each.annotations, ingress.namespace, self.backends) if each.annotations else None
+        for host, rule, paths in each.rules():
             if rule.host or rule.http is not None:
                 self.gateways.append((ingress, host))
+            if paths:
+                self.crashes.convert(each)
             seen: dict[tuple[str, str], int] = {}
-            indices = self.rules_of[id(ingress)]
-            for p, path in enumerate((rule.http.paths if rule.http else None) or ()):
-                index = indices[r, p]
-                kind, value, written = effective(annotations, path)
-                if kind == "prefix" and written == "/":
+            for index, path in paths:
+                kind, value, written = effective(each.annotations, path)
+                if kind == "prefix" and value == "/":
                     self.root_taken.add(host)
-                key = (host, (kind, value, *conditions))
+                key = (host, (kind, value, *each.conditions))
                 first = seen.setdefault((kind, value), index)
                 winner = self.owners.setdefault(key, index)
                 if first != index or winner != index:
                     self._refuse(index, "duplicated-route", winner if winner != index else first)
                     continue
-                resolved = self.backends.resolve(ingress.namespace, path.backend, shared)
-                if not self._usable(index, resolved):
-                    continue
-                self._add(
-                    ingress, effects, host, key, self._work(ingress, index, (kind, value, written), resolved, declared)
-                )
-            if root and rule.http is not None and rule.http.paths:
-                self.app_roots[host] = (ingress, root, [i for (rr, _), i in indices.items() if rr == r])
+                resolved = self.backends.resolve(ingress.namespace, path.backend, each.destinations)
+                if self._usable(index, resolved):
+                    work = self._work(each, index, (kind, value, written), resolved)
+                    work.weight_total = int32(sum(d.weight for d in each.destinations or ()))
+                    effects.on(work)
+                    self.hosts[host].append(work)
+                    self.bases[key] = work
+                    if each.annotations:
+                        self._with_services(each, work, fallback)
+            if root and paths:
+                self.app_roots[host] = (root, [index for index, _ in paths])
 
     def _effects(self, annotations: dict[str, str]) -> Effects:
         """Effects of these annotations, worked out once for all Ingresses that carry the same."""
@@ -197,162 +192,144 @@ class _Translation:
             return False
         return True
 
-    def _work(
-        self, ingress: Ingress, index: int, path: tuple[str, str, str], resolved: Resolved, declared: int
-    ) -> Work:
-        kind, value, written = path
-        work = Work(self._name(ingress), [index], kind, value, uris_of(kind, written), list(resolved.destinations))
-        work.weight_total = declared
-        normalise(work.destinations, declared)
-        for each in work.destinations:
-            if self.profile.version >= (2, 2, 0) and self.backends.external(each.host):
-                work.uncertain |= {"cluster"}  # its cluster may be the alias's, depending on the build
-            if each.port is None and self.backends.known_to_pilot(each.host) is None:
-                work.uncertain |= {"cluster"}
-            if "." not in each.host:
-                each.host = f"{each.host}.{self.profile.system_namespace}"
+    def _work(self, each: Taken, index: int, path: tuple[str, str, str], resolved: Resolved) -> Work:
+        work = Work(each.name, [index], path[0], path[1], uris_of(path[0], path[2]), resolved.destinations)
+        if len(work.destinations) == 1 and work.destinations[0].port is not None and not self.aliases:
+            return work
+        for target in work.destinations:
+            if self.aliases and self.backends.external(target.host):
+                work.uncertain |= _TARGET  # its cluster may be the alias's, depending on the build
+            if target.port is None and self.backends.known_to_pilot(target.host) is None:
+                work.uncertain |= _TARGET
         return work
 
-    def _add(self, ingress: Ingress, effects: Effects, host: str, key: tuple[str, RuleKey], work: Work) -> None:
-        effects.on(work)
-        self.hosts[host].append(work)
-        self.bases[key] = work
-        annotations = effects.annotations
-        if not annotations:
-            return
-        extra = default_backend(work, annotations, ingress.namespace, self.backends)
-        for route in (work, extra):
-            if route is not None:
-                mirror(route, annotations, ingress.namespace, self.backends, self.profile)
-                stateful_session(route, annotations, self.profile)
-        if extra is not None:
-            self.fallbacks[host].insert(0, extra)
+    def _with_services(self, each: Taken, work: Work, fallback: Fallback | None) -> None:
+        annotations = each.annotations
+        fall_back(work, annotations, self.backends, fallback)
+        mirror(work, annotations, each.ingress.namespace, self.backends, self.profile)
+        stateful_session(work, annotations, self.profile)
 
-    def _traffic_policy(self, ingress: Ingress) -> None:
+    def _traffic_policy(self, each: Taken) -> None:
         """Policies by destination: the first Ingress with a traffic policy for a service and port wins."""
+        ingress = each.ingress
         policy = traffic_policy(ingress.annotations, self.profile) if ingress.annotations else None
         if policy is None:
             return
         backends: list[Backend | None] = [ingress.spec.defaultBackend]
         backends += [p.backend for r in ingress.spec.rules or () if r.http for p in r.http.paths or ()]
-        shared = parse_destinations(ingress.annotations)
         for backend in backends:
             if backend is None:
                 continue
-            for each in self.backends.resolve(ingress.namespace, backend, shared, bridge_only=True).destinations:
-                self.policies.setdefault((each.host, each.port), policy)
+            resolved = self.backends.resolve(ingress.namespace, backend, each.destinations, bridge_only=True)
+            for target in resolved.destinations:
+                self.policies.setdefault((target.host, target.port), policy)
 
-    # -- canaries -----------------------------------------------------------------------------------------------------
-    def _canary(self, ingress: Ingress, weighted: dict[int, Work]) -> None:
-        annotations = relevant(ingress.annotations)
-        shared = parse_destinations(annotations)
-        kind_of = canaries.parse(annotations)
-        conditions = conditions_of(annotations)
-        for r, rule in enumerate(ingress.spec.rules or ()):
-            host = _rule_host(rule)
-            for p, path in enumerate((rule.http.paths if rule.http else None) or ()):
-                index = self.rules_of[id(ingress)][r, p]
-                kind, value, written = effective(annotations, path)
-                resolved = self.backends.resolve(ingress.namespace, path.backend, shared)
+    # -- canaries and weights -----------------------------------------------------------------------------------------
+    def _canary(self, each: Taken) -> None:
+        kind_of = canaries.parse(each.annotations)
+        operations = Effects(each.annotations).operations
+        for host, _, paths in each.rules():
+            if host not in self.hosts:
+                for index, _ in paths:
+                    self._refuse(index, "orphan-canary")
+                continue
+            for index, path in paths:
+                kind, value, written = effective(each.annotations, path)
+                resolved = self.backends.resolve(each.ingress.namespace, path.backend, each.destinations)
                 if not self._usable(index, resolved):
                     continue
-                base = self.bases.get((host, (kind, value, *conditions)))
+                self.crashes.convert(each)
+                base = self.bases.get((host, (kind, value, *each.conditions)))
                 if base is None:
                     self._refuse(index, "orphan-canary")
                     continue
-                own = self._work(ingress, index, (kind, value, written), resolved, 0)
-                if kind_of.condition is None:
-                    canaries.by_weight(base, kind_of, [index], own.destinations[0])
-                    weighted[id(base)] = base
+                own = self._work(each, index, (kind, value, written), resolved)
+                if not own.destinations:
+                    self.crashes.empty(each)
                     continue
-                made = canaries.by_header(base, kind_of, own.name, [index], own.destinations, annotations)
+                if kind_of.condition is None:
+                    self.crashes.weigh(each, base.destinations)
+                    canaries.by_weight(base, kind_of, [index], own.destinations[0], operations)
+                    base.uncertain |= own.uncertain
+                    continue
+                made = canaries.by_header(base, kind_of, own.name, [index], own.destinations, each.annotations)
+                made.uncertain |= own.uncertain
+                made.fallback = fallback_of(each.annotations, each.ingress.namespace, self.backends)
                 listed = self.hosts[host]
                 listed.insert(next(n for n, w in enumerate(listed) if w is base), made)
-                extra = default_backend(own, annotations, ingress.namespace, self.backends)
-                if extra is not None:
-                    self._canary_fallback(host, made, extra)
 
-    def _canary_fallback(self, host: str, made: Work, extra: Work) -> None:
-        extra.fields = {k: v for k, v in made.fields.items() if k != "internal_active_redirect_policy"}
-        extra.rewrite, extra.redirect, extra.https_redirect = made.rewrite, made.redirect, made.https_redirect
-        extra.request, extra.response, extra.host_rewrite = made.request, made.response, made.host_rewrite
-        self.fallbacks[host].insert(0, extra)
+    def _normalise(self, bases: Sequence[Taken]) -> None:
+        """Weights of all routes, once each and in order: paths that share their destinations change each other's."""
+        for works in self.hosts.values():
+            for work in works:
+                if len(work.destinations) < 2:
+                    for only in work.destinations:
+                        only.weight = 100
+                    continue
+                if undetermined(work.destinations, work.weight_total):
+                    work.uncertain |= _TARGET
+                normalise(work.destinations, work.weight_total)
+        for each in bases:
+            if not each.destinations:
+                continue
+            first = each.destinations[0]
+            sharing = [
+                (h, w)
+                for h, works in self.hosts.items()
+                for w in works
+                if w.destinations and w.destinations[0] is first
+            ]
+            if len({h for h, _ in sharing}) > 1 and len({len(w.destinations) for _, w in sharing}) > 1:
+                for _, work in sharing:  # hosts are walked in the order of a Go map
+                    work.uncertain |= _TARGET
+        for each, work in self._with_bases(bases):
+            self.crashes.weigh(each, work.destinations)
+
+    def _with_bases(self, bases: Sequence[Taken]) -> list[tuple[Taken, Work]]:
+        """Each route of several destinations with the Ingress that its first rule is of."""
+        owners = {index: each for each in bases for index in each.indices.values()}
+        several = [w for works in self.hosts.values() for w in works if len(w.destinations) != 1]
+        return [(owners[w.rules[0]], w) for w in several if w.rules and w.rules[0] in owners]
 
     # -- default backends ---------------------------------------------------------------------------------------------
-    def _default_backends(self, ingresses: list[Ingress]) -> None:
+    def _default_backends(self, bases: Sequence[Taken]) -> None:
         with_gateway = {host for _, host in self.gateways}
-        chosen: dict[str, tuple[Ingress, Resolved]] = {}
-        for ingress in ingresses:
-            index = self.default_of.get(id(ingress))
+        chosen: dict[str, tuple[Taken, Resolved]] = {}
+        for each in bases:
+            ingress, index = each.ingress, each.default_index
             if index is None:
                 continue
+            hosts = dict.fromkeys(["*", *(host for host, _, _ in each.rules())])
+            free = [h for h in hosts if h not in self.root_taken]
+            self.crashes.default_backend(each, [h for h in free if h == "*" or h not in chosen])
             resolved = self.backends.resolve(
-                ingress.namespace,
-                ingress.spec.defaultBackend,
-                parse_destinations(ingress.annotations),
-                bridge_only=True,
+                ingress.namespace, ingress.spec.defaultBackend, each.destinations, bridge_only=True
             )
             if not self._usable(index, resolved):
                 continue
-            hosts = dict.fromkeys(["*", *(_rule_host(rule) for rule in ingress.spec.rules or ())])
-            for host in hosts:
-                if host not in self.root_taken and (host == "*" or host not in chosen):
-                    chosen[host] = (ingress, resolved)
+            for host in free:
+                if host == "*" or host not in chosen:
+                    chosen[host] = (each, resolved)
         used = set()
-        for host, (ingress, resolved) in chosen.items():
-            if host not in with_gateway:
+        for host, (each, resolved) in chosen.items():
+            if host not in with_gateway or each.default_index is None or not resolved.destinations:
                 continue
-            index = self.default_of[id(ingress)]
-            used.add(index)
+            used.add(each.default_index)
             work = Work(
-                f"{self._name(ingress)}-default", [index], "", "", [("prefix", "/")], list(resolved.destinations)
+                f"{each.name}-default",
+                [each.default_index],
+                "",
+                "",
+                [("prefix", "/")],
+                resolved.destinations,
             )
             work.default = True
             Effects({}).on(work)
-            normalise(work.destinations, 0)
             self.hosts[host].append(work)
-        for ingress in ingresses:
-            index = self.default_of.get(id(ingress))
+        for each in bases:
+            index = each.default_index
             if index is None or index in used or self.plans[index].slug or self.plans[index].unknown:
                 continue
             winner = chosen.get("*")
-            by = self.default_of[id(winner[0])] if winner and winner[0] is not ingress else None
+            by = winner[0].default_index if winner and winner[0] is not each else None
             self._refuse(index, "default-backend-unreachable", by)
-
-    # -- tables -------------------------------------------------------------------------------------------------------
-    def _tables(self, secrets: dict[str, tuple[str, str]]) -> dict[Place, tuple[ExpectedRoute, ...]]:
-        with_gateway = {host for _, host in self.gateways}
-        tables: dict[Place, tuple[ExpectedRoute, ...]] = {}
-        emitters = {
-            port: Emitter(self.backends, port, self.profile.https_port, self.policies)
-            for port in (self.profile.http_port, self.profile.https_port)
-        }
-        for host in {*self.hosts, *self.app_roots}:
-            if host not in with_gateway:
-                continue
-            works = [*self.fallbacks.get(host, ()), *self._app_root(host), *self.hosts.get(host, ())]
-            sort_routes(works)
-            for port, emitter in emitters.items():
-                if port == self.profile.https_port and host not in secrets:
-                    continue
-                routes, hidden = emitter.emit(works)
-                for work in hidden:
-                    self._hide(work, routes[-1])
-                # SortVHostRoutes: plain "/" routes go to the end, the others keep their order.
-                routes.sort(key=lambda r: r.key.catch_all)
-                tables[port, host] = tuple(routes)
-        return tables
-
-    def _hide(self, work: Work, catch_all: ExpectedRoute) -> None:
-        for index in work.rules:
-            if self.plans[index].slug is None:
-                self._refuse(index, "behind-catch-all", catch_all.rules[0] if catch_all.rules else None)
-
-    def _app_root(self, host: str) -> list[Work]:
-        if host not in self.app_roots:
-            return []
-        _, target, rules = self.app_roots[host]
-        alive = [i for i in rules if self.plans[i].slug is None][:1]
-        work = Work(f"{host}-app-root", alive, "", "", [("path", "/")], [])
-        work.redirect = {"path_redirect": target, "response_code": "FOUND"}
-        return [work]

@@ -15,6 +15,7 @@ from xdsaudit.model.view import View, ViewName
 def findings(world: World, rejected: dict[str | None, Rejection], rules: Sequence[RuleVerdict]) -> Iterator[Finding]:
     """All findings, errors first within each kind."""
     yield from _crashes(world)
+    yield from _certificates(world)
     yield from _meaningless(world)
     for judged in world.read(ViewName.GATEWAY):
         differs = bool(judged.missing or judged.changed or judged.extra)
@@ -54,6 +55,17 @@ def _crashes(world: World) -> Iterator[Finding]:
             f"Ingress {namespace}/{ingress} carries {what}, which makes the controller panic: "
             "nothing that changes after it reaches a gateway",
             (Concern(ViewName.INGRESS.value, None, None, namespace, ingress),),
+        )
+
+
+def _certificates(world: World) -> Iterator[Finding]:
+    why = world.expectation.certificates
+    if why is not None:
+        namespace = world.expectation.profile.system_namespace
+        yield _make(
+            "certificates-invalid",
+            f"ConfigMap {namespace}/higress-https is void, and no certificate of it applies: {why}",
+            (Concern(ViewName.INGRESS.value, None, f"configmap/{namespace}/higress-https"),),
         )
 
 

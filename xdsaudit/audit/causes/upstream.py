@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
+from xdsaudit.model.route import Place, Route
 from xdsaudit.model.view import Certificate, View
 
 
@@ -42,7 +43,10 @@ def judge_upstream(
             held = _certificate(view, place[1], certificates.get(place[1], ()), now) if secure else None
             for route in routes:
                 problem = held
-                if problem is None and (problem := _cached(verdicts, view, endpoints, route, ready)) is None:
+                if problem is None:
+                    names = _targets(route) if "cluster" not in route.uncertain else _served(view, place, route)
+                    problem = _cached(verdicts, view, endpoints, names, ready)
+                if problem is None:
                     continue
                 for rule in route.rules:
                     found.setdefault(rule, problem)
@@ -53,16 +57,22 @@ def _cached(
     verdicts: dict[tuple[str, ...], Upstream | None],
     view: View,
     endpoints: View | None,
-    route: ExpectedRoute,
+    names: tuple[str, ...],
     ready: Mapping[tuple[str, str], int] | None,
 ) -> Upstream | None:
-    names = _targets(route)
     if names not in verdicts:
         verdicts[names] = next((p for n in names if (p := _cluster(view, endpoints, n, ready)) is not None), None)
     return verdicts[names]
 
 
-def _targets(route: ExpectedRoute) -> tuple[str, ...]:
+def _served(view: View, place: Place, route: ExpectedRoute) -> tuple[str, ...]:
+    """Clusters of the routes that a view serves for an expected one whose cluster only its registry could tell."""
+    table = view.tables.get(place)
+    same = [r for r in table.routes if (r.key, r.name) == (route.key, route.name)] if table else []
+    return tuple(dict.fromkeys(name for r in same for name in _targets(r)))
+
+
+def _targets(route: ExpectedRoute | Route) -> tuple[str, ...]:
     """Clusters that must answer; those of a fallback plugin stand in for each other and are not judged alone."""
     if route.cluster is not None:
         return (route.cluster,)
