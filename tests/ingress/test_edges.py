@@ -86,7 +86,6 @@ KINDS: Final[dict[str, tuple[int, str]]] = {
 """Every kind: how many cases it has, and where the rule stands."""
 
 
-
 def kind_of(name: str) -> str:
     head, _, number = name.rpartition("-")
     return head if number.isdigit() else name
