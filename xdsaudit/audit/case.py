@@ -12,7 +12,7 @@ from xdsaudit.audit.connections import attachments
 from xdsaudit.audit.memory import Memory
 from xdsaudit.envoy.admin import server_info, with_pages
 from xdsaudit.envoy.config_dump import read_config_dump
-from xdsaudit.errors import ReadError
+from xdsaudit.errors import ReadError, outline
 from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.objects import KubeObjects, read_objects
 from xdsaudit.ingress.profile import Profile, profile_of, untested
@@ -73,8 +73,12 @@ def build(snapshot: Snapshot, memory: Memory) -> World:
         try:
             return read()
         except ReadError as error:
-            why = known.why if known.state is State.UNREAD and known.why else str(error)
-            infos[name, replica] = known._replace(state=State.UNREAD, why=why)
+            said = str(error)
+        except Exception as error:
+            # What nobody thought of in one view is a gap of that view, and never hides what the others show.
+            said = f"could not be decoded: {outline(error)}; please report this line"
+        why = known.why if known.state is State.UNREAD and known.why else said
+        infos[name, replica] = known._replace(state=State.UNREAD, why=why)
         return None
 
     found = attempt(ViewName.INGRESS, None, lambda: _objects(snapshot, memory))
@@ -93,7 +97,7 @@ def build(snapshot: Snapshot, memory: Memory) -> World:
     serving = ViewName.GATEWAY if any(v.name is ViewName.GATEWAY for v in views) else ViewName.PILOT
     for view in views:
         if view.name is ViewName.CORE:
-            judgement = judge_core(view, world.expectation)
+            look = partial(judge_core, view, world.expectation)
         else:
             if _serves_nothing(view) and world.expectation.tables:
                 world.unserved.append(view)
@@ -103,8 +107,10 @@ def build(snapshot: Snapshot, memory: Memory) -> World:
                 )
                 continue
             reach = view.name is serving
-            judgement = judge(view, world.expectation, memory.comparer, tolerated=tolerated, reach=reach)
-        world.judgements.setdefault(view.name, []).append(judgement)
+            look = partial(judge, view, world.expectation, memory.comparer, tolerated=tolerated, reach=reach)
+        judgement = attempt(view.name, view.replica, look)
+        if judgement is not None:
+            world.judgements.setdefault(view.name, []).append(judgement)
     world.attached = attachments(world.read(ViewName.GATEWAY), world.read(ViewName.PILOT))
     order = list(ViewName)
     world.infos = sorted(infos.values(), key=lambda i: (order.index(i.name), i.replica or ""))
@@ -157,7 +163,7 @@ def _read_views(
                 continue
             view = attempt(name, pod, partial(read_pilot, answers, name=name, replica=pod, decoded=pilots))
             if view is not None and name is ViewName.PILOT:
-                view, complaints = with_debug_pages(view, capture.pages)
+                view, complaints = _with_evidence(with_debug_pages, view, capture.pages)
                 notes.extend(complaints)  # a hint that cannot be read is no gap
             views.append(view)
     for pod, pages in snapshot.gateway.items():
@@ -172,12 +178,22 @@ def _read_views(
             partial(read_config_dump, pages["config_dump.json"], replica=pod, decoded=gateways),
         )
         if view is not None:
-            view, complaints = with_pages(view, pages)
+            view, complaints = _with_evidence(with_pages, view, pages)
             if complaints:
                 key = (ViewName.GATEWAY, pod)
                 infos[key] = infos[key]._replace(state=State.PARTIAL, why="; ".join(complaints))
         views.append(view)
     return [v for v in views if v is not None]
+
+
+def _with_evidence(
+    read: Callable[[View, Mapping[str, bytes]], tuple[View, list[str]]], view: View, pages: Mapping[str, bytes]
+) -> tuple[View, list[str]]:
+    """A view with what its other pages tell, and what could not be read of them."""
+    try:
+        return read(view, pages)
+    except Exception as error:
+        return view, [f"{view.label}: a page beside it could not be decoded: {outline(error)}; please report this line"]
 
 
 def _serves_nothing(view: View) -> bool:
@@ -217,7 +233,7 @@ def abilities(snapshot: Snapshot) -> frozenset[str] | None:
     for pages in snapshot.gateway.values():
         try:
             told.append(server_info(pages.get("server_info.json", b"{}")).extensions)
-        except ReadError:
+        except Exception:  # noqa: S112 - its own view says why; here one that does not tell is left out
             continue
     known = [t for t in told if t is not None]
     return frozenset.intersection(*known) if known else None

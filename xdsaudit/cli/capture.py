@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
-from xdsaudit.cli.output import clear_progress, progress
+from xdsaudit.cli.output import clear_progress, progress, say
 
 if TYPE_CHECKING:
     from xdsaudit.collect.connect import SourceOptions
@@ -45,7 +45,7 @@ def capture(out: str, **options: Any) -> int:
     code = 0
     for info in snapshot.views:
         if info.state in (State.UNREAD, State.PARTIAL):
-            click.echo(f"xdsaudit: {info.name.value} {info.replica or ''}: {info.state.value}: {info.why}", err=True)
+            say(f"xdsaudit: {info.label}: {info.state.value}: {info.why}")
             code = 3
     settled = snapshot.extra.get("consistency")
     if settled and not settled["agreed"]:

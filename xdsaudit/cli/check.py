@@ -18,7 +18,7 @@ from xdsaudit.cli.options import (
     sources_of,
     xds_options,
 )
-from xdsaudit.cli.output import clear_progress, progress, show
+from xdsaudit.cli.output import clear_progress, progress, say, show
 from xdsaudit.errors import InputError
 
 
@@ -88,5 +88,5 @@ def _cluster(options: dict[str, Any], controller: dict[str, Any]) -> tuple[Any, 
     found = discover(api, options["system_namespace"])
     kube, complaints = lists(api, found.namespace)
     for complaint in complaints:
-        click.echo(f"xdsaudit: {complaint}", err=True)
+        say(f"xdsaudit: {complaint}")
     return (read_objects(kube)[0] if "ingresses" in kube else None), {**found.controller, **controller}

@@ -65,6 +65,9 @@ def cli(context: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code; a traceback never reaches a user unless XDSAUDIT_DEBUG is set."""
+    from xdsaudit.cli.process import prepare
+
+    prepare()
     sys.exit(run(arguments))
 
 
@@ -77,27 +80,84 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        error.show()
+        _usage(error)
         return 2
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        return 130
-    except XdsauditError as error:
-        from xdsaudit.report.terminal import printable
-
-        click.echo(f"xdsaudit: {printable(str(error))}", err=True)
-        return 2 if isinstance(error, InputError) else 3
+    except (click.Abort, KeyboardInterrupt) as error:
+        return _interrupted(error.__cause__ or error)
     except BrokenPipeError:
         # The reader of our output went away; nothing is left to tell it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         return 0
     except Exception as error:
-        if os.environ.get("XDSAUDIT_DEBUG"):
-            raise
-        click.echo(
-            f"xdsaudit: a bug of ours: {type(error).__name__}: {error}. Please report it with the snapshot; "
-            "XDSAUDIT_DEBUG=1 shows where it happened.",
-            err=True,
-        )
-        return 70
+        return _failed(error)
     return int(code or 0)
+
+
+def _usage(error: click.ClickException) -> None:
+    """What click says of wrong usage, harmless on a terminal."""
+    from io import StringIO
+
+    from xdsaudit.report.terminal import printable
+
+    written = StringIO()
+    error.show(written)
+    click.echo("\n".join(map(printable, written.getvalue().splitlines())), err=True)
+
+
+def _interrupted(error: BaseException) -> int:
+    """130 for Ctrl-C, 143 for SIGTERM, as shells count."""
+    from xdsaudit.cli.output import say
+    from xdsaudit.errors import Interrupted
+
+    if isinstance(error, EOFError):  # click takes it for Ctrl-D at a prompt; we have none
+        return _failed(error)
+    number = error.signal if isinstance(error, Interrupted) else 2
+    say("interrupted" if number == 2 else "terminated")
+    return 128 + number
+
+
+def _failed(error: Exception) -> int:
+    """Say what went wrong, and return the code: ours (2 or 3), 2 for a file that cannot be used, 70 for a bug."""
+    from xdsaudit.cli.output import say
+    from xdsaudit.errors import outline
+
+    if isinstance(error, XdsauditError):
+        if isinstance(error, _output_error()):
+            _give_up_output()
+        say(f"xdsaudit: {error}")
+        return 2 if isinstance(error, InputError) else 3
+    if os.environ.get("XDSAUDIT_DEBUG"):
+        raise error
+    if isinstance(error, OSError) and error.filename is not None:
+        say(f"xdsaudit: {str(error.filename)[:200]}: {error.strerror or type(error).__name__}; check the path")
+        return 2
+    say(
+        f"xdsaudit: a bug of ours: {outline(error)}. Please report this line with the snapshot, {_tracker()}; "
+        "XDSAUDIT_DEBUG=1 shows all of it, which may hold values that were read"
+    )
+    return 70
+
+
+def _output_error() -> type[InputError]:
+    from xdsaudit.cli.process import OutputError
+
+    return OutputError
+
+
+def _give_up_output() -> None:
+    from xdsaudit.cli.process import give_up_output
+
+    give_up_output()
+
+
+def _tracker() -> str:
+    """Where bugs are reported, as the package's own metadata says."""
+    from importlib import metadata
+
+    try:
+        urls = metadata.metadata("xdsaudit").get_all("Project-URL") or ()
+    except metadata.PackageNotFoundError:
+        urls = ()
+    found = dict(str(u).split(", ", 1) for u in urls if ", " in str(u))
+    place = next((found[k] for k in ("Issues", "Bug Tracker", "Repository") if k in found), None)
+    return f"at {place}" if place else "to the issue tracker of the project you have xdsaudit from"

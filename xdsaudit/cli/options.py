@@ -23,6 +23,13 @@ _EXISTING = click.Path(path_type=Path)
 class GroupedCommand(click.Command):
     """A command whose help lists its options in the groups they were declared in."""
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it, with the log lines of libraries kept off the terminal."""
+        from xdsaudit.cli.process import quiet_libraries
+
+        quiet_libraries()
+        return super().invoke(ctx)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one section a group."""
         groups: dict[str, list[tuple[str, str]]] = {}

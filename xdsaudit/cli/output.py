@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -13,12 +14,16 @@ import click
 from xdsaudit.errors import InputError
 from xdsaudit.model.verdict import Audit
 
+_FOR_PEOPLE = ("table", "wide")
+
 
 def progress() -> Callable[[str], None]:
     """A line of progress on stderr when that is a terminal, nothing otherwise."""
     if not sys.stderr.isatty():
         return lambda _: None
-    return lambda text: click.echo(f"\r\x1b[K{text} ...", nl=False, err=True)
+    from xdsaudit.report.terminal import printable
+
+    return lambda text: click.echo(f"\r\x1b[K{printable(text)} ...", nl=False, err=True)
 
 
 def clear_progress() -> None:
@@ -47,23 +52,51 @@ def show(audit: Audit, form: str, reports: tuple[str, ...]) -> None:
         if not sign or name not in FORMATS or not file:
             raise InputError(f"--report {report!r}: write FORMAT=FILE, where FORMAT is one of {', '.join(FORMATS)}")
         try:
-            Path(file).write_text(render(audit, name), encoding="utf-8")
+            write_whole(Path(file), render(audit, name))
         except OSError as error:
             raise InputError(f"--report {file}: {error.strerror or error}; name another file") from error
-    emit(lambda width, color: render(audit, form, width=width, color=color))
+    if form in _FOR_PEOPLE:
+        emit(lambda width, color: render(audit, form, width=width, color=color))
+    else:
+        emit("", render(audit, form))
 
 
-def emit(text: str | Callable[[int, bool], str], instead: str | None = None) -> None:
-    """Print a result: a text, or what a function of width and colours makes; ``instead`` wins where it is given."""
-    if instead is not None:
-        text = instead
+def emit(text: str | Callable[[int, bool], str], data: str | None = None) -> None:
+    """Print a result: a text, or what a function of width and colours makes; data instead, where it is given, is always UTF-8."""
+    if data is not None:
+        click.echo(data.encode("utf-8", "backslashreplace"), nl=False)
+        return
     if not isinstance(text, str):
         width = get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
         text = text(max(width, 40), colored())
     click.echo(text, nl=False, color=True)
 
 
+def write_whole(place: Path, text: str) -> None:
+    """Write a file so that nobody ever reads half of it; a pipe or device is written as it is. Raises OSError."""
+    data = text.encode("utf-8", "backslashreplace")
+    if place.exists() and not place.is_file():
+        place.write_bytes(data)
+        return
+    place = place.resolve()  # a link stays a link
+    part = place.with_name(f"{place.name}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(place)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+def say(text: str) -> None:
+    """A message on stderr: one line, whatever a server, a file or a name put into it."""
+    from xdsaudit.report.terminal import printable
+
+    click.echo(printable(" ".join(line.strip() for line in text.splitlines())), err=True)
+
+
 def gaps(audit: Audit) -> None:
     """Say on stderr which views could not be read."""
     for info in audit.gaps:
-        click.echo(f"xdsaudit: {info.label}: {info.state.value}: {info.why}", err=True)
+        say(f"xdsaudit: {info.label}: {info.state.value}: {info.why}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,10 @@ from xdsaudit.cli.options import (
     sources_of,
     xds_options,
 )
-from xdsaudit.cli.output import clear_progress, progress, show
+from xdsaudit.cli.output import clear_progress, progress, say, show
 from xdsaudit.errors import InputError
+
+_CHILD_SECONDS = 5.0
 
 if TYPE_CHECKING:
     from xdsaudit.collect.connect import Opened
@@ -110,7 +113,11 @@ def wait(
         return _finish(outcome, output, reports)
     import shlex
 
-    return _rollout(options, settings, shlex.split(command), batch, output, reports)
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise InputError(f"--apply {command!r}: {error}; write the command as a shell takes it") from error
+    return _rollout(options, settings, words, batch, output, reports)
 
 
 def _once(options: dict[str, Any], settings: dict[str, Any]) -> Outcome:
@@ -119,7 +126,8 @@ def _once(options: dict[str, Any], settings: dict[str, Any]) -> Outcome:
     with Connection(sources_of(options), progress()) as connection:
         refs = _refs(options, connection.reach)
         clear_progress()
-        return connection.wait(*sorted(refs), tell=_telling(), **settings)
+        with _telling() as tell:
+            return connection.wait(*sorted(refs), tell=tell, **settings)
 
 
 def _refs(options: dict[str, Any], reach: Opened) -> frozenset[str]:
@@ -135,9 +143,11 @@ def _refs(options: dict[str, Any], reach: Opened) -> frozenset[str]:
     return reach.refs | frozenset(r.rule.ref for r in (*chosen.rules, *chosen.not_selected))
 
 
-def _telling() -> Callable[[Audit], None]:
-    """Progress: one line that is rewritten on a terminal, a line per change elsewhere; both on stderr."""
+@contextmanager
+def _telling() -> Iterator[Callable[[Audit], None]]:
+    """Progress: one line that is rewritten on a terminal, a line per change elsewhere; both on stderr, the last one always."""
     from xdsaudit.model.verdict import Verdict
+    from xdsaudit.report.terminal import printable
 
     began, last = time.monotonic(), [""]
 
@@ -151,18 +161,24 @@ def _telling() -> Callable[[Audit], None]:
         waiting = ", ".join(f"{n} not yet in {w.replace('pilot_fresh', 'pilot')}" for w, n in held.items())
         text = f"{ready} of {len(result.rules)} rules in effect" + (f" ({waiting})" if waiting else "")
         if sys.stderr.isatty():
-            click.echo(f"\r\x1b[K{time.monotonic() - began:5.1f} s  {text}", nl=False, err=True)
+            click.echo(f"\r\x1b[K{time.monotonic() - began:5.1f} s  {printable(text)}", nl=False, err=True)
         elif text != last[0]:
-            click.echo(f"xdsaudit: {time.monotonic() - began:.1f} s: {text}", err=True)
+            say(f"xdsaudit: {time.monotonic() - began:.1f} s: {text}")
         last[0] = text
 
-    return tell
+    try:
+        yield tell
+    except KeyboardInterrupt:
+        clear_progress()
+        say(f"xdsaudit: ended after {time.monotonic() - began:.1f} s: {last[0] or 'before the first round'}")
+        raise
 
 
 def _finish(outcome: Outcome, output: str, reports: tuple[str, ...]) -> int:
     clear_progress()
     show(outcome.audit, output, reports)
-    click.echo(f"xdsaudit: {outcome.why} ({outcome.seconds:.1f} s, {outcome.rounds} rounds)", err=True)
+    rounds = f"{outcome.rounds} {'round' if outcome.rounds == 1 else 'rounds'}"
+    say(f"xdsaudit: {outcome.why} ({outcome.seconds:.1f} s, {rounds})")
     return outcome.code
 
 
@@ -175,7 +191,6 @@ def _rollout(
     reports: tuple[str, ...],
 ) -> int:
     import shlex
-    import subprocess
 
     from xdsaudit.collect.manifests import files_of, read_manifests
     from xdsaudit.connection import Connection
@@ -186,6 +201,8 @@ def _rollout(
     if "-" in options["manifests"]:
         raise InputError("--apply needs files: standard input cannot be applied again")
     files = [str(file) for place in options["manifests"] for file in files_of(Path(place))]
+    if not files:
+        raise InputError(f"-f {', '.join(options['manifests'])}: holds no manifest to apply")
     step = size or len(files)
     batches = [tuple(files[n : n + step]) for n in range(0, len(files), step)]
     by_file: dict[str, set[str]] = {}
@@ -195,14 +212,11 @@ def _rollout(
 
     def apply(batch: tuple[str, ...]) -> None:
         for file in batch:
-            try:
-                subprocess.run([*command, file], check=True, stdout=2)  # noqa: S603 - the user's own command
-            except FileNotFoundError as error:
-                raise InputError(f"--apply {command[0]}: no such command; check the path") from error
-            except subprocess.CalledProcessError as error:
+            code = _applied([*command, file])
+            if code:
                 raise InputError(
-                    f"--apply {shlex.join([*command, file])}: exited with {error.returncode}; nothing after it was applied"
-                ) from error
+                    f"--apply {shlex.join([*command, file])}: exited with {code}; nothing after it was applied"
+                )
 
     with Connection(sources_of(options), progress()) as connection:
         clear_progress()
@@ -211,8 +225,30 @@ def _rollout(
             refs = {ref for file in batch for ref in by_file.get(file, ())}
             if not refs:
                 return nothing("no Ingress in this batch")
-            return connection.wait(*sorted(refs), tell=_telling(), **settings)
+            with _telling() as tell:
+                return connection.wait(*sorted(refs), tell=tell, **settings)
 
         done = rollout(batches, apply, wait_for)
-    click.echo(f"xdsaudit: {len(done)} of {len(batches)} batches applied", err=True)
+    say(f"xdsaudit: {len(done)} of {len(batches)} batches applied")
     return _finish(done[-1][1], output, reports)
+
+
+def _applied(command: list[str]) -> int:
+    """Run the user's own command and return its code; when we are ended it is ended too, and waited for."""
+    import subprocess
+
+    try:
+        process = subprocess.Popen(command, stdout=2)  # noqa: S603 - the user's own command
+    except OSError as error:
+        said = "no such command" if isinstance(error, FileNotFoundError) else error.strerror or type(error).__name__
+        raise InputError(f"--apply {command[0]}: {said}; check the path") from error
+    try:
+        return process.wait()
+    except BaseException:
+        process.terminate()
+        try:
+            process.wait(_CHILD_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
-from xdsaudit.cli.output import clear_progress, colored, progress
+from xdsaudit.cli.output import clear_progress, colored, progress, say, write_whole
 from xdsaudit.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 def watch(
     output: str, interval: float, listen: str | None, textfile: Path | None, max_rounds: int | None, **options: Any
 ) -> int:
-    """Keep auditing and print each change of a verdict once, with its time, stage and code. Ctrl-C ends it.
+    """Keep auditing and print each change of a verdict once, with its time, stage and code. Ctrl-C or SIGTERM ends it.
 
     \b
     xdsaudit watch --listen 9464
@@ -64,17 +64,32 @@ def watch(
         watcher = Watcher(connection.rounds, time.monotonic)
         clear_progress()
         with _served(listen, watcher):
-            while True:
-                for transition in watcher.round():
-                    click.echo(_jsonl(transition) if output == "jsonl" else _line(transition), color=colored())
-                sys.stdout.flush()
-                if textfile is not None:
-                    _write(textfile, _metrics(watcher))
-                if max_rounds is not None and watcher.rounds >= max_rounds:
-                    break
-                time.sleep(interval)
+            try:
+                while True:
+                    for transition in watcher.round():
+                        click.echo(_jsonl(transition) if output == "jsonl" else _line(transition), color=colored())
+                    sys.stdout.flush()
+                    if textfile is not None:
+                        _write(textfile, _metrics(watcher))
+                    if max_rounds is not None and watcher.rounds >= max_rounds:
+                        break
+                    time.sleep(interval)
+            except KeyboardInterrupt:
+                say(f"xdsaudit: {_last(watcher)}")
+                raise
         assert watcher.audit is not None
         return watcher.audit.exit_code()
+
+
+def _last(watcher: Watcher) -> str:
+    """The state in which a watch was ended."""
+    if watcher.audit is None:
+        return "ended before the first round"
+    held = ", ".join(f"{n:,} {v.replace('_', ' ')}" for v, n in watcher.audit.by_verdict.items() if n)
+    gaps = len(watcher.audit.gaps)
+    unread = f"; {gaps} {'view' if gaps == 1 else 'views'} not read" if gaps else ""
+    rounds = f"{watcher.rounds} {'round' if watcher.rounds == 1 else 'rounds'}"
+    return f"ended after {rounds}: {held or 'no rules'}{unread}"
 
 
 def _line(transition: Transition) -> str:
@@ -118,10 +133,8 @@ def _metrics(watcher: Watcher) -> str:
 
 def _write(place: Path, text: str) -> None:
     """Replace a file at once, so that a collector never reads half of it."""
-    part = place.with_name(f"{place.name}.part")
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(place)
+        write_whole(place, text)
     except OSError as error:
         raise InputError(f"--textfile {place}: {error.strerror or error}; name another file") from error
 
@@ -132,7 +145,7 @@ def _served(listen: str | None, watcher: Watcher) -> Iterator[None]:
         yield
         return
     host, _, port = listen.rpartition(":")
-    if not port.isdigit() or int(port) > 65535:
+    if not (port.isascii() and port.isdigit() and len(port) < 6) or int(port) > 65535:
         raise InputError(f"--listen {listen!r}: write PORT or HOST:PORT")
     import threading
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -151,11 +164,13 @@ def _served(listen: str | None, watcher: Watcher) -> Iterator[None]:
 
     try:
         server = ThreadingHTTPServer((host.strip("[]") or "127.0.0.1", int(port)), Handler)
-    except OSError as error:
-        raise InputError(f"--listen {listen}: {error.strerror or error}; choose another port") from error
+    except (OSError, UnicodeError) as error:
+        raise InputError(
+            f"--listen {listen}: {getattr(error, 'strerror', None) or 'is not a host and port'}; choose another"
+        ) from error
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-    click.echo(f"xdsaudit: metrics at http://{host or '127.0.0.1'}:{server.server_address[1]}/metrics", err=True)
+    say(f"xdsaudit: metrics at http://{host or '127.0.0.1'}:{server.server_address[1]}/metrics")
     try:
         yield
     finally:

@@ -255,7 +255,13 @@ def _endpoints(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
 
 def _is_endpoint(text: str) -> bool:
     host, colon, port = text.rpartition(":")
-    if not colon or not host or any(c in host for c in "/@ ?#") or not (port.isascii() and port.isdigit()):
+    if (
+        not colon
+        or not host
+        or not host.isprintable()
+        or any(c in host for c in "/@ ?#")
+        or not (port.isascii() and port.isdigit())
+    ):
         return False
     bracketed = host.startswith("[") and host.endswith("]") and len(host) > 2
     return (bracketed or ":" not in host) and len(port) < 6 and 0 < int(port) < 65536
