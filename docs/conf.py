@@ -7,7 +7,7 @@ from pathlib import Path
 import xdsaudit
 from xdsaudit.audit.causes.catalogue import CATALOGUE
 from xdsaudit.audit.causes.code import Code
-from xdsaudit.ingress.annotations import TABLE
+from xdsaudit.ingress.annotation_table import KINDS, TABLE
 
 project = "xdsaudit"
 author = "the xdsaudit authors"
@@ -53,18 +53,21 @@ def _code(row: Code) -> str:
 def _annotations() -> str:
     lines = [
         "# Annotations\n",
-        "Every annotation key Higress reads, and whether the routes it makes are computed. `higress.io/` always works; "
-        "`nginx.ingress.kubernetes.io/` where the table says so, and then it is looked up first.\n",
-        "| key | nginx prefix | shapes | since | modelled |",
-        "| --- | --- | --- | --- | --- |",
+        "Every annotation key Higress reads, whether what it shapes is computed, and what Higress makes of odd values. "
+        "`higress.io/` always works; `nginx.ingress.kubernetes.io/` where the table says so, and then it is looked up "
+        "first. A controller older than *since* does as if the key were not there.\n",
+        "| key | nginx prefix | shapes | since | modelled | an odd value |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for row in TABLE:
         judged = {"cluster": "on the cluster", "hash policy and cluster": "on route and cluster"}.get(row.shapes, "yes")
-        if row.shapes.endswith("listener"):
-            judged = "has no effect on routes, and is not judged"
+        if not row.effect:
+            judged = "no: it changes no route, and what it shapes is not judged"
         modelled = judged if row.modelled else "no: its rules are unknown"
         since = ".".join(map(str, row.since)) if row.since > (2, 0, 0) else ""
-        lines.append(f"| `{row.key}` | {'yes' if row.nginx else 'no'} | {row.shapes} | {since} | {modelled} |")
+        odd = f"{KINDS[row.kind]}; {row.odd}" if row.odd else KINDS[row.kind]
+        nginx = "yes" if row.nginx else "no"
+        lines.append(f"| `{row.key}` | {nginx} | {row.shapes} | {since} | {modelled} | {odd} |".replace("*", r"\*"))
     return "\n".join(lines) + "\n"
 
 

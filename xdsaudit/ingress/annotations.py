@@ -1,4 +1,4 @@
-"""Every annotation key Higress reads, as one table, and the lookups with its rules for values.
+"""Annotations of an Ingress: the lookups with Higress's rules for values, and what is to be said of its keys.
 
 Source: higress@v2.0.1 pkg/ingress/kube/annotations/*.go. ``N|H`` keys are looked up under nginx's prefix first and, when
 that one is absent or does not parse, under Higress's; ``H`` keys under Higress's alone.
@@ -9,84 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Final, NamedTuple, TypeVar
+from functools import cache
+from typing import Final, TypeVar
 
+from xdsaudit.ingress.annotation_table import BY_KEY, TABLE
 from xdsaudit.ingress.go import atoi, parse_bool, parse_int, split_blanks, trim_space
+from xdsaudit.ingress.profile import Version
 
 NGINX: Final = "nginx.ingress.kubernetes.io/"
 HIGRESS: Final = "higress.io/"
 MATCH_MARKERS: Final = ("match-header", "match-pseudo-header", "match-query")
 
 T = TypeVar("T")
-
-
-class Row(NamedTuple):
-    """One annotation: its key, whether nginx's prefix works too, the first version that reads it, what it shapes.
-
-    ``modelled`` is False where the routes it makes are not computed: its rules are then ``unknown``, never lost.
-    """
-
-    key: str
-    nginx: bool
-    shapes: str
-    since: tuple[int, int, int] = (2, 0, 0)
-    modelled: bool = True
-
-
-def _rows(keys: str, nginx: bool, shapes: str, since: tuple[int, int, int] = (2, 0, 0)) -> tuple[Row, ...]:
-    return tuple(Row(k, nginx, shapes, since) for k in keys.split())
-
-
-TABLE: Final[tuple[Row, ...]] = (
-    *_rows(
-        "canary canary-by-header canary-by-header-value canary-by-header-pattern canary-by-cookie canary-weight "
-        "canary-weight-total",
-        True,
-        "routes",
-    ),
-    *_rows(
-        "enable-cors cors-allow-origin cors-allow-methods cors-allow-headers cors-expose-headers cors-allow-credentials "
-        "cors-max-age",
-        True,
-        "cors",
-    ),
-    *_rows("rewrite-target use-regex upstream-vhost", True, "path and rewrite"),
-    *_rows("full-path-regex rewrite-path", False, "path and rewrite"),
-    *_rows(
-        "temporal-redirect permanent-redirect permanent-redirect-code ssl-redirect force-ssl-redirect app-root",
-        True,
-        "redirect",
-    ),
-    *_rows("backend-protocol proxy-ssl-secret proxy-ssl-name proxy-ssl-server-name proxy-ssl-verify", True, "cluster"),
-    *_rows("load-balance", True, "cluster"),
-    *_rows(
-        "upstream-hash-by affinity session-cookie-name session-cookie-path session-cookie-max-age session-cookie-expires",
-        True,
-        "hash policy and cluster",
-    ),
-    *_rows("whitelist-source-range", True, "filter"),
-    *_rows("timeout", False, "timeout"),
-    *_rows("proxy-next-upstream proxy-next-upstream-tries proxy-next-upstream-timeout", True, "retries"),
-    *_rows("route-limit-rpm route-limit-rps route-limit-burst-multiplier", False, "filter"),
-    *_rows("default-backend custom-http-errors", True, "fallback"),
-    *_rows("auth-type auth-secret auth-secret-type auth-realm", True, "filter of the listener"),
-    *_rows("auth-tls-secret ssl-cipher", True, "listener"),
-    *_rows("tls-min-protocol-version tls-max-protocol-version", True, "listener", (2, 0, 5)),
-    *_rows("mirror-target-service mirror-percentage", True, "mirror"),
-    *_rows("mirror-target-fqdn mirror-target-fqdn-port", True, "mirror", (2, 1, 6)),
-    *_rows("destination", False, "backend"),
-    *_rows("ignore-path-case", True, "match"),
-    *_rows("match-method", False, "match"),
-    *_rows(
-        "request-header-control-add request-header-control-update request-header-control-remove "
-        "response-header-control-add response-header-control-update response-header-control-remove",
-        False,
-        "header operations",
-    ),
-    *_rows("mcp-sse-stateful-param-name", True, "filter", (2, 1, 7)),
-    Row("rpc-destination-name", False, "upstream protocol"),
-)
-_BY_KEY: Final = {r.key: r for r in TABLE}
 
 
 _KINDS: Final = ("exact", "regex", "prefix")
@@ -114,7 +48,7 @@ def unmodelled(annotations: Mapping[str, str]) -> tuple[str, ...]:
     found = []
     for key in annotations:
         for prefix in (HIGRESS, NGINX):
-            row = _BY_KEY.get(key[len(prefix) :]) if key.startswith(prefix) else None
+            row = BY_KEY.get(key[len(prefix) :]) if key.startswith(prefix) else None
             if row is not None and not row.modelled and (row.nginx or prefix == HIGRESS):
                 found.append(key)
     return tuple(found)
@@ -197,22 +131,25 @@ IGNORED_FROM_NGINX: Final = frozenset(
 _OTHER_USES: Final = re.compile(r"^(?:mcp-server|wasm|auth-|comment|description)")
 
 
-def meaningless(annotations: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Keys under Higress's or nginx's prefix that Higress does not read, each with a sentence that says what to do."""
+def meaningless(annotations: Mapping[str, str], version: Version) -> list[tuple[str, str]]:
+    """Keys under Higress's or nginx's prefix that this Higress does not read, each with a sentence that says what to do."""
     found = []
     for key in annotations:
         prefix = next((p for p in (HIGRESS, NGINX) if key.startswith(p)), None)
         name = key[len(prefix) :] if prefix else ""
         if prefix is None or any(m in key for m in MATCH_MARKERS) or _OTHER_USES.match(name):
             continue
-        row = _BY_KEY.get(name)
+        row = BY_KEY.get(name)
         if row is not None:
             if prefix == NGINX and not row.nginx:
                 found.append((key, f"it is read as {HIGRESS}{name} only"))
+            elif row.since > version:
+                since, own = (".".join(map(str, v)) for v in (row.since, version))
+                found.append((key, f"Higress reads it from {since} on, and this controller is {own}"))
         elif prefix == NGINX and name in IGNORED_FROM_NGINX:
             found.append((key, "ingress-nginx reads it, Higress ignores it"))
         else:
-            near = get_close_matches(name, _BY_KEY, n=1, cutoff=0.75) if len(name) < 64 else []
+            near = get_close_matches(name, BY_KEY, n=1, cutoff=0.75) if len(name) < 64 else []
             found.append((key, f"did you mean {HIGRESS}{near[0]}?" if near else "Higress does not know it"))
     return found
 
@@ -220,16 +157,24 @@ def meaningless(annotations: Mapping[str, str]) -> list[tuple[str, str]]:
 def acts(key: str) -> bool:
     """Whether Higress reads this key at all, under the prefix it is written with."""
     for prefix in (HIGRESS, NGINX):
-        row = _BY_KEY.get(key[len(prefix) :]) if key.startswith(prefix) else None
+        row = BY_KEY.get(key[len(prefix) :]) if key.startswith(prefix) else None
         if row is not None and (row.nginx or prefix == HIGRESS):
             return True
     return any(marker in key for marker in MATCH_MARKERS)
 
 
-def relevant(annotations: Mapping[str, str]) -> dict[str, str]:
-    """The annotations whose key can mean anything to Higress."""
+@cache
+def _newer(version: Version) -> frozenset[str]:
+    return frozenset(p + row.key for row in TABLE if row.since > version for p in (NGINX, HIGRESS))
+
+
+def relevant(annotations: Mapping[str, str], version: Version) -> dict[str, str]:
+    """The annotations whose key can mean anything to a Higress of this version."""
+    newer = _newer(version)
     return {
-        k: v for k, v in annotations.items() if k.startswith((NGINX, HIGRESS)) or any(m in k for m in MATCH_MARKERS)
+        k: v
+        for k, v in annotations.items()
+        if (k.startswith((NGINX, HIGRESS)) and k not in newer) or any(m in k for m in MATCH_MARKERS)
     }
 
 
@@ -255,7 +200,7 @@ def boolean(raw: str) -> bool | None:
 
 def look(annotations: Mapping[str, str], key: str, parse: Callable[[str], T | None]) -> T | None:
     """Value of a key under the prefixes its row allows, or None when it is absent or does not parse."""
-    for prefix in (NGINX, HIGRESS) if _BY_KEY[key].nginx else (HIGRESS,):
+    for prefix in (NGINX, HIGRESS) if BY_KEY[key].nginx else (HIGRESS,):
         raw = annotations.get(prefix + key)
         if raw is not None:
             value = parse(raw)
@@ -266,7 +211,7 @@ def look(annotations: Mapping[str, str], key: str, parse: Callable[[str], T | No
 
 def has(annotations: Mapping[str, str], *keys: str) -> bool:
     """Whether any of these keys is written at all, under a prefix that counts."""
-    return any(p + k in annotations for k in keys for p in ((NGINX, HIGRESS) if _BY_KEY[k].nginx else (HIGRESS,)))
+    return any(p + k in annotations for k in keys for p in ((NGINX, HIGRESS) if BY_KEY[k].nginx else (HIGRESS,)))
 
 
 def items(raw: str) -> list[str]:

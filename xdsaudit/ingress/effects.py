@@ -8,9 +8,11 @@ routes of its own and stands in ``canary``'s neighbour ``fallback``.) Values tha
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import fields as dc_fields
 from typing import Any, Final
 
+from xdsaudit.ingress.annotation_table import TABLE
 from xdsaudit.ingress.annotations import (
     HIGRESS,
     MATCH_MARKERS,
@@ -97,46 +99,46 @@ class Effects:
     def __init__(self, annotations: Annotations) -> None:
         """Read the annotations."""
         self.annotations = annotations
-        self._all = made = Work("", [], "", "", [], [], fields={} if annotations else PLAIN)
+        self._made: list[tuple[str, Any]] = []
         self._path = self._target = None
+        self._operations: tuple[HeaderOps | None, HeaderOps | None] = (None, None)
+        self._uncertain: frozenset[str] = frozenset()
         if not annotations:
             return
-        _cors(made, annotations)
-        _redirect(made, annotations)
-        _filters(made, annotations)
-        _timeout(made, annotations)
-        _retry(made, annotations)
-        made.ignore_case = bool(look(annotations, "ignore-path-case", boolean))
-        _match(made, annotations)
-        header_control(made, annotations)
-        made.host_rewrite = look(annotations, "upstream-vhost", text)
+        made = _blank()
+        for apply in _APPLIED:
+            apply(made, annotations)
+        blank = _blank()
+        # Whatever an effect has set, so that none can be forgotten here.
+        self._made = [
+            (f.name, value)
+            for f in dc_fields(Work)
+            if (value := getattr(made, f.name)) != getattr(blank, f.name) and f.name != "uncertain"
+        ]
+        self._operations, self._uncertain = (made.request, made.response), made.uncertain
         self._path = look(annotations, "rewrite-path", text)
         self._target = rewrite_target(annotations)
-        if has(
-            annotations, "rpc-destination-name"
-        ):  # an EnvoyFilter merges it into routes of that name, if there is such an Http2Rpc
-            made.uncertain |= {"typed_per_filter_config"}
 
     @property
     def operations(self) -> tuple[HeaderOps | None, HeaderOps | None]:
         """Header operations of requests and of responses."""
-        return self._all.request, self._all.response
+        return self._operations
 
     def on(self, route: Work) -> None:
         """Put them on a route, except fallback and mirror, which need Services."""
-        made = self._all
         if not self.annotations:
             route.fields = PLAIN  # shared: nothing may change it
             return
-        route.fields = dict(made.fields)
-        route.redirect, route.https_redirect = made.redirect, made.https_redirect
-        route.host_rewrite, route.ignore_case, route.method = made.host_rewrite, made.ignore_case, made.method
-        route.headers, route.query = list(made.headers), list(made.query)
-        route.request, route.response = made.request, made.response
-        if made.uncertain:
-            route.uncertain |= made.uncertain
+        for name, value in self._made:
+            setattr(route, name, value.copy() if type(value) in (dict, list) else value)
+        if self._uncertain:
+            route.uncertain |= self._uncertain
         if self._path is not None or self._target is not None:
             _rewrite(route, self._path, self._target)
+
+
+def _blank() -> Work:
+    return Work("", [], "", "", [], [])
 
 
 def _list(annotations: Annotations, key: str, default: str) -> str:
@@ -391,3 +393,33 @@ def header_control(route: Work, annotations: Annotations) -> None:
             items(look(annotations, f"{direction}-header-control-remove", text) or ""),
         )
         setattr(route, direction, ops or None)
+
+
+def _ignore_case(route: Work, annotations: Annotations) -> None:
+    route.ignore_case = bool(look(annotations, "ignore-path-case", boolean))
+
+
+def _rewrite_host(route: Work, annotations: Annotations) -> None:
+    route.host_rewrite = look(annotations, "upstream-vhost", text)
+
+
+def _rpc(route: Work, annotations: Annotations) -> None:
+    """An EnvoyFilter merges it into the routes of that name, if there is such an Http2Rpc, which nobody reads here."""
+    if has(annotations, "rpc-destination-name"):
+        route.uncertain |= {"typed_per_filter_config"}
+
+
+EFFECTS: Final[dict[str, Callable[[Work, Annotations], None]]] = {
+    "cors": _cors,
+    "redirect": _redirect,
+    "rewrite": _rewrite_host,
+    "filters": _filters,
+    "timeout": _timeout,
+    "retry": _retry,
+    "ignore_case": _ignore_case,
+    "match": _match,
+    "header_control": header_control,
+    "rpc": _rpc,
+}
+"""What each group of annotations does to a route; the table names the group of each."""
+_APPLIED: Final = tuple(EFFECTS[name] for name in dict.fromkeys(r.effect for r in TABLE) if name in EFFECTS)

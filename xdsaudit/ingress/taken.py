@@ -15,6 +15,7 @@ from xdsaudit.ingress.backends import parse_destinations
 from xdsaudit.ingress.http_route import Shared
 from xdsaudit.ingress.objects import Ingress, IngressRule, Path
 from xdsaudit.ingress.paths import conditions_of
+from xdsaudit.ingress.profile import Profile
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,14 +59,14 @@ class Taken:
 
 
 def taken(
-    ingress: Ingress, indices: Mapping[tuple[int, int], int], default_index: int | None, system_namespace: str
+    ingress: Ingress, indices: Mapping[tuple[int, int], int], default_index: int | None, profile: Profile
 ) -> Taken:
     """Work out what the annotations of an Ingress say."""
-    annotations = relevant(ingress.annotations)
+    annotations = relevant(ingress.annotations, profile.version)
     name = ingress.metadata.name
     return Taken(
         ingress,
-        name if ingress.namespace == system_namespace else f"{ingress.namespace}/{name}",
+        name if ingress.namespace == profile.system_namespace else f"{ingress.namespace}/{name}",
         annotations,
         indices,
         default_index,

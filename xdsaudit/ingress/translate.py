@@ -66,7 +66,7 @@ class _Translation:
             ours = selected(ingress, self.objects, self.profile)
             indices, default_index = self._plan(ingress, ours)
             if ours:
-                mine.append(taken(ingress, indices, default_index, self.profile.system_namespace))
+                mine.append(taken(ingress, indices, default_index, self.profile))
         mine.sort(key=lambda t: t.age)
         bases: list[Taken] = []
         later: list[Taken] = []
@@ -99,7 +99,7 @@ class _Translation:
             tuple(
                 (t.ingress.namespace, t.ingress.metadata.name, *said)
                 for t in mine
-                for said in meaningless(t.ingress.annotations)
+                for said in meaningless(t.ingress.annotations, self.profile.version)
             ),
             tables.cluster_policies(built),
             self.backends.registries.hosts,
@@ -156,7 +156,7 @@ class _Translation:
             seen: dict[tuple[str, str], int] = {}
             for index, path in paths:
                 kind, value, written = effective(each.annotations, path)
-                if kind == "prefix" and value == "/":
+                if kind == "prefix" and written == "/":
                     self.root_taken.add(host)
                 key = (host, (kind, value, *each.conditions))
                 first = seen.setdefault((kind, value), index)
@@ -212,7 +212,7 @@ class _Translation:
     def _traffic_policy(self, each: Taken) -> None:
         """Policies by destination: the first Ingress with a traffic policy for a service and port wins."""
         ingress = each.ingress
-        policy = traffic_policy(ingress.annotations, self.profile) if ingress.annotations else None
+        policy = traffic_policy(each.annotations, self.profile) if each.annotations else None
         if policy is None:
             return
         backends: list[Backend | None] = [ingress.spec.defaultBackend]
