@@ -131,8 +131,11 @@ IGNORED_FROM_NGINX: Final = frozenset(
 _OTHER_USES: Final = re.compile(r"^(?:mcp-server|wasm|auth-|comment|description)")
 
 
-def meaningless(annotations: Mapping[str, str], version: Version) -> list[tuple[str, str]]:
-    """Keys under Higress's or nginx's prefix that this Higress does not read, each with a sentence that says what to do."""
+def meaningless(annotations: Mapping[str, str], version: Version | None) -> list[tuple[str, str]]:
+    """Keys under Higress's or nginx's prefix that this Higress does not read, each with a sentence that says what to do.
+
+    Nothing is said of keys newer than the controller where its version is not known (None).
+    """
     found = []
     for key in annotations:
         prefix = next((p for p in (HIGRESS, NGINX) if key.startswith(p)), None)
@@ -143,7 +146,7 @@ def meaningless(annotations: Mapping[str, str], version: Version) -> list[tuple[
         if row is not None:
             if prefix == NGINX and not row.nginx:
                 found.append((key, f"it is read as {HIGRESS}{name} only"))
-            elif row.since > version:
+            elif version is not None and row.since > version:
                 since, own = (".".join(map(str, v)) for v in (row.since, version))
                 found.append((key, f"Higress reads it from {since} on, and this controller is {own}"))
         elif prefix == NGINX and name in IGNORED_FROM_NGINX:

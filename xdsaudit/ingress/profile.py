@@ -93,6 +93,11 @@ class Profile:
         """Whether the rules of this version are known."""
         return TESTED[0] <= self.version <= TESTED[1]
 
+    @property
+    def known_version(self) -> tuple[int, int, int] | None:
+        """The version, or None where it was assumed."""
+        return None if any(said.startswith("controller version") for said in self.assumed) else self.version
+
     def watches(self, namespace: str) -> bool:
         """Whether the controller reads Ingresses of this namespace."""
         return not self.watch_namespace or namespace == self.watch_namespace

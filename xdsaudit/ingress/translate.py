@@ -99,7 +99,7 @@ class _Translation:
             tuple(
                 (t.ingress.namespace, t.ingress.metadata.name, *said)
                 for t in mine
-                for said in meaningless(t.ingress.annotations, self.profile.version)
+                for said in meaningless(t.ingress.annotations, self.profile.known_version)
             ),
             tables.cluster_policies(built),
             self.backends.registries.hosts,
