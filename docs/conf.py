@@ -61,13 +61,14 @@ def _annotations() -> str:
     ]
     for row in TABLE:
         judged = {"cluster": "on the cluster", "hash policy and cluster": "on route and cluster"}.get(row.shapes, "yes")
+        if row.effect == "rpc":
+            judged = "no: a field of its routes is uncertain"
         if not row.effect:
             judged = "no: it changes no route, and what it shapes is not judged"
-        modelled = judged if row.modelled else "no: its rules are unknown"
         since = ".".join(map(str, row.since)) if row.since > (2, 0, 0) else ""
         odd = f"{KINDS[row.kind]}; {row.odd}" if row.odd else KINDS[row.kind]
         nginx = "yes" if row.nginx else "no"
-        lines.append(f"| `{row.key}` | {nginx} | {row.shapes} | {since} | {modelled} | {odd} |".replace("*", r"\*"))
+        lines.append(f"| `{row.key}` | {nginx} | {row.shapes} | {since} | {judged} | {odd} |".replace("*", r"\*"))
     return "\n".join(lines) + "\n"
 
 

@@ -182,14 +182,13 @@ def test_what_a_row_names_reads_it(row: Row) -> None:
         source = importlib.import_module(f"xdsaudit.ingress.{module}")
         assert callable(getattr(source, name))
     else:
-        assert row.effect in EFFECTS
-        source = importlib.import_module("xdsaudit.ingress.effects")
-    if row.modelled:
-        text = inspect.getsource(source)
-        pieces = {
-            n.value for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Constant) and isinstance(n.value, str)
-        }
-        assert row.key in pieces or any(row.key.endswith(p) for p in pieces if p.startswith("-header-control"))
+        source = importlib.import_module(EFFECTS[row.effect].__module__)
+    pieces = {
+        n.value
+        for n in ast.walk(ast.parse(inspect.getsource(source)))
+        if isinstance(n, ast.Constant) and isinstance(n.value, str)
+    }
+    assert row.key in pieces or any(row.key.endswith(p) for p in pieces if p.startswith("-header-control"))
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,6 @@ class Row(NamedTuple):
             that reads it; empty where nothing here does, since what it shapes is not judged.
         odd: what more is to be known of odd values.
         since: the first version that reads it; an older controller does as if it were not there.
-        modelled: False where the routes it makes are not computed: its rules are then ``unknown``, never lost.
     """
 
     key: str
@@ -43,7 +42,6 @@ class Row(NamedTuple):
     effect: str = ""
     odd: str = ""
     since: Version = (2, 0, 0)
-    modelled: bool = True
 
 
 def _rows(
@@ -184,7 +182,7 @@ TABLE: Final[tuple[Row, ...]] = (
         True,
         "fallback",
         TEXT,
-        "with_services:default_backend",
+        "with_services:fallback_of",
         "a Service that does not exist or has no ports: no fallback; more than one slash: the first part is the name",
     ),
     Row(
@@ -192,7 +190,7 @@ TABLE: Final[tuple[Row, ...]] = (
         True,
         "fallback",
         TEXT,
-        "with_services:default_backend",
+        "with_services:fallback_of",
         "items that are no number are left out, without any number left nothing happens; any number counts",
     ),
     *_rows("auth-type auth-secret auth-secret-type auth-realm", True, "filter of the listener", TEXT),

@@ -43,17 +43,6 @@ def match_keys(annotations: Mapping[str, str], marker: str) -> dict[str, tuple[s
     return found
 
 
-def unmodelled(annotations: Mapping[str, str]) -> tuple[str, ...]:
-    """Keys of these annotations that shape routes in a way that is not computed here."""
-    found = []
-    for key in annotations:
-        for prefix in (HIGRESS, NGINX):
-            row = BY_KEY.get(key[len(prefix) :]) if key.startswith(prefix) else None
-            if row is not None and not row.modelled and (row.nginx or prefix == HIGRESS):
-                found.append(key)
-    return tuple(found)
-
-
 def _random_matches(annotations: Mapping[str, str]) -> Iterator[str]:
     for marker in MATCH_MARKERS:
         read = match_keys(annotations, marker)

@@ -20,7 +20,6 @@ from xdsaudit.ingress.annotations import (
     has,
     header_pairs,
     integer,
-    integer32,
     items,
     items_or_star,
     look,
@@ -29,37 +28,23 @@ from xdsaudit.ingress.annotations import (
 )
 from xdsaudit.ingress.go import (
     URL,
-    atoi,
-    fields,
-    has_status_text,
     parse_addr,
     parse_prefix,
     parse_url,
     to_upper,
-    trim_space,
     uint32,
 )
 from xdsaudit.ingress.http_route import HeaderOps, Work
+from xdsaudit.ingress.retries import DEFAULT_RETRY, TYPE, retry
 from xdsaudit.model.route import HeaderMatch
 
 Annotations = Mapping[str, str]
-TYPE: Final = "type.googleapis.com/"
 ANNOTATED_FILTERS: Final = frozenset({"envoy.filters.http.rbac", "envoy.filters.http.local_ratelimit"})
 """Filters whose configuration per route annotations make."""
 
 _REGEX_SIGNS: Final = frozenset(".+*?()|[]{}^$\\")
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 _CODES: Final = {301: None, 302: "FOUND", 303: "SEE_OTHER", 307: "TEMPORARY_REDIRECT", 308: "PERMANENT_REDIRECT"}
-_DEFAULT_RETRY_ON: Final = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
-_PREVIOUS_HOSTS: Final = {
-    "name": "envoy.retry_host_predicates.previous_hosts",
-    "typed_config": {"@type": TYPE + "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
-}
-_NO_WRITES: Final = {
-    "name": ":method",
-    "invert_match": True,
-    "string_match": {"safe_regex": {"regex": "POST|PATCH|LOCK"}},
-}
 
 
 # --- path type -------------------------------------------------------------------------------------------------------
@@ -294,75 +279,6 @@ def _timeout(route: Work, annotations: Annotations) -> None:
     route.fields["timeout"] = route.fields["max_grpc_timeout"] = f"{seconds}s"
 
 
-def retry_policy(
-    attempts: int = 2,
-    retry_on: str = _DEFAULT_RETRY_ON,
-    codes: tuple[int, ...] = (503,),
-    *,
-    idempotent_only: bool = True,
-    per_try: int | None = None,
-) -> dict[str, Any]:
-    """A retry policy as pilot writes it."""
-    policy: dict[str, Any] = {
-        "retry_on": retry_on,
-        "num_retries": attempts,
-        "retry_host_predicate": [_PREVIOUS_HOSTS],
-        "host_selection_retry_max_attempts": "5",
-    }
-    if codes:
-        policy["retriable_status_codes"] = list(codes)
-    if idempotent_only:
-        policy["retriable_request_headers"] = [_NO_WRITES]
-    if per_try is not None:
-        policy["per_try_timeout"] = f"{per_try}s"
-    return policy
-
-
-def _retry(route: Work, annotations: Annotations) -> None:
-    if not has(annotations, "proxy-next-upstream", "proxy-next-upstream-tries", "proxy-next-upstream-timeout"):
-        route.fields["retry_policy"] = DEFAULT_RETRY
-        return
-    attempts = look(annotations, "proxy-next-upstream-tries", integer32)
-    attempts = 3 if attempts is None else attempts
-    per_try = look(annotations, "proxy-next-upstream-timeout", integer) or 0
-    written = look(annotations, "proxy-next-upstream", text) or ""
-    words = items(written) if "," in written else fields(written)
-    if "off" in words or attempts <= 0:
-        return
-    retry_on, codes = _retry_on(words) if words else ("5xx", ())
-    if not retry_on:
-        retry_on, codes = _DEFAULT_RETRY_ON, (503,)
-    route.fields["retry_policy"] = retry_policy(
-        attempts,
-        retry_on,
-        codes,
-        idempotent_only="non_idempotent" not in retry_on.split(","),
-        per_try=per_try,
-    )
-
-
-def _retry_on(words: list[str]) -> tuple[str, tuple[int, ...]]:
-    """Conditions and status codes of a retry policy: Higress's text, as pilot's parseRetryOn reads it.
-
-    A code that Go's ``http.StatusText`` does not know stays a word.
-    """
-    parts = ["5xx"] if {"error", "timeout", "invalid_header"} & {*words} else []
-    if "non_idempotent" in words:
-        parts.append("non_idempotent")
-    named = [w.removeprefix("http_") for w in words if w.startswith("http_")]
-    if named:
-        parts += ["retriable-status-codes", *named]
-    kept, codes = [], []
-    for part in (trim_space(p) for p in ",".join(parts).split(",")):
-        code = atoi(part)
-        if code is not None and has_status_text(code):
-            codes.append(code)
-        elif part:
-            kept.append(part)
-    return ",".join(kept), tuple(codes)
-
-
-DEFAULT_RETRY: Final = retry_policy()
 PLAIN: Final[dict[str, Any]] = {"timeout": "0s", "max_grpc_timeout": "0s", "retry_policy": DEFAULT_RETRY}
 
 
@@ -415,7 +331,7 @@ EFFECTS: Final[dict[str, Callable[[Work, Annotations], None]]] = {
     "rewrite": _rewrite_host,
     "filters": _filters,
     "timeout": _timeout,
-    "retry": _retry,
+    "retry": retry,
     "ignore_case": _ignore_case,
     "match": _match,
     "header_control": header_control,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from xdsaudit.ingress.annotations import acts, unforeseeable, unmodelled
+from xdsaudit.ingress.annotations import acts, unforeseeable
 from xdsaudit.ingress.objects import Ingress, KubeObjects
 from xdsaudit.ingress.profile import STRICT_TEMPLATES, TEMPLATES, Profile
 
@@ -52,9 +52,6 @@ def templated(ingress: Ingress, profile: Profile) -> bool:
 def unforeseen(ingress: Ingress, profile: Profile) -> str | None:
     """Why nobody can tell what this Ingress becomes, or None."""
     if ingress.annotations:
-        named = unmodelled(ingress.annotations)
-        if named:
-            return f"annotation {', '.join(named)} is not modelled"
         named = unforeseeable(ingress.annotations)
         if named:
             return f"what annotation {', '.join(named)} does depends on the random order in which Higress reads it"
