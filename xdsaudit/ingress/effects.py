@@ -249,8 +249,10 @@ def _filters(route: Work, annotations: Annotations) -> None:
 
 def _cidr(raw: str) -> dict[str, Any] | None:
     """``AddrStrToCidrRange`` of higress-group/istio@d380470e53 pilot/pkg/networking/util/util.go."""
-    address = parse_addr(raw) if "/" not in raw else None
-    found = (address, 128 if ":" in address else 32) if address is not None else parse_prefix(raw)
+    found = parse_prefix(raw)
+    if "/" not in raw:
+        address = (parse_addr(raw) or "").partition("%")[0]  # PrefixFrom drops a zone
+        found = (address, 128 if ":" in address else 32) if address else None
     return {"address_prefix": found[0], "prefix_len": found[1]} if found is not None else None
 
 
