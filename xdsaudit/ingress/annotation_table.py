@@ -85,9 +85,9 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("cors-allow-credentials", True, "cors", SWITCH, "cors"),
     Row("cors-max-age", True, "cors", NUMBER, "cors"),
     Row("rewrite-target", True, "path and rewrite", TEXT, "rewrite", "one with $ or \\ makes the path a regex"),
-    Row("use-regex", True, "path and rewrite", SWITCH, "effects:path_type"),
+    Row("use-regex", True, "path and rewrite", SWITCH, "effects:Effects"),
     Row("upstream-vhost", True, "path and rewrite", TEXT, "rewrite"),
-    Row("full-path-regex", False, "path and rewrite", SWITCH, "effects:path_type"),
+    Row("full-path-regex", False, "path and rewrite", SWITCH, "effects:Effects"),
     Row("rewrite-path", False, "path and rewrite", TEXT, "rewrite"),
     Row(
         "temporal-redirect",

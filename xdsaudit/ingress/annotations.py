@@ -90,7 +90,12 @@ def unforeseeable(annotations: Mapping[str, str]) -> tuple[str, ...]:
     pkg/ingress/kube/annotations/match.go), several values of the Host header in one operation
     (higress-group/istio@d380470e53 pilot/pkg/networking/core/v1alpha3/route/route.go translateAppendHeaders).
     """
-    return tuple(dict.fromkeys((*_random_matches(annotations), *_random_host(annotations))))
+    found: list[str] = []
+    if any("match-" in key for key in annotations):
+        found += _random_matches(annotations)
+    if any("request-header-control" in key for key in annotations):
+        found += _random_host(annotations)
+    return tuple(dict.fromkeys(found))
 
 
 IGNORED_FROM_NGINX: Final = frozenset(

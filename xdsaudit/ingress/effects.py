@@ -56,24 +56,6 @@ def rewrite_target(annotations: Annotations) -> str | None:
     return target
 
 
-def needs_regex(annotations: Annotations, path: str) -> bool:
-    """Whether this path becomes a regex, whatever its pathType says (NeedRegexMatch)."""
-    target = rewrite_target(annotations) or ""
-    return (
-        bool(target and _REGEX_SIGNS & set(path))
-        or any(c in target for c in "$\\")
-        or bool(look(annotations, "use-regex", boolean))
-        or bool(look(annotations, "full-path-regex", boolean))
-    )
-
-
-def path_type(annotations: Annotations, path: str, declared: str | None) -> str:
-    """Effective path type of a path."""
-    if annotations and needs_regex(annotations, path):
-        return "fullPathRegex" if look(annotations, "full-path-regex", boolean) else "prefixRegex"
-    return "exact" if declared == "Exact" else "prefix"
-
-
 # --- routes ----------------------------------------------------------------------------------------------------------
 class Effects:
     """What the annotations of one Ingress do to every route of it, worked out once.
@@ -86,6 +68,7 @@ class Effects:
         self.annotations = annotations
         self._made: list[tuple[str, Any]] = []
         self._path = self._target = None
+        self._regex = self._full = False
         self._operations: tuple[HeaderOps | None, HeaderOps | None] = (None, None)
         self._uncertain: frozenset[str] = frozenset()
         if not annotations:
@@ -103,11 +86,28 @@ class Effects:
         self._operations, self._uncertain = (made.request, made.response), made.uncertain
         self._path = look(annotations, "rewrite-path", text)
         self._target = rewrite_target(annotations)
+        self._full = bool(look(annotations, "full-path-regex", boolean))
+        self._regex = self._full or bool(look(annotations, "use-regex", boolean))
+        self._regex = self._regex or any(c in (self._target or "") for c in "$\\")
 
     @property
     def operations(self) -> tuple[HeaderOps | None, HeaderOps | None]:
         """Header operations of requests and of responses."""
         return self._operations
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether a rewrite-target is set."""
+        return self._target is not None
+
+    def path_type(self, path: str, declared: str | None) -> str:
+        """Effective type of a path: a regex, whatever was declared, where annotations or its signs ask for one.
+
+        higress@v2.0.1 pkg/ingress/kube/annotations/annotations.go NeedRegexMatch.
+        """
+        if self._regex or (self._target and not _REGEX_SIGNS.isdisjoint(path)):
+            return "fullPathRegex" if self._full else "prefixRegex"
+        return "exact" if declared == "Exact" else "prefix"
 
     def on(self, route: Work) -> None:
         """Put them on a route, except fallback and mirror, which need Services."""

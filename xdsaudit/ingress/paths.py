@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS, look, text
-from xdsaudit.ingress.effects import path_type
+from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS
+from xdsaudit.ingress.effects import Effects
 from xdsaudit.ingress.http_route import Uri
 from xdsaudit.ingress.objects import Path
 
@@ -33,15 +33,15 @@ def conditions_of(annotations: dict[str, str]) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def effective(annotations: dict[str, str], path: Path) -> tuple[str, str, str]:
+def effective(effects: Effects, path: Path) -> tuple[str, str, str]:
     """Effective path type of a path, its text as it counts for keys and order, and as its matchers are made of it."""
     written = path.path or "/"
-    if not annotations and path.pathType:
+    if not effects.annotations and path.pathType:
         return ("exact", written, written) if path.pathType == "Exact" else ("prefix", _trim(written), written)
-    kind = path_type(annotations, written, path.pathType)
+    kind = effects.path_type(written, path.pathType)
     if kind in ("prefixRegex", "fullPathRegex"):
         return kind, written, written
-    if not path.pathType and (not annotations or look(annotations, "rewrite-target", text) is None):
+    if not path.pathType and not effects.rewrites:
         for tail in (".*", "/*"):
             written = written.removesuffix(tail)
     return kind, _trim(written) if kind == "prefix" else written, written

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from xdsaudit.ingress import canary as canaries
-from xdsaudit.ingress.annotations import look, meaningless, text
+from xdsaudit.ingress.annotations import has, look, meaningless, text
 from xdsaudit.ingress.backends import Backends, Resolved
 from xdsaudit.ingress.crashes import Crashes
 from xdsaudit.ingress.effects import Effects
@@ -26,7 +26,7 @@ from xdsaudit.ingress.selection import selected, unforeseen
 from xdsaudit.ingress.tables import Tables
 from xdsaudit.ingress.taken import Taken, taken
 from xdsaudit.ingress.tls import Certificates, first_secrets
-from xdsaudit.ingress.with_services import fall_back, fallback_of, mirror, stateful_session
+from xdsaudit.ingress.with_services import NEED_SERVICES, fall_back, fallback_of, mirror, stateful_session
 from xdsaudit.model.route import Place
 from xdsaudit.model.verdict import Rule
 
@@ -147,7 +147,9 @@ class _Translation:
         ingress = each.ingress
         effects = self._effects(each.annotations)
         root = look(each.annotations, "app-root", text)
-        fallback = fallback_of(each.annotations, ingress.namespace, self.backends) if each.annotations else None
+        serviced = bool(each.annotations) and has(each.annotations, *NEED_SERVICES)
+        fallback = fallback_of(each.annotations, ingress.namespace, self.backends) if serviced else None
+        declared = int32(sum(d.weight for d in each.destinations or ()))
         for host, rule, paths in each.rules():
             if rule.host or rule.http is not None:
                 self.gateways.append((ingress, host))
@@ -155,7 +157,7 @@ class _Translation:
                 self.crashes.convert(each)
             seen: dict[tuple[str, str], int] = {}
             for index, path in paths:
-                kind, value, written = effective(each.annotations, path)
+                kind, value, written = effective(effects, path)
                 if kind == "prefix" and written == "/":
                     self.root_taken.add(host)
                 key = (host, (kind, value, *each.conditions))
@@ -167,11 +169,11 @@ class _Translation:
                 resolved = self.backends.resolve(ingress.namespace, path.backend, each.destinations)
                 if self._usable(index, resolved):
                     work = self._work(each, index, (kind, value, written), resolved)
-                    work.weight_total = int32(sum(d.weight for d in each.destinations or ()))
+                    work.weight_total = declared
                     effects.on(work)
                     self.hosts[host].append(work)
                     self.bases[key] = work
-                    if each.annotations:
+                    if serviced:
                         self._with_services(each, work, fallback)
             if root and paths:
                 self.app_roots[host] = (root, [index for index, _ in paths])
@@ -227,14 +229,14 @@ class _Translation:
     # -- canaries and weights -----------------------------------------------------------------------------------------
     def _canary(self, each: Taken) -> None:
         kind_of = canaries.parse(each.annotations)
-        operations = Effects(each.annotations).operations
+        effects = self._effects(each.annotations)
         for host, _, paths in each.rules():
             if host not in self.hosts:
                 for index, _ in paths:
                     self._refuse(index, "orphan-canary")
                 continue
             for index, path in paths:
-                kind, value, written = effective(each.annotations, path)
+                kind, value, written = effective(effects, path)
                 resolved = self.backends.resolve(each.ingress.namespace, path.backend, each.destinations)
                 if not self._usable(index, resolved):
                     continue
@@ -249,7 +251,7 @@ class _Translation:
                     continue
                 if kind_of.condition is None:
                     self.crashes.weigh(each, base.destinations)
-                    canaries.by_weight(base, kind_of, [index], own.destinations[0], operations)
+                    canaries.by_weight(base, kind_of, [index], own.destinations[0], effects.operations)
                     base.uncertain |= own.uncertain
                     continue
                 made = canaries.by_header(base, kind_of, own.name, [index], own.destinations, each.annotations)

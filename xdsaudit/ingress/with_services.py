@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from xdsaudit.ingress.annotations import integer, integer32, items, look, namespaced, text
 from xdsaudit.ingress.backends import Backends
@@ -13,6 +13,8 @@ from xdsaudit.ingress.http_route import Destination, Fallback, Work
 from xdsaudit.ingress.profile import MCP_SSE, MIRROR_FQDN, Profile
 from xdsaudit.model.route import HeaderMatch
 
+NEED_SERVICES: Final = ("default-backend", "mirror-target-service", "mirror-target-fqdn", "load-balance")
+"""Without any of these annotations nothing here changes a route."""
 _NOT_ERRORS = frozenset({200, 301, 302, 303, 304, 307, 308})
 
 
