@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test quick coverage lint bench soak docs clean
+.PHONY: demo test quick hostile coverage lint bench soak docs clean
 
 demo: $(STAMP)  ## the batch-loss incident, live on this machine
 	$(BIN)/xdsaudit demo
@@ -13,7 +13,10 @@ test: $(STAMP)  ## all tests
 	$(BIN)/python -m pytest
 
 quick: $(STAMP)  ## what takes under a minute: no Envoy, no browser, nothing slow
-	$(BIN)/python -m pytest -q -n 2 -m "not slow and not envoy and not browser"
+	$(BIN)/python -m pytest -q -n 2 -m "not slow and not envoy and not browser and not hostile"
+
+hostile: $(STAMP)  ## every source against every kind of bad endpoint, by every command; a few minutes
+	$(BIN)/python -m pytest -q -n 4 -m "hostile or not hostile" tests/hostile
 
 coverage: $(STAMP)  ## lines that no test runs, in the processes that tests start too; fails below the floor in pyproject.toml
 	$(BIN)/coverage erase

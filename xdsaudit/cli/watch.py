@@ -64,11 +64,13 @@ def watch(
         watcher = Watcher(connection.rounds, time.monotonic)
         clear_progress()
         with _served(listen, watcher):
+            unread: dict[str, str] = {}
             try:
                 while True:
                     for transition in watcher.round():
                         click.echo(_jsonl(transition) if output == "jsonl" else _line(transition), color=colored())
                     sys.stdout.flush()
+                    unread = _said_gaps(watcher, unread)
                     if textfile is not None:
                         _write(textfile, _metrics(watcher))
                     if max_rounds is not None and watcher.rounds >= max_rounds:
@@ -79,6 +81,20 @@ def watch(
                 raise
         assert watcher.audit is not None
         return watcher.audit.exit_code()
+
+
+def _said_gaps(watcher: Watcher, before: dict[str, str]) -> dict[str, str]:
+    """Say on stderr which views are not read any more, or are read again: once each, not every round."""
+    from xdsaudit.model.view import State
+
+    assert watcher.audit is not None
+    now = {info.label: f"{info.state.value}: {info.why}" for info in watcher.audit.gaps}
+    for label, why in now.items():
+        if label not in before:
+            say(f"xdsaudit: {label}: {why}")
+    for label in before.keys() - now.keys():
+        say(f"xdsaudit: {label}: {State.READ.value} again")
+    return now
 
 
 def _last(watcher: Watcher) -> str:

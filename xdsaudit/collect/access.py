@@ -63,6 +63,15 @@ class Access:
             raise InputError(f"--key {self.key}: goes with the certificate of the key: give it with --cert")
 
 
+def quiet_grpc() -> Any:
+    """The package grpc, told before it is loaded to write no lines of its own to the user's terminal."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # it would write one whenever a command is started
+    import grpc
+
+    return grpc
+
+
 @contextmanager
 def channel(endpoint: str, access: Access) -> Iterator[tuple[Any, list[tuple[str, str]]]]:
     """A gRPC channel and the metadata of its calls.
@@ -70,10 +79,7 @@ def channel(endpoint: str, access: Access) -> Iterator[tuple[Any, list[tuple[str
     Raises:
         InputError: a file of keys cannot be read or used, or a token would go over plaintext.
     """
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC would write its own lines to the user's terminal
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # and so it would when a command is started
-    import grpc
-
+    grpc = quiet_grpc()
     metadata: list[tuple[str, str]] = []
     token = _token(access)
     if token is not None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from xdsaudit.collect.access import Access, channel
+from xdsaudit.collect.access import Access, channel, quiet_grpc
 from xdsaudit.collect.limits import Budget, too_large
 from xdsaudit.errors import ReadError, outline
 from xdsaudit.xds.session import AdsSession, Node, mcp_ack, mcp_request
@@ -25,7 +25,7 @@ _QUEUED: Final = 8
 
 def explain(endpoint: str, error: Any, access: Access) -> str:
     """What a gRPC error means here, and the next step."""
-    import grpc
+    grpc = quiet_grpc()
 
     code, details = error.code(), (error.details() or "").splitlines()[0:1]
     said = details[0] if details else code.name
@@ -136,7 +136,7 @@ def _exchange(
 
 def _with_retries(endpoint: str, access: Access, budget: Budget, attempt: Callable[[int], str | None]) -> str | None:
     """Repeat an attempt that the transport broke, for as long as the budget lasts; an answer of any kind ends it."""
-    import grpc
+    grpc = quiet_grpc()
 
     broken: Any = None
     for number in range(_ATTEMPTS):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from xdsaudit.collect.access import Access, channel
+from xdsaudit.collect.access import Access, channel, quiet_grpc
 from xdsaudit.collect.ads import Stream, explain
 from xdsaudit.collect.limits import too_large
 from xdsaudit.errors import ReadError, XdsauditError, outline
@@ -23,6 +23,7 @@ class Follower:
 
     Attributes:
         endpoint: ``host:port``.
+        answered: set once there is something to say: a whole answer, or why there is none.
     """
 
     def __init__(self, endpoint: str, node: Node | Callable[[], Node], access: Access) -> None:
@@ -31,6 +32,7 @@ class Follower:
         self._endpoint, self._access = endpoint, access
         self._node = node
         self._shown: Node | None = node if isinstance(node, Node) else None
+        self.answered = threading.Event()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._whole: tuple[bytes, ...] = ()
@@ -56,7 +58,7 @@ class Follower:
             return self._whole, self._why
 
     def _run(self) -> None:
-        import grpc
+        grpc = quiet_grpc()
 
         failures = 0
         while not self._stop.is_set():
@@ -73,6 +75,7 @@ class Follower:
                 return
             with self._lock:
                 self._why = why
+            self.answered.set()
             failures = 0 if time.monotonic() - began > 5 else failures + 1
             self._stop.wait(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
 
@@ -116,11 +119,13 @@ class Follower:
                 f"ADS {self._endpoint}: no complete answer within {self._access.timeout:g} s: {', '.join(session.waiting)} "
                 "unanswered; check that it is pilot's ADS port, or raise --timeout"
             )
+        self.answered.set()
 
     def _keep(self, session: AdsSession) -> None:
         refused = "; ".join(f"{short}: {error}" for short, error in session.refused.items())
         with self._lock:
             if session.settled:
                 self._whole, self._why = session.responses, None
+                self.answered.set()
             if refused:
                 self._why = f"ADS {self._endpoint}: an answer could not be decoded: {refused}"

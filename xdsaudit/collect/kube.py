@@ -218,21 +218,21 @@ class KubeApi:
 
         budget = self._begin()
         subject = f"Kubernetes {self.host}{path}"
-        response = self.request(method, path, query, body, accept, budget=budget)
-        whole = False
-        try:
-            with budget.guard():
+        with budget.guard():
+            response = self.request(method, path, query, body, accept, budget=budget)
+            whole = False
+            try:
                 data = whole_body(response, budget, subject)
-            whole = True
-        except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
-            if budget.expired():
-                raise ReadError(f"{subject}: not complete after {budget.seconds:g} s; raise --timeout") from error
-            raise ReadError(f"{subject}: the answer broke off ({_reason(error)}); try again") from error
-        finally:
-            if whole:
-                response.release_conn()
-            else:
-                response.close()
+                whole = True
+            except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
+                if budget.expired():
+                    raise ReadError(f"{subject}: not complete after {budget.seconds:g} s; raise --timeout") from error
+                raise ReadError(f"{subject}: the answer broke off ({_reason(error)}); try again") from error
+            finally:
+                if whole:
+                    response.release_conn()
+                else:
+                    response.close()
         return data
 
     def list(

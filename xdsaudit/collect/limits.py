@@ -37,6 +37,7 @@ class Budget:
         self._deadline = time.monotonic() + seconds
         self._taken = 0
         self._open: set[socket.socket] = set()
+        self._adopted: list[socket.socket] = []
         self._lock = threading.Lock()
 
     @property
@@ -66,6 +67,9 @@ class Budget:
 
         A timeout of a socket starts anew with each byte: one that sends a byte a second would never end.
         """
+        if _current.get() is self:
+            yield  # a block within: the outer one ends it
+            return
         timer = threading.Timer(self.left, self._shut)
         timer.daemon = True
         timer.start()
@@ -77,6 +81,9 @@ class Budget:
             timer.cancel()
             with self._lock:
                 self._open.clear()
+                left, self._adopted = self._adopted, []
+            for each in left:
+                each.close()
 
     def watch(self, handle: socket.socket) -> None:
         """Shut this socket at the deadline, if the block of ``guard`` is still running then."""
@@ -84,6 +91,11 @@ class Budget:
             self._open.add(handle)
         if self.expired():
             _shutdown(handle)
+
+    def adopt(self, handle: socket.socket) -> None:
+        """Close this socket at the end of the block: its connection is closed, while its answer may still be read."""
+        with self._lock:
+            self._adopted.append(handle)
 
     def _shut(self) -> None:
         with self._lock:
@@ -120,7 +132,10 @@ class _Guarded:
     def close(self) -> None:
         super().close()  # type: ignore[misc]
         handle, self._handle = self._handle, None
-        if handle is not None:
+        budget = _current.get()
+        if handle is not None and budget is not None:
+            budget.adopt(handle)
+        elif handle is not None:
             handle.close()
 
     def _report(self) -> None:

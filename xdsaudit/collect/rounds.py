@@ -92,6 +92,8 @@ class LiveReader:
     ) -> Snapshot:
         pilots = {}
         for name, follower in self._followers.items():
+            # The first round waits for the first answers; later ones never do. A gateway's identity may come before them.
+            follower.answered.wait(2 * self._sources.access.timeout + 1)
             answers, why = follower.read()
             if answers:
                 pilots[name] = PilotCapture((), answers)
