@@ -69,6 +69,13 @@ def _annotations() -> str:
         odd = f"{KINDS[row.kind]}; {row.odd}" if row.odd else KINDS[row.kind]
         nginx = "yes" if row.nginx else "no"
         lines.append(f"| `{row.key}` | {nginx} | {row.shapes} | {since} | {judged} | {odd} |".replace("*", r"\*"))
+    lines += [
+        "",
+        "Match keys are `higress.io/KIND-match-header-NAME`, `-match-pseudo-header-NAME` and `-match-query-NAME`, KIND one "
+        "of `exact`, `prefix`, `regex`. Higress reads them in random order: a key whose kind does not stand right behind "
+        "the prefix ends the reading, so that beside others the routes cannot be foretold (`unknown`); alone it asks for "
+        "nothing. One name under two kinds, and several values of Host in one `request-header-control-update`, are unknown likewise.",
+    ]
     return "\n".join(lines) + "\n"
 
 

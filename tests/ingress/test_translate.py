@@ -610,6 +610,12 @@ def test_annotations_that_only_look_random_are_certain(notes: dict[str, str]) ->
     assert plan.unknown is None
 
 
+def test_the_same_asked_under_two_prefixes_counts_once() -> None:
+    notes = {"abcdefghij/exact-match-header-x": "1", H + "exact-match-header-x": "1"}
+    (route, *_) = run(ingress("a", "foo.com", annotations=notes)).tables[80, "foo.com"]
+    assert [h.name for h in route.key.headers] == ["x"]
+
+
 def test_a_kind_is_what_stands_behind_eleven_characters() -> None:
     """Whatever the prefix, and whatever else the word is (doMatch looks for "exact" at that index)."""
     for key in ("abcdefghij/exact-match-header-x", H + "exactly-match-header-x"):

@@ -151,12 +151,12 @@ def meaningless(annotations: Mapping[str, str], version: Version | None) -> list
     return found
 
 
-def acts(key: str) -> bool:
-    """Whether Higress reads this key at all, under the prefix it is written with."""
+def acts(key: str, version: Version | None = None) -> bool:
+    """Whether Higress, or that of this version, reads this key at all, under the prefix it is written with."""
     for prefix in (HIGRESS, NGINX):
         row = BY_KEY.get(key[len(prefix) :]) if key.startswith(prefix) else None
         if row is not None and (row.nginx or prefix == HIGRESS):
-            return True
+            return version is None or row.since <= version
     return any(marker in key for marker in MATCH_MARKERS)
 
 

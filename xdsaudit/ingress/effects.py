@@ -291,7 +291,7 @@ def _match(route: Work, annotations: Annotations) -> None:
     headers: list[HeaderMatch] = []
     query: list[HeaderMatch] = []
     for marker in MATCH_MARKERS:
-        for asked in match_keys(annotations, marker).values():
+        for asked in dict.fromkeys(match_keys(annotations, marker).values()):  # two prefixes may ask for the same
             if asked is None:
                 continue
             op, name, value = asked

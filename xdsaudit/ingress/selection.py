@@ -43,7 +43,7 @@ def templated(ingress: Ingress, profile: Profile) -> bool:
     if not profile.has(TEMPLATES):
         return False
     pattern = _STRICT_TEMPLATE if profile.has(STRICT_TEMPLATES) else _TEMPLATE
-    texts = [value for key, value in ingress.annotations.items() if acts(key)]
+    texts = [value for key, value in ingress.annotations.items() if acts(key, profile.version)]
     texts += [r.host for r in ingress.spec.rules or ()]
     texts += [p.path or "" for r in ingress.spec.rules or () if r.http for p in r.http.paths or ()]
     return any("${" in each and pattern.search(each) for each in texts)
