@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests import worlds
 from xdsaudit import InputError, ReadError, Snapshot
@@ -184,6 +189,65 @@ def test_port_forward_forbidden_is_told_before_anything_hangs(capsys, tmp_path: 
         kube.forbidden = {"pods/portforward"}
         assert run(["diff", "--kubeconfig", config]) == 3
         assert 'resources: ["pods/portforward"]' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["diff"], ["status"], ["watch", "--max-rounds", "1"], ["wait", "--deadline", "9"]])
+def test_a_port_that_the_pod_does_not_open_is_told_by_the_pod(capsys, tmp_path: Path, command: list[str]) -> None:
+    with cluster(worlds.world(ITEMS), tmp_path) as (kube, config, _, _), socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        for place in (("gw-0", 15000), ("higress-controller-0", 15010)):
+            kube.forwards[place] = closed.getsockname()[1]
+        assert run([*command, "--kubeconfig", config, "--timeout", "2"]) == 3
+    err = capsys.readouterr().err
+    told = ["pod higress-system/gw-0, port 15000: the port-forward failed: error forwarding port 15000 to pod gw-0"]
+    told.append(
+        "pod higress-system/higress-controller-0, port 15010: the port-forward failed: error forwarding port 15010"
+    )
+    assert any(t in err for t in told) if command[0] == "wait" else all(t in err for t in told), err
+    assert "Connection refused" in err
+    assert "127.0.0.1" not in err
+    assert "--ads-tls" not in err
+
+
+def test_a_refused_port_forward_is_told_by_the_pod(capsys, tmp_path: Path) -> None:
+    with cluster(worlds.world(ITEMS), tmp_path) as (kube, config, _, _):
+        del kube.forwards["gw-0", 15000]
+        assert run(["diff", "--kubeconfig", config]) == 3
+    err = capsys.readouterr().err
+    assert "gateway pod higress-system/gw-0, port 15000: the port-forward is refused: HTTP 404 nothing listens" in err
+
+
+def test_pods_that_are_odd_or_none(capsys, tmp_path: Path) -> None:
+    with cluster(worlds.world(ITEMS), tmp_path) as (kube, config, _, _):
+        pod = higress_pods("gw-9")["pods"][-1] | {"status": None}
+        kube.apply("pods", pod)
+        assert run(["diff", "--kubeconfig", config]) == 3
+        assert "gateway gw-9: unread: the pod is of no known phase" in capsys.readouterr().err
+        kube.apply("pods", pod | {"status": {"phase": 5}})
+        assert run(["diff", "--kubeconfig", config]) == 3
+        assert "higress-system/gw-9 is not a Pod" in capsys.readouterr().err
+
+
+def test_a_certificate_that_is_not_verified_is_told_once(tmp_path: Path) -> None:
+    """By our own note, and not by a warning of urllib3 for each call."""
+    authority = trustme.CA()
+    chain = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(chain)
+    with cluster(worlds.world(ITEMS), tmp_path) as (kube, config, plane, admins):
+        kube._server.socket = chain.wrap_socket(kube._server.socket, server_side=True)
+        found = json.loads(Path(config).read_text())
+        found["clusters"][0]["cluster"] = {
+            "server": kube.url.replace("http:", "https:"),
+            "insecure-skip-tls-verify": True,
+        }
+        Path(config).write_text(json.dumps(found))
+        command = [sys.executable, "-c", "from xdsaudit.cli.main import main; main()", "diff", "--kubeconfig", config]
+        more = ["--ads", plane.endpoint, "--gateway", admins[0].url, "--system-namespace", "higress-system"]
+        done = subprocess.run([*command, *more], capture_output=True, timeout=30, check=False)
+    assert done.returncode == 0, done
+    assert done.stderr.decode().splitlines() == [
+        f"xdsaudit: Kubernetes {kube.url.replace('http:', 'https:')}: its certificate is not verified (insecure-skip-tls-verify)"
+    ]
 
 
 def test_the_ingresses_forbidden(capsys, tmp_path: Path) -> None:

@@ -251,10 +251,17 @@ def _handler(kube: FakeKube) -> type[BaseHTTPRequestHandler]:
             self.send_header("Sec-WebSocket-Accept", accept.decode())
             self.send_header("Sec-WebSocket-Protocol", "v4.channel.k8s.io")
             self.end_headers()
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", target), timeout=5) as pipe:
+            for channel in (0, 1):  # each channel begins with its port number
+                self._frame(bytes((channel,)) + struct.pack("<H", port))
+            try:
+                opened = socket.create_connection(("127.0.0.1", target), timeout=5)
+            except OSError as error:  # a kubelet tells on the channel of errors what it could not reach
+                reason = f"error forwarding port {port} to pod {pod}: failed to connect to localhost:{port}: {error.strerror}"
+                self._frame(b"\1" + reason.encode())
+                self._frame(b"", opcode=8)
+                return
+            with contextlib.suppress(OSError), opened as pipe:
                 pipe.settimeout(None)
-                for channel in (0, 1):  # each channel begins with its port number
-                    self._frame(bytes((channel,)) + struct.pack("<H", port))
                 threading.Thread(target=self._back, args=(pipe,), daemon=True).start()
                 while (data := self._read_frame()) is not None:
                     if data[:1] == b"\0":
