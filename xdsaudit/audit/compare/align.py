@@ -104,7 +104,7 @@ def _leaves(one: Any, other: Any) -> list[tuple[str, Any, Any]]:
             path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in level.path(output_format="list"))
             a, b = (None if side is notpresent else side for side in (level.t1, level.t2))
             leaves.append((path, a, b))
-    return sorted(leaves, key=lambda leaf: leaf[0])
+    return sorted(leaves, key=lambda leaf: leaf[0]) or [("", one, other)]  # deepdiff leaves private names out
 
 
 def align(expected: Sequence[ExpectedRoute], served: Sequence[Route], comparer: Comparer) -> Alignment:
