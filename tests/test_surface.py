@@ -51,6 +51,7 @@ NAMES = [
     "load",
     "narrow",
     "read",
+    "redact",
     "render",
     "rollout",
     "save",

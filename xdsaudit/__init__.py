@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xdsaudit.audit.questions.narrow import Scope as Scope
     from xdsaudit.audit.questions.narrow import narrow as narrow
     from xdsaudit.collect.connect import SourceOptions as SourceOptions
+    from xdsaudit.collect.redact import redact as redact
     from xdsaudit.collect.rounds import LiveReader as LiveReader
     from xdsaudit.collect.snapshot import load as load
     from xdsaudit.collect.snapshot import save as save
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "xdsaudit.audit.questions.narrow": ("Scope", "narrow"),
     "xdsaudit.collect.connect": ("SourceOptions",),
+    "xdsaudit.collect.redact": ("redact",),
     "xdsaudit.collect.rounds": ("LiveReader",),
     "xdsaudit.collect.snapshot": ("load", "save"),
     "xdsaudit.collect.sources": ("Sources", "read"),
@@ -87,6 +89,7 @@ __all__ = [
     "load",
     "narrow",
     "read",
+    "redact",
     "render",
     "rollout",
     "save",

@@ -92,6 +92,8 @@ def build(snapshot: Snapshot, memory: Memory) -> World:
     profile = profile_of(snapshot.controller, scoped=scoped)
     notes += [f"assumed {a}" for a in profile.assumed]
     notes += untested(profile)
+    if snapshot.verified is False:
+        notes.append("the snapshot does not list its files: whether it is whole was not verified")
     world = World(snapshot, objects, _translated(snapshot, objects, complaints, profile, memory), notes=notes)
     tolerated = _unmodelled_names(world.expectation)
     serving = ViewName.GATEWAY if any(v.name is ViewName.GATEWAY for v in views) else ViewName.PILOT

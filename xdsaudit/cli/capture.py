@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
-from xdsaudit.cli.output import clear_progress, progress, say
+from xdsaudit.cli.output import clear_progress, gaps, progress
 
 if TYPE_CHECKING:
     from xdsaudit.collect.connect import SourceOptions
@@ -26,27 +26,26 @@ _ROUNDS = 5
 def capture(out: str, **options: Any) -> int:
     """Read every source until two rounds agree, and write what they said, raw, for a later diff or for a colleague.
 
-    Values of credentials are replaced by fingerprints that are good for this snapshot only.
+    What no reader reads is left out, and values of credentials are replaced by pseudonyms that are good for this snapshot only.
 
     \b
     xdsaudit capture -O incident.tar.gz
     xdsaudit capture -f ingresses.yaml --ads 127.0.0.1:15010 --gateway http://127.0.0.1:15000 -O incident.tar.gz
     """  # noqa: D301 - click reads \b as "do not wrap"
+    from xdsaudit.audit import audit
     from xdsaudit.collect.connect import snapshot_of
     from xdsaudit.collect.redact import redact
     from xdsaudit.collect.snapshot import save
-    from xdsaudit.model.view import State
 
     chosen = replace(sources_of(options), grace=0.0)
     snapshot = snapshot_of(chosen, progress())[0] if chosen.snapshot else _settled(chosen)
     clear_progress()
-    size = save(redact(snapshot), out)
+    cleaned = redact(snapshot)
+    size = save(cleaned, out, redacted=False)
     click.echo(f"wrote {out}: {size / 1e6:.1f} MB")
-    code = 0
-    for info in snapshot.views:
-        if info.state in (State.UNREAD, State.PARTIAL):
-            say(f"xdsaudit: {info.label}: {info.state.value}: {info.why}")
-            code = 3
+    result = audit(cleaned)  # what a reader of the file will be told, bytes that do not decode included
+    gaps(result)
+    code = 3 if result.gaps else 0
     settled = snapshot.extra.get("consistency")
     if settled and not settled["agreed"]:
         click.echo(

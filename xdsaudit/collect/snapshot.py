@@ -1,108 +1,34 @@
-"""Snapshots on disk: a directory or an archive, loaded into memory and written so that save and load are inverse.
+"""Snapshots on disk: what each file of one means, so that save and load are inverse.
 
-Archives are read in memory and never unpacked to disk; links, absolute paths and ``..`` are refused, and sizes are bounded.
+Knows the layout; ``archive`` reads and writes the files, ``redact`` cleans what is written.
 """
 
 from __future__ import annotations
 
-import io
+import hashlib
 import json
-import tarfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from xdsaudit.collect.archive import read_files, write_files
 from xdsaudit.errors import FormatError, InputError
 from xdsaudit.model.snapshot import FORMAT, PilotCapture, Snapshot
 from xdsaudit.model.view import State, ViewInfo, ViewName
 
-MAX_BYTES: Final = 4 << 30
-MAX_FILES: Final = 100_000
-_KNOWN: Final = frozenset({"format", "captured_at", "controller", "views", "story"})
-_TAR: Final = {".tar.gz": "w:gz", ".tgz": "w:gz", ".tar.xz": "w:xz"}
+_KNOWN: Final = frozenset({"format", "captured_at", "controller", "views", "story", "files"})
 
 
 def load(path: str | Path) -> Snapshot:
     """The snapshot at a path: a directory, ``.tar.gz``, ``.tar.xz`` or ``.zip``.
 
+    One that lists its files must hold them all, whole; one of an older version lists none and is read as it is.
+
     Raises:
-        InputError: there is none, or it cannot be unpacked safely.
+        InputError: there is none, it is not whole, or it cannot be read safely.
         FormatError: its format is not one this version reads.
     """
-    place = Path(path)
-    if not place.exists():
-        raise InputError(f"snapshot {place}: no such file or directory; check the path")
-    try:
-        files = dict(_read_dir(place) if place.is_dir() else _read_archive(place))
-    except OSError as error:
-        raise InputError(
-            f"snapshot {place}: cannot be read: {error.strerror or error}; check its permissions"
-        ) from error
-    return from_files(files, str(place))
-
-
-def _read_dir(place: Path) -> Iterator[tuple[str, bytes]]:
-    total = 0
-    for file in sorted(place.rglob("*")):
-        if file.is_symlink() or not file.is_file():
-            continue
-        total += file.stat().st_size
-        if total > MAX_BYTES:
-            raise InputError(
-                f"snapshot {place}: holds more than {MAX_BYTES >> 30} GiB; remove what does not belong to it"
-            )
-        yield file.relative_to(place).as_posix(), file.read_bytes()
-
-
-def _read_archive(place: Path) -> Iterator[tuple[str, bytes]]:
-    try:
-        yield from _checked(place, _members(place))
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError) as error:
-        raise InputError(
-            f"snapshot {place}: is no readable .tar.gz, .tar.xz or .zip ({error}); give a directory or an archive"
-        ) from error
-    except Exception as error:
-        if type(error).__name__ in ("LZMAError", "BadGzipFile", "error"):
-            raise InputError(f"snapshot {place}: is damaged ({error}); copy it again") from error
-        raise
-
-
-def _members(place: Path) -> Iterator[tuple[str, int, bytes]]:
-    if zipfile.is_zipfile(place):
-        with zipfile.ZipFile(place) as archive:
-            for entry in archive.infolist():
-                if not entry.is_dir():
-                    if entry.file_size > MAX_BYTES:
-                        raise InputError(
-                            f"snapshot {place}: {entry.filename} unpacks to more than {MAX_BYTES >> 30} GiB; refused"
-                        )
-                    yield entry.filename, entry.file_size, archive.read(entry)
-        return
-    with tarfile.open(place, "r:*") as archive:
-        for member in archive:
-            if member.isdir():
-                continue
-            if not member.isfile():
-                raise InputError(f"snapshot {place}: {member.name} is a link or a device; such archives are refused")
-            if member.size > MAX_BYTES:
-                raise InputError(f"snapshot {place}: {member.name} unpacks to more than {MAX_BYTES >> 30} GiB; refused")
-            handle = archive.extractfile(member)
-            yield member.name, member.size, handle.read() if handle else b""
-
-
-def _checked(place: Path, members: Iterator[tuple[str, int, bytes]]) -> Iterator[tuple[str, bytes]]:
-    total = 0
-    for number, (name, size, data) in enumerate(members):
-        pure = PurePosixPath(name)
-        if pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name:
-            raise InputError(f"snapshot {place}: the entry {name!r} leads out of the archive; refused")
-        total += size
-        if total > MAX_BYTES or number >= MAX_FILES:
-            raise InputError(
-                f"snapshot {place}: unpacks to more than {MAX_BYTES >> 30} GiB or {MAX_FILES} files; refused"
-            )
-        yield pure.as_posix(), data
+    return from_files(read_files(Path(path)), str(path))
 
 
 def from_files(files: Mapping[str, bytes], source: str) -> Snapshot:
@@ -131,8 +57,15 @@ def from_files(files: Mapping[str, bytes], source: str) -> Snapshot:
         step = "upgrade xdsaudit to read it" if newer else "give a snapshot that xdsaudit capture wrote"
         raise FormatError(f"snapshot {source}: its format is {meta['format']!r}, this version reads {FORMAT!r}; {step}")
     controller = meta.get("controller") or {}
-    if not isinstance(controller, dict):
-        raise InputError(f"snapshot {source}: snapshot.json: controller is no object; capture it again")
+    if not isinstance(controller, dict) or not all(isinstance(v, _PLAIN) for v in controller.values()):
+        raise InputError(
+            f"snapshot {source}: snapshot.json: controller is not a mapping of plain values; capture it again"
+        )
+    for key in ("captured_at", "story"):
+        if not isinstance(meta.get(key), (str, type(None))):
+            raise InputError(f"snapshot {source}: snapshot.json: {key} is not text; capture it again")
+    if "files" in meta:
+        files = _listed(meta["files"], files, source)
     return Snapshot(
         captured_at=meta.get("captured_at"),
         controller=controller,
@@ -142,8 +75,37 @@ def from_files(files: Mapping[str, bytes], source: str) -> Snapshot:
         gateway=_gateway(files),
         views=tuple(_infos(meta.get("views") or [], source)),
         story=meta.get("story"),
+        manifest={_stem(n): d for n, d in files.items() if n.startswith("manifest/") and n.endswith(".json")},
         extra={k: v for k, v in meta.items() if k not in _KNOWN},
+        verified="files" in meta,
     )
+
+
+_PLAIN: Final = (str, int, bool, float, type(None))
+
+
+def _listed(listed: Any, files: Mapping[str, bytes], source: str) -> dict[str, bytes]:
+    """The files that snapshot.json lists, each as it was written; others are left alone."""
+    kept = {}
+    try:
+        for each in listed:
+            name, size, digest = each["path"], each["size"], each["sha256"]
+            data = files.get(name)
+            if data is None:
+                raise InputError(
+                    f"snapshot {source}: is not whole: {name} is missing; copy it again, or capture it again"
+                )
+            if len(data) != size or hashlib.sha256(data).hexdigest() != digest:
+                raise InputError(
+                    f"snapshot {source}: is not whole: {name} has {len(data)} bytes that are not those that were written; "
+                    "copy it again, or capture it again"
+                )
+            kept[name] = data
+    except (TypeError, KeyError) as error:
+        raise InputError(
+            f"snapshot {source}: snapshot.json: files is not as expected ({error}); capture it again"
+        ) from error
+    return kept
 
 
 def _stem(name: str) -> str:
@@ -192,6 +154,9 @@ def _gateway(files: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
 def _infos(listed: Any, source: str) -> Iterator[ViewInfo]:
     try:
         for each in listed:
+            for key in ("replica", "why", "read_at", "endpoint", "node_id"):
+                if not isinstance(each.get(key), (str, type(None))):
+                    raise TypeError(f"{key} is not text")
             yield ViewInfo(
                 ViewName(each["name"]),
                 each.get("replica"),
@@ -216,8 +181,7 @@ def to_files(snapshot: Snapshot) -> dict[str, bytes]:
     if snapshot.story is not None:
         meta["story"] = snapshot.story
     meta |= snapshot.extra
-    files = {"snapshot.json": (json.dumps(meta, indent=1, ensure_ascii=False) + "\n").encode()}
-    files |= {f"kube/{plural}.json": data for plural, data in snapshot.kube.items()}
+    files: dict[str, bytes] = {f"kube/{plural}.json": data for plural, data in snapshot.kube.items()}
     for pod, responses in snapshot.core.items():
         folder = f"core/{pod}" if pod else "core"
         files |= {f"{folder}/{n:02d}-{_type(d)}.pb": d for n, d in enumerate(responses)}
@@ -227,7 +191,11 @@ def to_files(snapshot: Snapshot) -> dict[str, bytes]:
         files |= {f"pilot/{pod}/{name}": data for name, data in capture.pages.items()}
     for pod, pages in snapshot.gateway.items():
         files |= {f"gateway/{pod}/{name}": data for name, data in pages.items()}
-    return files
+    files |= {f"manifest/{plural}.json": data for plural, data in snapshot.manifest.items()}
+    meta["files"] = [
+        {"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
+    ]
+    return {"snapshot.json": (json.dumps(meta, indent=1) + "\n").encode(), **files}
 
 
 def _type(data: bytes) -> str:
@@ -237,35 +205,20 @@ def _type(data: bytes) -> str:
     return type_of(data).rpartition("/")[2].rpartition(".")[2] or "response"
 
 
-def save(snapshot: Snapshot, path: str | Path) -> int:
-    """Write a snapshot to a new directory or archive (by its ending); returns the number of bytes of its files.
+def save(snapshot: Snapshot, path: str | Path, *, redacted: bool = True) -> int:
+    """Write a snapshot to a new directory or archive (by its ending), whole or not at all.
+
+    Args:
+        snapshot: what is written.
+        path: a directory, or a file that ends in ``.tar.gz``, ``.tgz``, ``.tar.xz`` or ``.zip``; it must not exist.
+        redacted: whether credentials are replaced by pseudonyms first (``xdsaudit.redact``).
+
+    Returns:
+        Number of bytes of its files.
 
     Raises:
         InputError: the path exists already or cannot be written.
     """
-    place = Path(path)
-    files = to_files(snapshot)
-    if place.exists() and not (place.is_dir() and not any(place.iterdir())):
-        raise InputError(f"{place}: exists already; name a new directory or archive")
-    try:
-        mode = next((m for ending, m in _TAR.items() if place.name.endswith(ending)), None)
-        if mode is not None:
-            with tarfile.open(place, mode) as tar:  # type: ignore[call-overload]
-                for name, data in files.items():
-                    info = tarfile.TarInfo(name)
-                    info.size, info.mode = len(data), 0o644
-                    tar.addfile(info, io.BytesIO(data))
-        elif place.suffix == ".zip":
-            with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
-                for name, data in files.items():
-                    archive.writestr(name, data)
-        else:
-            for name, data in files.items():
-                target = place / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(data)
-    except OSError as error:
-        raise InputError(
-            f"{place}: cannot be written: {error.strerror or error}; name another place with -O"
-        ) from error
-    return sum(map(len, files.values()))
+    from xdsaudit.collect.redact import redact
+
+    return write_files(Path(path), to_files(redact(snapshot) if redacted else snapshot))

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from xdsaudit.model.sensitive import shown
+
 Place = tuple[int, str]
 """The port and the host (a domain of a virtual host) that a list of routes answers for."""
 
@@ -24,7 +26,8 @@ class HeaderMatch(NamedTuple):
 
     def __str__(self) -> str:
         sign = {"exact": "=", "prefix": "^=", "regex": "~", "suffix": "$=", "contains": "*="}.get(self.op)
-        text = f"{self.name}{sign}{self.value}" if sign else f"{self.name}:{self.op}{self.value}"
+        value = shown(self.name, self.value)
+        text = f"{self.name}{sign}{value}" if sign else f"{self.name}:{self.op}{value}"
         return f"not({text})" if self.inverted else text
 
 

@@ -49,6 +49,7 @@ class Snapshot:
         manifest: what the caller wants the API to hold, raw lists by plural like ``kube``; empty when nobody said; not saved.
         origins: files and lines of Ingresses that were read from manifests; not saved.
         hosts: the hosts that were looked at, where a reader fetched the tables of some hosts alone; None for all.
+        verified: whether it was loaded from files that it lists with their digests; False for older snapshots, None in memory.
         extra: further keys of snapshot.json, kept as they are.
     """
 
@@ -62,6 +63,7 @@ class Snapshot:
     story: str | None = None
     grace: float = 0.0
     extra: Mapping[str, Any] = field(default_factory=dict)
+    verified: bool | None = field(default=None, compare=False)
     manifest: Mapping[str, bytes] = field(default_factory=dict)
     origins: Origins = field(default_factory=dict)
     hosts: frozenset[str] | None = None

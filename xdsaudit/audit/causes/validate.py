@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from xdsaudit.audit.compare.shadowing import compiled
 from xdsaudit.model.route import Route
+from xdsaudit.model.sensitive import shown
 from xdsaudit.model.view import View
 
 _FOREIGN = "envoy.extensions.custom_cluster_plugins."
@@ -31,9 +32,9 @@ def flaw_of(route: Route, gateway: View) -> Flaw | None:
         return Flaw(
             "the route has no action (Envoy: 'field: action, reason: is required'), as redirect codes 300, 304, 305 and 306 make it"
         )
-    for regex in _regexes(route):
+    for name, regex in _regexes(route):
         if compiled(regex) is None:
-            return Flaw(f"RE2 does not accept the regular expression {regex!r}")
+            return Flaw(f"RE2 does not accept the regular expression {shown(name, regex)!r}")
     for field in ("request_headers_to_add", "response_headers_to_add"):
         for option in fields.get(field) or ():
             name = option.get("header", {}).get("key", "")
@@ -54,18 +55,19 @@ def flaw_of(route: Route, gateway: View) -> Flaw | None:
     return None
 
 
-def _regexes(route: Route) -> Iterator[str]:
+def _regexes(route: Route) -> Iterator[tuple[str, str]]:
+    """Regexes of a route, each with the name of the header or parameter that it is for ("" for none)."""
     if route.key.kind == "safe_regex":
-        yield route.key.value
+        yield "", route.key.value
     for condition in (*route.key.headers, *route.key.query):
         if condition.op == "regex":
-            yield condition.value
+            yield condition.name, condition.value
     rewrite = route.fields.get("regex_rewrite")
     if rewrite:
-        yield rewrite.get("pattern", {}).get("regex", "")
+        yield "", rewrite.get("pattern", {}).get("regex", "")
     for origin in (route.fields.get("cors") or {}).get("allow_origin_string_match", ()):
         if "safe_regex" in origin:
-            yield origin["safe_regex"].get("regex", "")
+            yield "", origin["safe_regex"].get("regex", "")
 
 
 def _types(value: Any) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from xdsaudit.ingress.effects import ANNOTATED_FILTERS
 from xdsaudit.ingress.expectation import ExpectedRoute
 from xdsaudit.model.route import MatchKey, Route
+from xdsaudit.model.sensitive import Masks
 from xdsaudit.model.verdict import FieldDelta
 
 _FILTERS: Final = "typed_per_filter_config"
@@ -78,9 +79,10 @@ class Comparer:
     def deltas(self, expected: ExpectedRoute, served: Route, view: str, replica: str | None) -> list[FieldDelta]:
         """The fields that differ, down to the leaf where both sides hold one."""
         found = []
+        masks = Masks()  # credentials are compared, and never shown
         for name in self._differing(expected, served):
-            one = expected.cluster if name == "cluster" else expected.fields.get(name)
-            other = _judged(name, served.get(name))
+            one = masks.masked(expected.cluster if name == "cluster" else expected.fields.get(name))
+            other = masks.masked(_judged(name, served.get(name)))
             found += [FieldDelta(name + path, view, replica, a, b) for path, a, b in _leaves(one, other)]
         return found
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from xdsaudit.ingress.annotations import acts
 from xdsaudit.ingress.objects import Backend, Ingress
+from xdsaudit.model.sensitive import Masks, sensitive
 from xdsaudit.model.verdict import FieldDelta, Rule
 from xdsaudit.model.view import ViewName
 
@@ -120,5 +121,9 @@ def _tls(ingress: Ingress) -> list[str]:
 
 def _annotation_deltas(mine: Mapping[str, str], theirs: Mapping[str, str]) -> Iterator[FieldDelta]:
     for key in sorted({*mine, *theirs}):
-        if acts(key) and mine.get(key) != theirs.get(key):
-            yield _delta(f"annotations.{key}", mine.get(key), theirs.get(key))
+        expected, actual = mine.get(key), theirs.get(key)
+        if acts(key) and expected != actual:
+            if "header" in key and any(v and sensitive(f"{key} {v}") for v in (expected, actual)):
+                masks = Masks()
+                expected, actual = (v and masks.mask(v) for v in (expected, actual))
+            yield _delta(f"annotations.{key}", expected, actual)

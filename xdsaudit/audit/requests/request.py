@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
 from xdsaudit.errors import InputError
+from xdsaudit.model.sensitive import shown
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Request:
     def __str__(self) -> str:
         usual = self.port == (443 if self.secure else 80)
         place = f"http{'s' * self.secure}://{self.host}{'' if usual else f':{self.port}'}{self.path}"
-        query = "&".join(f"{k}={v}" if v else k for k, v in self.query.items())
-        headers = "".join(f" -H '{k}: {v}'" for k, v in self.headers.items())
+        query = "&".join(f"{k}={shown(k, v)}" if v else k for k, v in self.query.items())
+        headers = "".join(f" -H '{k}: {shown(k, v)}'" for k, v in self.headers.items())
         return f"{self.method} {place}{'?' + query if query else ''}{headers}"
 
 

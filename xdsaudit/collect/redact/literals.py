@@ -1,0 +1,87 @@
+"""Pseudonyms: one for each credential, and the rules by which patterns around one keep their shape.
+
+Knows no view; the same value gets the same pseudonym wherever it stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from typing import Final
+
+_DONE: Final = re.compile(r"redacted:[0-9a-f]{12}\(?")
+_USERINFO: Final = re.compile(r"(?<=://)[^/@\s?#]{1,1024}@")
+_COOKIE_CANARY: Final = re.compile(r"\^\(\.\*\?;\\s\*\)\?\([^()]*=always\)\(;\.\*\)\?\$")
+_SHORTEST: Final = 8
+"""Shorter credentials are hidden where they stand, and not searched for elsewhere: they may be words."""
+
+
+class Literals:
+    """The credentials of one snapshot.
+
+    Attributes:
+        scrub: whether texts are searched for credentials that were hidden elsewhere.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        """Start with none seen."""
+        self._key = key
+        self._seen: dict[str, str] = {}
+        self._pattern: re.Pattern[str] | None = None
+        self.scrub = False
+
+    @property
+    def seen(self) -> bool:
+        """Whether a credential was hidden that is long enough to be searched for."""
+        return bool(self._seen)
+
+    def hide(self, value: str) -> str:
+        """The pseudonym of a value; an empty one and a pseudonym stay as they are."""
+        if not value or _DONE.fullmatch(value):
+            return value
+        pseudonym = (
+            "redacted:" + hmac.new(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:12]
+        )
+        if len(value) >= _SHORTEST and value not in self._seen:
+            self._seen[value] = pseudonym
+            self._pattern = None
+        return pseudonym
+
+    def hide_regex(self, pattern: str) -> str:
+        """The same for a regex: what Higress writes around a canary's value stays, and a bad one stays a bad one."""
+        if pattern in ("", "*", "always") or _COOKIE_CANARY.fullmatch(pattern):
+            return pattern
+        if pattern.startswith("always|"):
+            return f"always|{self.hide_regex(pattern[7:])}"
+        if pattern.startswith(".*") and pattern.endswith(".*") and len(pattern) > 4:
+            return f".*{self.hide_regex(pattern[2:-2])}.*"
+        hidden = self.hide(pattern)
+        return hidden if hidden == pattern or _compiles(pattern) else f"{hidden}("
+
+    def hide_exact(self, value: str) -> str:
+        """The same for an exact value: ``always`` is Higress's own word for a canary."""
+        return value if value == "always" else self.hide(value)
+
+    def text(self, text: str) -> str:
+        """A text without the credentials that were hidden elsewhere, and without user and password in URLs."""
+        if "://" in text and "@" in text:
+            text = _USERINFO.sub("redacted@", text)
+        if not self.scrub or len(text) < _SHORTEST:
+            return text
+        if self._pattern is None:
+            longest_first = sorted(self._seen, key=len, reverse=True)
+            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+        return self._pattern.sub(lambda m: self._seen[m[0]], text)
+
+
+def _compiles(pattern: str) -> bool:
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(pattern, options=options)
+    except re2.error:
+        return False
+    return True

@@ -1,0 +1,147 @@
+"""Protobuf responses: every message without unknown fields, credentials hidden where the field's meaning tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from xdsaudit.collect.redact.literals import Literals
+from xdsaudit.model.sensitive import sensitive
+from xdsaudit.xds.pool import known_type, message
+
+_UNREAD_BODIES: Final = ("EnvoyFilter", "WasmPlugin")
+_TEXTS: Final = (
+    "exact",
+    "prefix",
+    "suffix",
+    "contains",
+    "exact_match",
+    "prefix_match",
+    "suffix_match",
+    "contains_match",
+)
+_NAMED: Final = ("envoy.config.route.v3.HeaderMatcher", "envoy.config.route.v3.QueryParameterMatcher")
+
+
+def clean_response(data: bytes, literals: Literals) -> bytes:
+    """One DiscoveryResponse; empty for bytes that are none, and without the resources that do not decode."""
+    try:
+        response = message("envoy.service.discovery.v3.DiscoveryResponse").FromString(data)
+    except Exception:  # protobuf's own errors share no base class with others
+        return b""
+    kind = response.type_url.rpartition("/")[2]
+    for resource in response.resources:
+        cls = known_type(resource.type_url)
+        inner = _decoded(cls, resource.value) if cls is not None else None
+        if inner is None:
+            resource.value = b""
+            continue
+        if kind in _UNREAD_BODIES:
+            inner.body.value = b""
+        _clean(inner, literals)
+        resource.value = inner.SerializeToString(deterministic=True)
+    response.DiscardUnknownFields()
+    result: bytes = response.SerializeToString(deterministic=True)
+    return result
+
+
+def _decoded(cls: Any, data: bytes) -> Any | None:
+    try:
+        return cls.FromString(data)
+    except Exception:  # as above
+        return None
+
+
+def _clean(found: Any, literals: Literals) -> None:
+    """Clean a message in place."""
+    found.DiscardUnknownFields()
+    name = found.DESCRIPTOR.full_name
+    special = _SPECIAL.get(name)
+    if special is not None:
+        special(found, literals)
+        return
+    for field, value in found.ListFields():
+        if field.message_type is None:
+            continue
+        if field.message_type.GetOptions().map_entry:
+            if field.message_type.fields_by_name["value"].message_type is not None:
+                for key in list(value):
+                    _clean(value[key], literals)
+        elif field.is_repeated:
+            for each in value:
+                _clean(each, literals)
+        else:
+            _clean(value, literals)
+
+
+def _any(found: Any, literals: Literals) -> None:
+    cls = known_type(found.type_url)
+    inner = _decoded(cls, found.value) if cls is not None else None
+    if inner is None:
+        found.value = b""
+        return
+    _clean(inner, literals)
+    found.value = inner.SerializeToString(deterministic=True)
+
+
+def _header_value(found: Any, literals: Literals) -> None:
+    found.value = literals.hide(found.value) if sensitive(found.key) else literals.text(found.value)
+
+
+def _matcher(found: Any, literals: Literals) -> None:
+    _string_match(found.string_match if found.HasField("string_match") else found, literals, sensitive(found.name))
+
+
+def _string_match(found: Any, literals: Literals, hidden: bool) -> None:
+    for field, value in found.ListFields():
+        if field.name in _TEXTS and isinstance(value, str):
+            setattr(found, field.name, literals.hide_exact(value) if hidden else literals.text(value))
+        elif field.name == "regex" and isinstance(value, str):
+            found.regex = literals.hide_regex(value) if hidden else literals.text(value)
+        elif field.name in ("safe_regex", "safe_regex_match"):
+            value.regex = literals.hide_regex(value.regex) if hidden else literals.text(value.regex)
+
+
+def _operations(found: Any, literals: Literals) -> None:
+    for operations in (found.set, found.add):
+        for header in list(operations):  # assigning while iterating would skip some
+            value = operations[header]
+            operations[header] = literals.hide(value) if sensitive(header) else literals.text(value)
+
+
+def _http_match(found: Any, literals: Literals) -> None:
+    for conditions in (found.headers, found.query_params):
+        for name in list(conditions):
+            _string_match(conditions[name], literals, sensitive(name))
+
+
+def _metadata(found: Any, literals: Literals) -> None:  # noqa: ARG001 - one signature for all
+    """Of metadata only the name of the Istio object that a route was made of is read."""
+    origin = ""
+    if "istio" in found.filter_metadata and "config" in found.filter_metadata["istio"].fields:
+        origin = found.filter_metadata["istio"].fields["config"].string_value
+    found.Clear()
+    if origin:
+        found.filter_metadata["istio"].fields["config"].string_value = origin
+
+
+def _mcp_metadata(found: Any, literals: Literals) -> None:  # noqa: ARG001 - one signature for all
+    name = found.name
+    found.Clear()
+    found.name = name
+
+
+def _struct(found: Any, literals: Literals) -> None:  # noqa: ARG001 - one signature for all
+    found.Clear()
+
+
+_SPECIAL: Final[dict[str, Callable[[Any, Literals], None]]] = {
+    "google.protobuf.Any": _any,
+    "google.protobuf.Struct": _struct,
+    "envoy.config.core.v3.HeaderValue": _header_value,
+    "envoy.config.core.v3.Metadata": _metadata,
+    "istio.mcp.v1alpha1.Metadata": _mcp_metadata,
+    "istio.networking.v1alpha3.Headers.HeaderOperations": _operations,
+    "istio.networking.v1alpha3.HTTPMatchRequest": _http_match,
+    **dict.fromkeys(_NAMED, _matcher),
+}

@@ -1,0 +1,276 @@
+"""Pages of Envoy's admin port and of pilot's debug port: what the readers read of each, and no other page."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from xdsaudit.collect.redact.literals import Literals
+from xdsaudit.model.canonical import TYPE_PREFIX, known_fields
+from xdsaudit.model.sensitive import sensitive
+
+Cleaner = Callable[[bytes, Literals], bytes]
+_TEXTS: Final = (
+    "exact",
+    "prefix",
+    "suffix",
+    "contains",
+    "exact_match",
+    "prefix_match",
+    "suffix_match",
+    "contains_match",
+)
+_REGEXES: Final = ("safe_regex", "safe_regex_match")
+_METADATA: Final = "envoy.config.core.v3.Metadata"
+_NODE_METADATA: Final = ("ISTIO_VERSION", "NAMESPACE", "LABELS", "CLUSTER_ID", "SCOPE")
+_STATS: Final = re.compile(
+    r"^control_plane\.|update_rejected$|\.version$|config_reload|update_(?:success|failure)$|config_fail$"
+)
+_METRICS: Final = re.compile(rb"^pilot_xds_[a-z]+_reject\{", re.MULTILINE)
+
+
+def _page(clean: Callable[[Any, Literals], Any]) -> Cleaner:
+    """A cleaner of JSON; ``{}`` for what is none or has another shape: what cannot be read cannot be cleaned."""
+
+    def run(data: bytes, literals: Literals) -> bytes:
+        try:
+            return json.dumps(clean(msgspec.json.decode(data), literals)).encode()
+        except (msgspec.DecodeError, UnicodeError, RecursionError, KeyError, TypeError, AttributeError, ValueError):
+            return b"{}"
+
+    return run
+
+
+# --- config_dump -----------------------------------------------------------------------------------------------------
+_STATE: Final = ("version_info", "last_updated", "last_update_attempt")
+_ROUTES: Final = ("route_config", "envoy.config.route.v3.RouteConfiguration")
+_CLUSTER: Final = ("cluster", "envoy.config.cluster.v3.Cluster")
+_ENDPOINTS: Final = ("endpoint_config", "envoy.config.endpoint.v3.ClusterLoadAssignment")
+_SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
+    "RoutesConfigDump": {"static_route_configs": _ROUTES, "dynamic_route_configs": _ROUTES},
+    "ClustersConfigDump": {
+        "static_clusters": _CLUSTER,
+        "dynamic_active_clusters": _CLUSTER,
+        "dynamic_warming_clusters": _CLUSTER,
+    },
+    "EndpointsConfigDump": {"static_endpoint_configs": _ENDPOINTS, "dynamic_endpoint_configs": _ENDPOINTS},
+}
+"""Sections by type: their lists, and in each entry the resource and its message."""
+
+
+def _dump(found: Any, literals: Literals) -> Any:
+    return {"configs": [_section(s, literals) for s in found["configs"]]}
+
+
+def _section(section: Mapping[str, Any], literals: Literals) -> dict[str, Any]:
+    kind = str(section.get("@type", "")).rpartition(".")[2]
+    kept: dict[str, Any] = {"@type": section.get("@type", "")}
+    for key, (resource, message) in _SECTIONS.get(kind, {}).items():
+        if key in section:
+            kept[key] = [_entry(e, resource, message, literals) for e in section[key]]
+    special = _SPECIAL_SECTIONS.get(kind)
+    return kept | special(section, literals) if special is not None else kept
+
+
+def _entry(entry: Mapping[str, Any], resource: str, message: str, literals: Literals) -> dict[str, Any]:
+    kept = {k: entry[k] for k in _STATE if k in entry}
+    if resource in entry:
+        kept[resource] = _message(entry[resource], message, literals)
+    if "error_state" in entry:
+        kept["error_state"] = _error(entry["error_state"], literals)
+    return kept
+
+
+def _error(state: Mapping[str, Any], literals: Literals) -> dict[str, Any]:
+    return {k: literals.text(str(state[k])) for k in ("details", "last_update_attempt") if k in state}
+
+
+def _listeners(section: Mapping[str, Any], literals: Literals) -> dict[str, Any]:
+    listed = []
+    for entry in section.get("dynamic_listeners", ()):
+        kept: dict[str, Any] = {"name": entry.get("name", "")}
+        for state in ("active_state", "warming_state", "draining_state"):
+            if state in entry:
+                kept[state] = _entry(entry[state], "listener", "envoy.config.listener.v3.Listener", literals)
+        if "error_state" in entry:
+            kept["error_state"] = _error(entry["error_state"], literals)
+        listed.append(kept)
+    return {"dynamic_listeners": listed} if "dynamic_listeners" in section else {}
+
+
+def _scopes(section: Mapping[str, Any], literals: Literals) -> dict[str, Any]:
+    message = "envoy.config.route.v3.ScopedRouteConfiguration"
+    groups = [
+        {
+            **{k: g[k] for k in ("name", *_STATE) if k in g},
+            "scoped_route_configs": [_message(s, message, literals) for s in g.get("scoped_route_configs", ())],
+        }
+        for g in section.get("dynamic_scoped_route_configs", ())
+    ]
+    return {"dynamic_scoped_route_configs": groups} if "dynamic_scoped_route_configs" in section else {}
+
+
+def _secrets(section: Mapping[str, Any], literals: Literals) -> dict[str, Any]:  # noqa: ARG001 - one signature for all
+    """Names of certificates, and the chains that every client is shown; no key."""
+    kept: dict[str, Any] = {}
+    if "dynamic_warming_secrets" in section:
+        kept["dynamic_warming_secrets"] = [{"name": s.get("name", "")} for s in section["dynamic_warming_secrets"]]
+    active = []
+    for each in section.get("dynamic_active_secrets", ()):
+        entry: dict[str, Any] = {"name": each.get("name", "")}
+        chain = ((each.get("secret") or {}).get("tls_certificate") or {}).get("certificate_chain")
+        if isinstance(chain, dict):
+            public = {k: _certificates(v) for k, v in chain.items() if k in ("inline_bytes", "inline_string")}
+            entry["secret"] = {"tls_certificate": {"certificate_chain": public}}
+        active.append(entry)
+    if "dynamic_active_secrets" in section:
+        kept["dynamic_active_secrets"] = active
+    return kept
+
+
+def _certificates(text: str) -> str:
+    """A chain as it is, unless a key slipped in beside the certificates."""
+    import base64
+
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError:
+        raw = text.encode("utf-8", "replace")
+    return "" if b"PRIVATE KEY" in raw else text
+
+
+def _extensions(section: Mapping[str, Any], literals: Literals) -> dict[str, Any]:  # noqa: ARG001 - one signature for all
+    """Names and types of extension configurations; what they configure is not read."""
+    listed = []
+    for each in section.get("ecds_filters", ()):
+        config = each.get("ecds_filter") or {}
+        kind = (config.get("typed_config") or {}).get("@type", "")
+        kept = {k: each[k] for k in _STATE if k in each}
+        listed.append({**kept, "ecds_filter": {"name": config.get("name", ""), "typed_config": {"@type": kind}}})
+    return {"ecds_filters": listed} if "ecds_filters" in section else {}
+
+
+def _bootstrap(section: Mapping[str, Any], literals: Literals) -> dict[str, Any]:
+    return {"bootstrap": {"node": _node((section.get("bootstrap") or {}).get("node"), literals)}}
+
+
+def _node(node: Any, literals: Literals) -> dict[str, Any]:
+    if not isinstance(node, dict):
+        return {}
+    metadata = node.get("metadata")
+    kept = {k: node[k] for k in ("id", "cluster", "user_agent_name") if isinstance(node.get(k), str)}
+    if isinstance(metadata, dict):
+        kept["metadata"] = _texts({k: metadata[k] for k in _NODE_METADATA if k in metadata}, literals)
+    if isinstance(node.get("extensions"), list):
+        kept["extensions"] = [
+            {k: e[k] for k in ("name", "category", "type_urls") if k in e} for e in node["extensions"]
+        ]
+    return kept
+
+
+def _texts(value: Any, literals: Literals) -> Any:
+    if isinstance(value, str):
+        return literals.text(value)
+    if isinstance(value, dict):
+        return {k: _texts(v, literals) for k, v in value.items()}
+    return [_texts(v, literals) for v in value] if isinstance(value, list) else value
+
+
+_SPECIAL_SECTIONS: Final[Mapping[str, Callable[[Mapping[str, Any], Literals], dict[str, Any]]]] = {
+    "ListenersConfigDump": _listeners,
+    "ScopedRoutesConfigDump": _scopes,
+    "SecretsConfigDump": _secrets,
+    "EcdsConfigDump": _extensions,
+    "BootstrapConfigDump": _bootstrap,
+}
+
+
+# --- messages as JSON ------------------------------------------------------------------------------------------------
+def _message(value: Any, message: str, literals: Literals) -> Any:
+    """The fields of a message that are read; of a message that is not modelled nothing but its type."""
+    if isinstance(value, list):
+        return [_message(v, message, literals) for v in value]
+    if not isinstance(value, dict):
+        return value
+    if message == "@any":
+        url = str(value.get("@type", ""))
+        name = url.removeprefix(TYPE_PREFIX)
+        return {"@type": url, **_message(value, name, literals)} if name in known_fields() else {"@type": url}
+    if message == _METADATA:
+        istio = (value.get("filter_metadata") or {}).get("istio")
+        config = istio.get("config") if isinstance(istio, dict) else None
+        return {"filter_metadata": {"istio": {"config": config}}} if isinstance(config, str) else {}
+    fields = known_fields().get(message)
+    if fields is None:
+        return {}
+    named = value.get("key", value.get("name"))
+    hidden = isinstance(named, str) and sensitive(named)
+    return {k: _field(k, v, kind, hidden, literals) for k, v in value.items() if (kind := fields.get(k)) is not None}
+
+
+def _field(key: str, value: Any, kind: str, hidden: bool, literals: Literals) -> Any:
+    if isinstance(value, str):
+        if key in _TEXTS:
+            return literals.hide_exact(value) if hidden else literals.text(value)
+        if key == "value":
+            return literals.hide(value) if hidden else literals.text(value)
+        return value
+    if key == "string_match" and isinstance(value, dict):
+        known = known_fields()[kind]
+        return {k: _field(k, v, known[k], hidden, literals) for k, v in value.items() if k in known}
+    if key in _REGEXES and isinstance(value, dict):
+        regex = str(value.get("regex", ""))
+        return {"regex": literals.hide_regex(regex) if hidden else literals.text(regex)} if "regex" in value else {}
+    if kind.startswith("@map:"):
+        return {k: _message(v, kind[5:], literals) for k, v in value.items()}
+    return _message(value, kind, literals) if kind else value
+
+
+# --- other pages -----------------------------------------------------------------------------------------------------
+def _stats(found: Any, literals: Literals) -> Any:  # noqa: ARG001 - one signature for all
+    return {
+        "stats": [
+            {"name": s["name"], "value": s["value"]}
+            for s in found["stats"]
+            if isinstance(s, dict)
+            and isinstance(s.get("name"), str)
+            and isinstance(s.get("value"), (int, float))
+            and _STATS.search(s["name"])
+        ]
+    }
+
+
+def _server_info(found: Any, literals: Literals) -> Any:
+    kept = {k: found[k] for k in ("version", "state") if isinstance(found.get(k), str)}
+    return {**kept, "node": _node(found["node"], literals)} if "node" in found else kept
+
+
+def _syncz(found: Any, literals: Literals) -> Any:  # noqa: ARG001 - one signature for all
+    keys = re.compile(r"^(?:proxy|[a-z_]+_(?:sent|acked))$")
+    return [{k: v for k, v in each.items() if keys.match(k)} for each in found if isinstance(each, dict)]
+
+
+def _adsz(found: Any, literals: Literals) -> Any:  # noqa: ARG001 - one signature for all
+    clients = [{k: c[k] for k in ("connectionId", "connectedAt") if k in c} for c in found["clients"]]
+    return {"totalClients": len(clients), "clients": clients}
+
+
+def _metrics(data: bytes, literals: Literals) -> bytes:  # noqa: ARG001 - one signature for all
+    return b"".join(line + b"\n" for line in data.splitlines() if _METRICS.match(line))
+
+
+GATEWAY_PAGES: Final[Mapping[str, Cleaner]] = {
+    "config_dump.json": _page(_dump),
+    "stats.json": _page(_stats),
+    "server_info.json": _page(_server_info),
+}
+PILOT_PAGES: Final[Mapping[str, Cleaner]] = {
+    "syncz.json": _page(_syncz),
+    "adsz.json": _page(_adsz),
+    "metrics.txt": _metrics,
+}
+"""The pages that are read, each with what is kept of it."""
