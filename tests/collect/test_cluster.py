@@ -18,7 +18,8 @@ import trustme
 from tests import worlds
 from xdsaudit import InputError, ReadError, Snapshot
 from xdsaudit.cli.main import run
-from xdsaudit.collect.cluster import discover, lists
+from xdsaudit.collect.cluster import lists
+from xdsaudit.collect.discovery import Where, discover
 from xdsaudit.collect.kube import KINDS, GoneError, KubeApi
 from xdsaudit.collect.kubeconfig import connect
 from xdsaudit.testing import ControlPlane, FakeAdmin, FakeKube, higress_pods, ingress, service
@@ -323,3 +324,103 @@ def test_watch_from_the_command_line(capsys, tmp_path: Path, recording) -> None:
         assert 'xdsaudit_rules_by_stage{verdict="lost",stage="cache"} 1' in metrics.read_text()
         assert run(["watch", "--kubeconfig", config, "--listen", "nowhere", "--max-rounds", "1"]) == 2
         assert run(["watch", "--snapshot", "x"]) == 2
+
+
+# --- what must exist --------------------------------------------------------------------------------------------------
+def workload(name: str, app: str, replicas: int | None, **more: Any) -> dict[str, Any]:
+    meta = {"name": name, "namespace": more.pop("namespace", "higress-system"), "labels": {"app": app}}
+    template = {"metadata": {"labels": {"app": app}}, "spec": {"containers": []}}
+    spec = {"selector": {"matchLabels": {"app": app}}, "template": template}
+    return {"metadata": meta, "spec": spec if replicas is None else {**spec, "replicas": replicas}, **more}
+
+
+def gateway_gaps(objects: dict[str, Any], tmp_path: Path, **where: Any) -> list[str]:
+    with FakeKube(objects) as kube:
+        found = discover(api_of(kube, tmp_path), Where(**where))
+    return [f"{i.replica}: {i.why}" for i in found.missing if i.name.value == "gateway"]
+
+
+def test_a_replica_that_is_wanted_and_not_there_is_a_gap(tmp_path: Path) -> None:
+    objects = higress_pods("gw-0")
+    assert gateway_gaps(objects, tmp_path) == []
+    objects["deployments"][1]["spec"]["replicas"] = 3
+    gaps = gateway_gaps(objects, tmp_path)
+    assert [g.partition(":")[0] for g in gaps] == ["higress-gateway-missing-2", "higress-gateway-missing-3"]
+    assert "Deployment higress-system/higress-gateway wants 3 replicas, and has 1 pods" in gaps[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "made"),
+    [
+        ("daemonsets", workload("gw", "higress-gateway", None, status={"desiredNumberScheduled": 2})),
+        ("statefulsets", workload("gw", "higress-gateway", 2)),
+    ],
+)
+def test_daemonsets_and_statefulsets_want_replicas_too(tmp_path: Path, kind: str, made: dict[str, Any]) -> None:
+    objects = higress_pods("gw-0")
+    del objects["deployments"][1]
+    assert len(gateway_gaps({**objects, kind: [made]}, tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda o: o["deployments"][1]["spec"].update(replicas=0), "wants 0 replicas"),
+        (lambda o: o["deployments"].pop(1), "no pod with app=higress-gateway in higress-system"),
+    ],
+)
+def test_no_gateway_at_all_is_never_in_sync(capsys, tmp_path: Path, recording, change: Any, said: str) -> None:
+    with cluster(worlds.world(ITEMS), tmp_path) as (kube, config, _, _):
+        objects = higress_pods()
+        change(objects)
+        kube.delete("pods", "higress-system", "gw-0")
+        kube.delete("deployments", "higress-system", "higress-gateway")
+        for each in objects["deployments"][1:]:
+            kube.apply("deployments", each)
+        assert run(["diff", "--kubeconfig", config]) == 3
+        out, err = capsys.readouterr()
+        assert said in err
+        assert "inconclusive" in out
+        assert run(["diff", "--kubeconfig", config, "-o", "json"]) == 3
+        assert json.loads(capsys.readouterr().out)["conclusive"] is False
+        run(["diff", "--kubeconfig", config, "--no-gateway"])
+        assert "gateway" not in capsys.readouterr().err
+
+
+def test_a_gateway_of_other_labels_and_namespace_is_hinted_at_and_found(tmp_path: Path) -> None:
+    objects = higress_pods("gw-0")
+    gateway = next(p for p in objects["pods"] if p["metadata"]["name"] == "gw-0")
+    gateway["metadata"].update(namespace="edge")
+    del objects["deployments"][1]
+    assert "--gateway-namespace edge" in gateway_gaps(objects, tmp_path)[0]
+    assert gateway_gaps(objects, tmp_path, gateway_namespace="edge") == []
+    gateway["metadata"]["labels"] = {"role": "door"}
+    assert gateway_gaps(objects, tmp_path, gateway_namespace="edge")
+    assert gateway_gaps(objects, tmp_path, gateway_namespace="edge", gateway_selector="role=door") == []
+
+
+def test_several_controllers_are_told_apart(tmp_path: Path) -> None:
+    objects = higress_pods("gw-0")
+    other = json.loads(json.dumps(objects["deployments"][0]))
+    other["metadata"]["name"] = "blue"
+    other["spec"]["selector"]["matchLabels"] = {"app": "higress-controller", "color": "blue"}
+    other["spec"]["template"]["metadata"]["labels"] = {"app": "higress-controller", "color": "blue"}
+    objects["deployments"].append(other)
+    pod = json.loads(json.dumps(objects["pods"][0]))
+    pod["metadata"] = {**pod["metadata"], "name": "blue-0", "labels": {"app": "higress-controller", "color": "blue"}}
+    objects["pods"].append(pod)
+    with FakeKube(objects) as kube:
+        api = api_of(kube, tmp_path)
+        with pytest.raises(InputError, match=r"blue, higress-controller.*--controller"):
+            discover(api)
+        assert [p.name for p in discover(api, Where(controller="blue")).controllers] == ["blue-0"]
+        with pytest.raises(InputError, match="there is blue, higress-controller"):
+            discover(api, Where(controller="green"))
+
+
+def test_without_the_right_to_list_workloads_it_says_what_is_unknown(tmp_path: Path) -> None:
+    with FakeKube(higress_pods("gw-0")) as kube:
+        kube.forbidden = {"deployments"}
+        found = discover(api_of(kube, tmp_path))
+    assert found.missing == ()
+    assert any("how many replicas must run" in text for text in found.said)

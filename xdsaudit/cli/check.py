@@ -72,7 +72,9 @@ def check(output: str, reports: tuple[str, ...], **options: Any) -> int:
 
 def _cluster(options: dict[str, Any], controller: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """What is live in the cluster and its controller's options; nothing where no cluster is configured."""
-    from xdsaudit.collect.cluster import discover, lists
+    from xdsaudit.collect.cluster import lists
+    from xdsaudit.collect.connect import where_of
+    from xdsaudit.collect.discovery import discover
     from xdsaudit.collect.kubeconfig import connect
     from xdsaudit.ingress.objects import read_objects
 
@@ -85,7 +87,7 @@ def _cluster(options: dict[str, Any], controller: dict[str, Any]) -> tuple[Any, 
         if options["kubeconfig"] or options["context"]:
             raise
         return None, controller
-    found = discover(api, options["system_namespace"])
+    found = discover(api, where_of(sources_of(options)))
     kube, complaints = lists(api, found.namespace)
     for complaint in complaints:
         say(f"xdsaudit: {complaint}")

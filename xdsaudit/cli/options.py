@@ -99,7 +99,7 @@ source_options: Decorator = _stack(
         help="A gateway's admin port (http://HOST:15000) or its saved config dump (repeatable).",
     ),
 )
-xds_options: Decorator = _stack(
+_reading_options: Decorator = _stack(
     "Reading pilot",
     click.option(
         "--probe-cache",
@@ -152,6 +152,38 @@ xds_options: Decorator = _stack(
         help="Bytes that are taken of each source; a number, or one with Ki, Mi or Gi.",
     ),
 )
+cluster_options: Decorator = _stack(
+    "Cluster (where Higress's pods are, if not where its chart has them)",
+    click.option(
+        "--controller", "controller_name", metavar="NAME", help="Deployment of the controller, where several run."
+    ),
+    click.option(
+        "--controller-selector",
+        default="app=higress-controller",
+        metavar="LABELS",
+        help="Labels of the controller's pods.",
+    ),
+    click.option(
+        "--gateway-selector", default="app=higress-gateway", metavar="LABELS", help="Labels of the gateway's pods."
+    ),
+    click.option("--gateway-namespace", metavar="NS", help="Namespace of the gateway (default: the controller's)."),
+    click.option("--no-gateway", is_flag=True, help="It is meant that there is no gateway to read."),
+    click.option(
+        "--pilot-port", type=click.IntRange(1, 65535), help="Port of pilot's ADS (default 15010, with TLS 15012)."
+    ),
+    click.option(
+        "--pilot-debug-port", type=click.IntRange(1, 65535), default=15014, help="Port of pilot's debug pages."
+    ),
+    click.option("--core-port", type=click.IntRange(1, 65535), default=15051, help="Port of core's MCP."),
+    click.option("--admin-port", type=click.IntRange(1, 65535), default=15000, help="Port of Envoy's admin interface."),
+)
+
+
+def xds_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of reading pilots and of finding pods."""
+    return _reading_options(cluster_options(command))
+
+
 profile_options: Decorator = _stack(
     "Controller (default: what was found or assumed, which is said)",
     click.option(

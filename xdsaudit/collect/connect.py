@@ -16,6 +16,7 @@ from xdsaudit.collect.limits import MAX_BYTES
 from xdsaudit.errors import InputError, ReadError
 
 if TYPE_CHECKING:
+    from xdsaudit.collect.discovery import Ports, Where
     from xdsaudit.collect.kube import KubeApi
     from xdsaudit.collect.rounds import LiveReader
     from xdsaudit.collect.sources import Sources
@@ -50,6 +51,15 @@ class SourceOptions:
         token_file: file of a bearer token.
         mint_token: ServiceAccount whose token is minted for TLS to pilot.
         tls_server_name: name in pilot's certificate, where it is not the host dialled.
+        controller_name: Deployment of the controller, where several run in one namespace.
+        controller_selector: labels of the controller's pods.
+        gateway_selector: labels of the gateway's pods.
+        gateway_namespace: of the gateway; None for the controller's.
+        no_gateway: whether it is meant that no gateway is read.
+        pilot_port: of pilot's ADS in its pods; None for 15010, or 15012 with TLS.
+        pilot_debug_port: of pilot's debug pages.
+        core_port: of core's MCP.
+        admin_port: of Envoy's admin interface.
         timeout: seconds for each source, retries included.
         max_bytes: bytes taken of each source.
         controller: what is known of the controller, under the names of ``snapshot.json``.
@@ -76,6 +86,15 @@ class SourceOptions:
     token_file: Path | None = None
     mint_token: str | None = None
     tls_server_name: str | None = None
+    controller_name: str | None = None
+    controller_selector: str = "app=higress-controller"
+    gateway_selector: str = "app=higress-gateway"
+    gateway_namespace: str | None = None
+    no_gateway: bool = False
+    pilot_port: int | None = None
+    pilot_debug_port: int = 15014
+    core_port: int = 15051
+    admin_port: int = 15000
     timeout: float = 10.0
     max_bytes: int = MAX_BYTES
     controller: Mapping[str, Any] = field(default_factory=dict)
@@ -145,7 +164,8 @@ def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Itera
         return
     # Before the cluster: a file that does not exist must not hide behind a cluster that cannot be reached.
     given = read_manifests(options.manifests) if options.manifests else None
-    from xdsaudit.collect.cluster import Found, discover, lists, reach
+    from xdsaudit.collect.cluster import lists, reach
+    from xdsaudit.collect.discovery import Found, discover
     from xdsaudit.collect.kubeconfig import connect
     from xdsaudit.collect.sources import Wanted
 
@@ -159,7 +179,7 @@ def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Itera
         raise
     at_once = api.bounded()
     try:
-        higress = discover(at_once, options.system_namespace)
+        higress = discover(at_once, where_of(options))
     except ReadError as error:
         if not options.explicit:
             raise
@@ -173,8 +193,30 @@ def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Itera
     progress("read the Kubernetes objects")
     wanted = Wanted(given.lists, given.origins, options.manifests) if given is not None else None
     sources = replace(sources, manifests=(), kube=kube, complaints=tuple(complaints), wanted=wanted)
-    with reach(at_once, higress, sources, mint=options.mint_token, progress=progress) as reached:
+    with reach(at_once, higress, sources, mint=options.mint_token, ports=_ports(options), progress=progress) as reached:
         yield Opened(reached, (api, higress.namespace), given.refs if given is not None else frozenset())
+
+
+def where_of(options: SourceOptions) -> Where:
+    """Where to look for Higress in a cluster."""
+    from xdsaudit.collect.discovery import Where
+
+    return Where(
+        options.system_namespace,
+        options.controller_name,
+        options.controller_selector,
+        options.gateway_selector,
+        options.gateway_namespace,
+        options.no_gateway,
+    )
+
+
+def _ports(options: SourceOptions) -> Ports:
+    from xdsaudit.collect.discovery import Ports
+
+    ports = Ports(debug=options.pilot_debug_port, core=options.core_port, admin=options.admin_port)
+    port = options.pilot_port
+    return ports if port is None else replace(ports, ads=port, ads_tls=port)
 
 
 @contextmanager

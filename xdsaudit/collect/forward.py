@@ -70,7 +70,6 @@ class Forward:
             self.error = str(error)
             client.close()
             return
-        self.error = ""
         with self._lock:
             self._open |= {client, remote}
         back = threading.Thread(target=self._back, args=(remote, client), name="xdsaudit-forward-back", daemon=True)
@@ -101,6 +100,7 @@ class Forward:
                 if channel not in begun:
                     begun.add(channel)  # the first frame of a channel repeats the port
                 elif channel == 0:
+                    self.error = ""  # the pod answers; a connection made beside this one may have failed before
                     client.sendall(frame[1:])
                 else:
                     self.error = f"the port-forward failed: {_first_line(frame[1:])}"

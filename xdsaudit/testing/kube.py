@@ -30,6 +30,8 @@ _SINGULAR: Final = {
     "configmaps": "ConfigMap",
     "pods": "Pod",
     "deployments": "Deployment",
+    "daemonsets": "DaemonSet",
+    "statefulsets": "StatefulSet",
 }
 
 
@@ -313,7 +315,7 @@ def _handler(kube: FakeKube) -> type[BaseHTTPRequestHandler]:
 def higress_pods(
     *gateways: str, controllers: Iterable[str] = ("higress-controller-0",), **more: Any
 ) -> dict[str, list[Json]]:
-    """Pods and Deployment of a Higress, as ``FakeKube`` takes them.
+    """Pods and Deployments of a Higress, as ``FakeKube`` takes them.
 
     Args:
         *gateways: names of gateway pods.
@@ -330,8 +332,20 @@ def higress_pods(
         "image": more.get("image", "higress/higress:2.0.1"),
         "args": more.get("args", ["serve", "--ingressClass=higress"]),
     }
-    meta = {"name": "higress-controller", "namespace": "higress-system", "labels": {"app": "higress-controller"}}
+
+    def deployment(app: str, replicas: int, containers: list[Json]) -> Json:
+        meta = {"name": app, "namespace": "higress-system", "labels": {"app": app}}
+        template = {"metadata": {"labels": {"app": app}}, "spec": {"containers": containers}}
+        return {
+            "metadata": meta,
+            "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": app}}, "template": template},
+        }
+
+    names = list(controllers)
     return {
-        "pods": [pod(n, "higress-controller") for n in controllers] + [pod(n, "higress-gateway") for n in gateways],
-        "deployments": [{"metadata": meta, "spec": {"template": {"spec": {"containers": [core]}}}}],
+        "pods": [pod(n, "higress-controller") for n in names] + [pod(n, "higress-gateway") for n in gateways],
+        "deployments": [
+            deployment("higress-controller", len(names), [core]),
+            deployment("higress-gateway", len(gateways), [{"name": "higress-gateway"}]),
+        ],
     }
