@@ -52,7 +52,7 @@ def ask(url: str, snapshot: Snapshot | None = None, **more: object) -> Explanati
         ("http://b.shop.test/any", {}, "any"),
         ("http://r.shop.test/v12", {}, "regex"),
         ("http://r.shop.test/v12/more", {}, "regex"),
-        ("http://m.shop.test/x", {"method": "post"}, "post"),
+        ("http://m.shop.test/x", {"method": "POST"}, "post"),
         ("http://m.shop.test/y", {"headers": ["Stage: beta"]}, "beta"),
         ("http://ignored.test/cart", {"headers": ["Host: a.shop.test"]}, "exact"),
     ],

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdsaudit.audit.compare.shadowing import covers, literal_prefix, shadows
+from xdsaudit.audit.compare.shadowing import covers, shadows
+from xdsaudit.audit.requests.patterns import literal_prefix
 from xdsaudit.model.route import HeaderMatch, MatchKey, Route
 
 PATHS = ("/", "/a", "/a/", "/a/b", "/ab", "/A", "/b/c")

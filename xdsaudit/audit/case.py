@@ -51,6 +51,10 @@ class World:
         """Judgements of a view; empty when it was not read."""
         return self.judgements.get(name, [])
 
+    def hosts(self, port: int, view: View) -> Callable[[str], bool]:
+        """Tells of a host whether it has routes of its own on a port, in a view or in the expectation."""
+        return lambda host: (port, host) in self.expectation.tables or (port, host) in view.tables
+
     def partial(self, view: View) -> bool:
         """Whether something may be missing from the view only because it was not read to the end."""
         return any(

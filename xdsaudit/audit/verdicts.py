@@ -255,7 +255,9 @@ class _Judge:
             if shadow is not None:
                 by = self.world.expectation.plans[shadow.winner].rule if shadow.winner is not None else None
                 secure = shadow.place[0] == self.world.expectation.profile.https_port
-                example = witness(shadow.hidden, shadow.place, secure=secure)
+                example = witness(
+                    shadow.hidden, shadow.place, secure=secure, hosts=self.world.hosts(shadow.place[0], j.view)
+                )
                 text = f"{j.view.label}: on port {shadow.place[0]}, host {shadow.place[1]}, {shadow.route} takes every request first"
                 proof = (text, f"for example: {example}") if example is not None else (text,)
                 return self._said(rule, Verdict.SHADOWED, "shadowed", proof, by=by)

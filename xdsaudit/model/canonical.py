@@ -108,6 +108,9 @@ def _string_op(match: Mapping[str, Any]) -> tuple[str, str] | None:
 def _condition(plain: Mapping[str, Any]) -> HeaderMatch:
     name = plain.get("name", "")
     inverted = bool(plain.get("invert_match"))
+    if plain.get("treat_missing_header_as_empty"):
+        rest = {k: v for k, v in plain.items() if k not in ("name", "invert_match")}
+        return HeaderMatch(name, "other", json.dumps(clean(rest), sort_keys=True), inverted)
     found = _string_op(plain["string_match"]) if "string_match" in plain else None
     if found:
         return HeaderMatch(name, found[0], found[1], inverted)

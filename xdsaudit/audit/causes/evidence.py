@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from xdsaudit.audit.case import PIPELINE, World
 from xdsaudit.audit.compare.view import Judgement, Missing
@@ -35,6 +36,8 @@ def journey(world: World, rejected: dict[str | None, Rejection], rule: int, slug
     for name in PIPELINE:
         for judged in world.read(name):
             yield _line(judged, rule)
+    proofs = (j.reordered[rule] for name in PIPELINE for j in world.read(name) if rule in j.reordered)
+    yield from islice(proofs, 1)
     host = world.expectation.plans[rule].rule.host
     if slug == "blackhole-table" and single_label(host):
         system = world.expectation.profile.system_namespace

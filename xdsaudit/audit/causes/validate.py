@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from xdsaudit.audit.compare.shadowing import compiled
+from xdsaudit.audit.requests.patterns import compiled
 from xdsaudit.model.route import Route
 from xdsaudit.model.sensitive import shown
 from xdsaudit.model.view import View

@@ -6,15 +6,11 @@ covers its path. Regexes are compared by their literal beginning, or by running 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any
 
+from xdsaudit.audit.requests.patterns import SPECIAL, compiled, literal_prefix
 from xdsaudit.ingress.expectation import ExpectedRoute
 from xdsaudit.model.route import MatchKey, Route
-
-_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
 def shadows(routes: Sequence[Route]) -> dict[int, int]:
@@ -101,35 +97,10 @@ def covers(earlier: MatchKey, later: MatchKey) -> bool:
         if later.kind == "safe_regex" and earlier.value == later.value:
             return True
         body = earlier.value.removesuffix(".*")
-        if body != earlier.value and not _SPECIAL.search(body):
+        if body != earlier.value and not SPECIAL.search(body):
             text = literal_prefix(theirs) if later.kind == "safe_regex" else theirs
             return not later.ignore_case and later.kind in ("prefix", "safe_regex") and text.startswith(body)
     return False
-
-
-def literal_prefix(regex: str) -> str:
-    """The text every match of a regex begins with, as far as it is plain to see."""
-    if "|" in regex or regex.startswith("(?"):
-        return ""
-    found = _SPECIAL.search(regex)
-    if found is None:
-        return regex
-    at = found.start()
-    return regex[: max(0, at - 1)] if regex[at] in "*?{" else regex[:at]
-
-
-@lru_cache(maxsize=4096)
-def compiled(regex: str) -> Any | None:
-    """The regex as RE2 compiles it, Envoy's engine; None when RE2 refuses it."""
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
-    options.never_capture = True
-    try:
-        return re2.compile(regex, options)
-    except re2.error:
-        return None
 
 
 def _full_match(regex: str, path: str) -> bool:

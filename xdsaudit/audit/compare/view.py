@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from xdsaudit.audit.compare.align import Comparer, align
+from xdsaudit.audit.compare.order import in_order, reordered
 from xdsaudit.audit.compare.policies import beside
 from xdsaudit.audit.compare.shadowing import hidden_rules, shadows
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
@@ -43,7 +44,8 @@ class Shadow(NamedTuple):
 class Judgement:
     """What one view says, by rule index; a rule that is fine is in none of the maps.
 
-    ``foreign`` counts the routes by the Istio object they were made of, where that is none of an Ingress.
+    ``foreign`` counts the routes by the Istio object they were made of, where that is none of an Ingress. ``reordered`` has a
+    sentence with a request that another rule answers.
     """
 
     view: View
@@ -53,6 +55,7 @@ class Judgement:
     shadowed: dict[int, Shadow] = field(default_factory=dict)
     extra: list[Extra] = field(default_factory=list)
     foreign: dict[str, int] = field(default_factory=dict)
+    reordered: dict[int, str] = field(default_factory=dict)
 
     def differ(self, rules: Iterable[int], deltas: Iterable[FieldDelta]) -> None:
         """Note that these fields differ for these rules."""
@@ -159,7 +162,13 @@ def _compare(
             result.differ(route.rules, comparer.deltas(route, table.routes[index], view.name.value, view.replica))
     if rest:
         _extras(result, place, [table.routes[i] for i in rest], _copies(expectation, place), tolerated)
-    if reach and _reach(result, place, expected, pairs, table, expectation):
+    stolen: list[tuple[int, int]] = []
+    if reach:
+        hidden = shadows(table.routes)
+        if hidden:
+            clean = False
+            stolen = _reach(result, place, expected, pairs, table, expectation, hidden)
+    if _order(result, place, expected, table.routes, pairs, stolen, expectation):
         clean = False
     if clean:
         comparer.remember(expected, table.routes, reach)
@@ -172,22 +181,66 @@ def _reach(
     pairs: list[int | None],
     table: Table,
     expectation: Expectation,
-) -> bool:
-    """Note the rules that are never reached at a place; False when no route hides another."""
-    hidden = shadows(table.routes)
-    if not hidden:
-        return False
-    owner = {
-        index: route.rules[0] for route, index in zip(expected, pairs, strict=True) if index is not None and route.rules
-    }
-    owned = ((index, route) for route, index in zip(expected, pairs, strict=True) if index is not None)
-    for rule, (index, winner) in hidden_rules(owned, hidden).items():
+    hidden: Mapping[int, int],
+) -> list[tuple[int, int]]:
+    """Note the rules that are never reached at a place.
+
+    Returns:
+        Routes that are hidden here and not in the expectation, each with the one that hides it, of rules that have others left.
+    """
+    owned = [(index, route) for route, index in zip(expected, pairs, strict=True) if index is not None]
+    owner = {index: route.rules[0] for index, route in owned if route.rules}
+    wholly = hidden_rules(owned, hidden)
+    for rule, (index, winner) in wholly.items():
         route_ = table.routes[winner]
         mine = owner.get(winner)
         if mine is None and expectation.profile.merge_subset:
             mine = _copied_from(expectation, place, route_)
         if mine != rule:
             result.shadowed.setdefault(rule, Shadow(place, mine, _said(route_), table.routes[index].key))
+    numbers = {index: number for number, index in enumerate(pairs) if index is not None}
+    copies = _copies(expectation, place)
+    found = []
+    for index, winner in hidden.items():
+        number = numbers.get(index)
+        if number is None or set(expected[number].rules) & wholly.keys() or numbers.get(winner, number) < number:
+            continue
+        route_ = table.routes[winner]
+        if (route_.key, route_.name) not in copies:
+            found.append((number, winner))
+    return found
+
+
+def _order(
+    result: Judgement,
+    place: Place,
+    expected: tuple[ExpectedRoute, ...],
+    served: Sequence[Route],
+    pairs: list[int | None],
+    stolen: Sequence[tuple[int, int]],
+    expectation: Expectation,
+) -> bool:
+    """Note the rules that lose requests because routes stand in another order; False where they stand as expected."""
+    if not stolen and in_order(pairs):
+        return False
+    view = result.view
+    port = place[0]
+
+    def known(host: str) -> bool:
+        return (port, host) in expectation.tables or (port, host) in view.tables
+
+    numbers = {index: number for number, index in enumerate(pairs) if index is not None}
+    secure = port == expectation.profile.https_port
+    for proof in reordered(place, expected, served, pairs, stolen, secure=secure, hosts=known):
+        wanted = expected[proof.wanted]
+        rules = expected[numbers[proof.given]].rules if proof.given in numbers else ()
+        given = str(expectation.plans[rules[0]].rule) if rules else _said(served[proof.given])
+        must = str(expectation.plans[wanted.rules[0]].rule) if wanted.rules else f"{wanted.name} {wanted.key}"
+        result.differ(wanted.rules, (FieldDelta("order", view.name.value, view.replica, must, given),))
+        for rule in wanted.rules:
+            result.reordered.setdefault(
+                rule, f"{view.label}: {proof.request} is answered by {given}, must be answered by {must}"
+            )
     return True
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from xdsaudit.audit.case import World
 from xdsaudit.audit.causes.catalogue import BY_SLUG
 from xdsaudit.audit.causes.evidence import journey, upstream_view
-from xdsaudit.audit.requests.example import witness
+from xdsaudit.audit.requests.example import requests
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import answer, candidates, look_up, matches
 from xdsaudit.ingress.expectation import RulePlan
@@ -108,9 +108,8 @@ def _replica(world: World, view: View, request: Request) -> ReplicaAnswer:
     if found.index is None or found.place is None:
         return ReplicaAnswer(name, view.replica, None, None, "", found.why)
     route = view.tables[found.place].routes[found.index]
-    doubt = found.why or ("" if found.certain else "an earlier route has a condition that is not judged here")
     return ReplicaAnswer(
-        name, view.replica, _owner(world, found.place, route), f"{route.name} {route.key}", _goes_to(route), doubt
+        name, view.replica, _owner(world, found.place, route), f"{route.name} {route.key}", _goes_to(route), found.why
     )
 
 
@@ -143,7 +142,7 @@ def _candidates(
 ) -> Iterator[Candidate]:
     expectation = world.expectation
     seen: set[int] = set()
-    places = list(candidates(request))
+    places = list(candidates(request, scoped=expectation.profile.scoped_rds))
     for place in places:
         for route in expectation.tables.get(place, ()):
             if matches(route.key, request) is False:
@@ -220,8 +219,10 @@ def _taken(world: World, rule: int) -> Iterator[str]:
             for earlier in routes[:index]:
                 if (earlier.key, earlier.name) in names or len(said) >= _SHOWN:
                     continue
-                example = witness(earlier.key, place, secure=secure)
-                if example is None or not matches(routes[index].key, example):
+                hosts = world.hosts(place[0], view)
+                both = (earlier.key, routes[index].key)
+                example = next(requests(both, place, secure=secure, hosts=hosts), None)
+                if example is None:
                     continue
                 first = look_up({place: routes}, example, scoped=False)
                 if first.index is None or routes[first.index] != earlier:

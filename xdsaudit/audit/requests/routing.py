@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from xdsaudit.audit.compare.shadowing import compiled
+from xdsaudit.audit.requests.patterns import compiled
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.model.route import HeaderMatch, MatchKey, Place
-from xdsaudit.model.view import View
+from xdsaudit.model.view import FilterChain, View
 
 
 class Matching(Protocol):
@@ -44,35 +44,47 @@ class Answer:
 
 def look_up(tables: Mapping[Place, Sequence[Matching]], request: Request, *, scoped: bool) -> Answer:
     """The route that answers."""
+    if request.refused:
+        return Answer(None, None, f"Envoy refuses it before it looks at any route: {request.refused}")
     first: Place | None = None
-    for place in candidates(request):
+    doubt = ""
+    for place in candidates(request, scoped=scoped):
         routes = tables.get(place)
         if routes is None:
             continue
-        certain = True
         for index, route in enumerate(routes):
             verdict = matches(route.key, request)
             if verdict is None:
-                certain = False
+                doubt = doubt or f"whether {route.key} takes it cannot be judged here: {_unjudged(route.key, request)}"
             elif verdict:
-                why = ""
-                if first is not None:
+                why = doubt
+                if first is not None and not why:
                     why = (
                         f"after {first[1]} had no route for it: only proxies that look on in the wider scope answer so"
                     )
-                return Answer(place, index, why, certain)
+                return Answer(place, index, why, not doubt)
         first = first or place
         if not scoped:
             break
     if first is None:
         return Answer(None, None, f"no virtual host for {request.host} on port {request.port}: 404 NR")
-    return Answer(first, None, f"no route of {first[1]} on port {first[0]} matches: 404 NR")
+    said = f"no route of {first[1]} on port {first[0]} matches: 404 NR"
+    return Answer(first, None, f"no other {said[3:]}; {doubt}" if doubt else said, not doubt)
 
 
-def candidates(request: Request) -> Iterator[Place]:
-    """Places that may answer a request, the most specific first."""
-    yield request.port, request.host
-    rest = request.host
+def _unjudged(key: MatchKey, request: Request) -> str:
+    """The conditions of a route that could not be judged."""
+    open_ = [str(c) for c in key.headers if _condition(c, request.values(c.name)) is None]
+    open_ += [f"?{c}" for c in key.query if _condition(c, _parameter(request, c.name)) is None]
+    if _path(key, request.path) is None:
+        open_.append(f"{key.kind} {key.value}")
+    return ", ".join([*open_, key.other] if key.other else open_)
+
+
+def candidates(request: Request, *, scoped: bool = False) -> Iterator[Place]:
+    """Places that may answer a request, the most specific first; scopes are looked up by the host in the case it was sent in."""
+    rest = request.sent_host if scoped else request.host
+    yield request.port, rest
     while "." in rest:
         rest = rest.partition(".")[2]
         yield request.port, f"*.{rest}"
@@ -81,17 +93,39 @@ def candidates(request: Request) -> Iterator[Place]:
 
 def answer(view: View, request: Request) -> Answer:
     """The route of a view that answers a request, or why none does."""
+    if request.refused:
+        return look_up({}, request, scoped=False)
+    tables = view.tables
     if request.secure and view.listeners is not None:
-        chains = [c for c in view.chains if c.tls]
-        named = {name for c in chains for name in c.server_names}
-        if not any(not c.server_names for c in chains) and not any(h in named for _, h in candidates(request)):
-            return Answer(None, None, f"no TLS filter chain for {request.host}: the handshake fails")
+        named = request.server_name or request.host
+        chain = _chain(view, named)
+        if chain is None:
+            return Answer(None, None, f"no TLS filter chain for {named}: the handshake fails")
+        if not chain.scoped and chain.route_config is not None and view.scopes is None:
+            tables = {p: t for p, t in tables.items() if t.resource == chain.route_config}
+            if not any(p in tables for p in candidates(request)) and named != request.host:
+                return Answer(
+                    None,
+                    None,
+                    f"the TLS connection was made for {named}, whose filter chain has no virtual host for {request.host}: 404 NR",
+                )
     ports = {place[0] for place in view.tables}
     if request.port not in ports and view.tables:
         return Answer(
             None, None, f"nothing is served on port {request.port}, only on {', '.join(map(str, sorted(ports)))}"
         )
-    return look_up({p: t.routes for p, t in view.tables.items()}, request, scoped=view.scopes is not None)
+    return look_up({p: t.routes for p, t in tables.items()}, request, scoped=view.scopes is not None)
+
+
+def _chain(view: View, name: str) -> FilterChain | None:
+    """The TLS filter chain for a server name: the most specific one (Envoy's FilterChainMatch.server_names)."""
+    chains = [c for c in view.chains if c.tls]
+    parents = name.split(".")
+    for wanted in (name, *(f"*.{'.'.join(parents[i:])}" for i in range(1, len(parents)))):
+        for chain in chains:
+            if wanted in chain.server_names:
+                return chain
+    return next((c for c in chains if not c.server_names or "*" in c.server_names), None)
 
 
 _TEXT: Final[Mapping[str, Callable[[str, str], bool]]] = {
@@ -105,22 +139,15 @@ _TEXT: Final[Mapping[str, Callable[[str, str], bool]]] = {
 def matches(key: MatchKey, request: Request) -> bool | None:
     """Whether a route takes a request; None where a condition is of a kind that is not judged here."""
     verdicts = [_path(key, request.path)]
-    verdicts += [_condition(c, _header(request, c.name)) for c in key.headers]
-    verdicts += [_condition(c, request.query.get(c.name)) for c in key.query]
+    verdicts += [_condition(c, request.values(c.name)) for c in key.headers]
+    verdicts += [_condition(c, _parameter(request, c.name)) for c in key.query]
     if False in verdicts:
         return False
     return None if None in verdicts or key.other else True
 
 
-def _header(request: Request, name: str) -> str | None:
-    pseudo = {
-        ":method": request.method,
-        ":authority": request.host,
-        ":path": request.path,
-        ":scheme": "https" if request.secure else "http",
-        "host": request.host,
-    }
-    return pseudo.get(name.lower()) or request.headers.get(name.lower())
+def _parameter(request: Request, name: str) -> tuple[str, ...]:
+    return (request.query[name],) if name in request.query else ()
 
 
 def _path(key: MatchKey, path: str) -> bool | None:
@@ -139,15 +166,29 @@ def _path(key: MatchKey, path: str) -> bool | None:
     return None
 
 
-def _condition(condition: HeaderMatch, text: str | None) -> bool | None:
+def _condition(condition: HeaderMatch, values: tuple[str, ...] | None) -> bool | None:
+    """Whether a condition holds for the values of a header: one that fits is enough; inverted, none may."""
     if condition.op == "present":
-        found: bool | None = (text is None) if condition.value == "no" else (text is not None)
-    elif text is None:
-        return False  # Envoy: an absent header matches no value, inverted or not, unless told to treat it as empty
-    elif condition.op == "regex":
+        if values is None:
+            values = ("set by Envoy",)
+        return (bool(values) is not (condition.value == "no")) is not condition.inverted
+    if values is None:
+        return None
+    if not values:
+        # An absent header matches no value, inverted or not; one told to be taken as empty is of the kind "other".
+        return False if _test(condition) is not None else None
+    test = _test(condition)
+    return None if test is None else any(map(test, values)) is not condition.inverted
+
+
+def _test(condition: HeaderMatch) -> Callable[[str], bool] | None:
+    if condition.op == "regex":
         machine = compiled(condition.value)
-        found = None if machine is None else machine.fullmatch(text) is not None
-    else:
-        test = _TEXT.get(condition.op)
-        found = None if test is None else test(text, condition.value)
-    return found if found is None else found is not condition.inverted
+        return None if machine is None else lambda text: machine.fullmatch(text) is not None
+    fold = condition.op.endswith("_i")
+    test = _TEXT.get(condition.op.removesuffix("_i"))
+    if test is None:
+        return None
+    if fold:
+        return lambda text: test(text.lower(), condition.value.lower())
+    return lambda text: test(text, condition.value)

@@ -1,0 +1,64 @@
+"""A request's path as Envoy's routes see it, once the listener has normalised it.
+
+Measured byte by byte on Envoy 1.40 with ``normalize_path`` as Istio and Higress set it (BASE; slashes are not merged): a query is
+cut off, backslashes become slashes, dot segments are resolved, escapes of unreserved characters are undone, and what a path may
+not hold is escaped (RFC 3986, sections 5.2.4 and 6.2.2).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+SURVIVING: Final = UNRESERVED | frozenset("!$&'()*+,;=:@/%")
+"""What a normalised path may hold."""
+
+_ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
+_DOTS: Final = re.compile(r"(\.|%2[eE]){1,2}(;.*)?", re.DOTALL)
+_REFUSED: Final = re.compile(r"[\x00-\x20\x7f#]|%00")
+_LIMIT: Final = 60 * 1024
+
+
+def refusal(target: str) -> str:
+    """Why Envoy answers 400 or 431 to a request target before it looks at any route, or "" where it does not."""
+    if not target.startswith("/"):
+        return "400: the path does not begin with /"
+    if len(target) > _LIMIT:
+        return f"431: the path is longer than {_LIMIT} bytes"
+    found = _REFUSED.search(target)
+    return f"400: the path holds {found[0]!r}, which Envoy refuses" if found else ""
+
+
+def normalised(target: str) -> str:
+    """The path of a request target (which may end in a query) as routes are matched against it."""
+    path = target.partition("?")[0].replace("\\", "/")
+    kept: list[str] = []
+    closed = False
+    for segment in path.split("/")[1:]:
+        dots = _dots(segment)
+        closed = dots > 0
+        if dots == 2 and kept:
+            kept.pop()
+        elif not dots:
+            kept.append(segment)
+    return "/" + "/".join([_escaped(s) for s in kept] + ([""] if closed and kept else []))
+
+
+def _dots(segment: str) -> int:
+    """1 for ``.``, 2 for ``..``, with a parameter behind or escaped; 0 for any other segment."""
+    if not _DOTS.fullmatch(segment):
+        return 0
+    name, semicolon, _ = segment.partition(";")
+    if semicolon and "%" in name:
+        return 0  # an escaped dot counts only where the segment is dots alone
+    return len(name.lower().replace("%2e", "."))
+
+
+def _escaped(segment: str) -> str:
+    def undo(found: re.Match[str]) -> str:
+        text = chr(int(found[1], 16))
+        return text if text in UNRESERVED else found[0]
+
+    text = _ESCAPE.sub(undo, segment)
+    return "".join(c if c in SURVIVING else "".join(f"%{b:02X}" for b in c.encode()) for c in text)

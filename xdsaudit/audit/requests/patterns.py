@@ -1,0 +1,35 @@
+"""Regexes as Envoy runs them (RE2, whole text), and the text that every match of one begins with."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any, Final
+
+SPECIAL: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
+"""A sign that is no plain character in a regex."""
+
+
+@lru_cache(maxsize=4096)
+def compiled(regex: str) -> Any | None:
+    """The regex as RE2 compiles it, Envoy's engine; None when RE2 refuses it."""
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True
+    try:
+        return re2.compile(regex, options)
+    except re2.error:
+        return None
+
+
+def literal_prefix(regex: str) -> str:
+    """The text every match of a regex begins with, as far as it is plain to see."""
+    if "|" in regex or regex.startswith("(?"):
+        return ""
+    found = SPECIAL.search(regex)
+    if found is None:
+        return regex
+    at = found.start()
+    return regex[: max(0, at - 1)] if regex[at] in "*?{" else regex[:at]
