@@ -93,9 +93,10 @@ def test_pilot_lacks_what_the_gateway_still_has() -> None:
 
 
 def test_no_filter_chain() -> None:
-    items = [ingress("a", "foo.test", "/a", tls="cert")]
+    items = [ingress("a", "foo.test", "/a", tls="cert"), ingress("b", "bar.test", "/b", tls="cert")]
     dump = json.loads(worlds.config_dump(worlds.expectation(items).tables))
-    dump["configs"][1]["dynamic_listeners"] = dump["configs"][1]["dynamic_listeners"][:1]
+    chains = dump["configs"][1]["dynamic_listeners"][1]["active_state"]["listener"]["filter_chains"]
+    chains[:] = [c for c in chains if c["filter_chain_match"]["server_names"] != ["foo.test"]]
     assert one(worlds.world(items, pages={"config_dump.json": json.dumps(dump).encode()})).slug == "no-filter-chain"
 
 

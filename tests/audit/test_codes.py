@@ -76,7 +76,10 @@ def dumped(change: Callable[[Json], Any], listed: Any = ITEMS, **pages: bytes) -
     """A world whose gateway's dump is changed in place."""
     dump = json.loads(worlds.config_dump(worlds.expectation(listed).tables))
     change(dump["configs"])
-    given = {"config_dump.json": json.dumps(dump).encode(), **{k.replace("_", "."): v for k, v in pages.items()}}
+    given = {
+        "config_dump.json": json.dumps(dump).encode(),
+        **{f"{k.removesuffix('_json')}.json": v for k, v in pages.items()},
+    }
     return of(worlds.world(listed, pages=given))
 
 
@@ -101,6 +104,49 @@ def erring(configs: Json) -> None:
 
 def chainless(configs: Json) -> None:
     del listeners(configs)[1:]
+
+
+TWICE_SECURE = [*SECURE, ingress("b", "bar.test", "/b", tls="cert")]
+
+
+def one_chain_less(configs: Json) -> None:
+    chains = listeners(configs)[1]["active_state"]["listener"]["filter_chains"]
+    del chains[0]
+
+
+N = "nginx.ingress.kubernetes.io/"
+CANARIES = [
+    ingress("base", "foo.test", "/a", service="one"),
+    *(
+        ingress(
+            f"c{n}", "foo.test", "/a", service=f"to{n}", annotations={N + "canary": "true", N + "canary-weight": "20"}
+        )
+        for n in (1, 2)
+    ),
+]
+
+
+def stock(*, fields: bool, fork: bool = False) -> set[str]:
+    """A gateway whose Envoy is not Higress's, and whose table lacks what such an Envoy does not know, or holds it all."""
+
+    def drop(configs: Json) -> None:
+        for entry in configs[3]["dynamic_route_configs"]:
+            for host in entry["route_config"]["virtual_hosts"]:
+                for route in host["routes"]:
+                    if not fields:
+                        del route["route"]["weighted_clusters"]["inline_cluster_specifier_plugin"]
+
+    urls = ["envoy.extensions.filters.http.router.v3.Router"]
+    urls += ["envoy.extensions.custom_cluster_plugins.cluster_fallback.v3.ClusterFallbackConfig"] * fork
+    info = {"node": {"extensions": [{"type_urls": urls}]}}
+    pages = {"server_info_json": json.dumps(info).encode(), "stats_json": worlds.stats()}
+    return dumped(drop, CANARIES, **pages)
+
+
+def starting(state: str) -> set[str]:
+    """A gateway without any listener whose Envoy is in this state."""
+    info = json.dumps({"state": state}).encode()
+    return dumped(lambda configs: listeners(configs).clear(), server_info_json=info, stats_json=worlds.stats())
 
 
 def secret(names: tuple[str, ...] | None, *, days: int = 90) -> Callable[[Json], None]:
@@ -330,7 +376,10 @@ WORLDS: dict[str, Pair] = {
         lambda: dumped(secret(("x.foo.test", "*.foo.test")), SECURE),
         lambda: dumped(secret(("*.test", "foo.test")), SECURE),
     ),
-    "no-filter-chain": (lambda: dumped(chainless, SECURE), lambda: dumped(lambda _: None, SECURE)),
+    "no-filter-chain": (lambda: dumped(one_chain_less, TWICE_SECURE), lambda: dumped(lambda _: None, TWICE_SECURE)),
+    "nothing-listens": (lambda: dumped(chainless, TWICE_SECURE), lambda: dumped(one_chain_less, TWICE_SECURE)),
+    "field-unknown-to-envoy": (lambda: stock(fields=False), lambda: stock(fields=False, fork=True)),
+    "gateway-initializing": (lambda: starting("INITIALIZING"), lambda: starting("LIVE")),
     "differs-in-gateway": (
         lambda: of(replace(worlds.world(ITEMS, gateway=WITHOUT_B), pilot={})),
         broken(gateway=WITHOUT_B),

@@ -72,13 +72,22 @@ def test_which_rule_answers(url: str, more: dict[str, object], name: str) -> Non
         ("http://m.shop.test/x", {}, "no route of m.shop.test"),
         ("http://m.shop.test/y", {"headers": ["Stage: alpha"]}, "no route of m.shop.test"),
         ("http://r.shop.test/vx", {}, "no route of r.shop.test"),
-        ("https://a.shop.test/cart", {}, "no TLS filter chain"),
+        ("https://a.shop.test/cart", {}, "nothing listens on port 443"),
     ],
 )
 def test_when_none_answers(url: str, more: dict[str, object], why: str) -> None:
     found = ask(url, **more)
     assert all(a.route is None and why in a.why for a in found.answers)
     assert found.exit_code() == 1
+
+
+def test_a_name_without_a_chain_beside_one_that_has_one() -> None:
+    snapshot = worlds.world([*ITEMS, ingress("safe", "safe.test", "/", tls="cert")])
+    for url in ("https://a.shop.test/cart", "https://b.test/"):
+        assert all(a.why.startswith("no TLS filter chain for") for a in ask(url, snapshot).answers)
+    # The chain goes by the name of the handshake, the routes by the Host header.
+    assert ask("https://safe.test/", snapshot).exit_code() == 0
+    assert "handshake fails" in ask("https://x.test/", snapshot, headers=["Host: safe.test"]).answers[0].why
 
 
 def test_a_wider_scope_is_said_to_depend_on_the_proxy() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from xdsaudit.audit.case import PIPELINE, World
-from xdsaudit.audit.causes.validate import Flaw, flaw_of
+from xdsaudit.audit.causes.validate import FORK, FORK_FIELDS, Flaw, flaw_of
 from xdsaudit.audit.compare.view import Judgement, Missing
 from xdsaudit.audit.connections import node_of
 from xdsaudit.model.route import MatchKey, Place, Route
@@ -15,6 +15,12 @@ from xdsaudit.model.verdict import Stage
 from xdsaudit.model.view import State, View, ViewName
 
 Lacks = Callable[[Judgement, int], bool]
+
+LISTENER: Final = frozenset({"no-chain"})
+"""Reasons for a missing route that no route table can be to blame for."""
+
+UNSUBSCRIBED: Final = LISTENER | {"no-scope", "no-table", "not-fetched"}
+"""Reasons that a refused listener explains: what it alone would ask for never comes."""
 
 
 class Where(NamedTuple):
@@ -112,7 +118,7 @@ def rejections(world: World) -> dict[str | None, Rejection]:
         held = {
             rule
             for rule in (*judged.missing, *judged.changed)
-            if all(rule not in p.missing and rule not in p.changed for p in pilots)
+            if all(rule not in p.missing and rule not in p.changed for p in pilots) and _of_table(judged, rule)
         }
         if not held or gateway.connected is False:
             continue
@@ -133,6 +139,41 @@ def rejections(world: World) -> dict[str | None, Rejection]:
         if rejection.proven or rejection.culprits:
             found[gateway.replica] = rejection
     return found
+
+
+def _of_table(judged: Judgement, rule: int) -> bool:
+    """Whether a rule differs in the gateway's route table itself, which alone a refused route table can explain."""
+    missing = judged.missing.get(rule, ())
+    reasons = {m.reason for m in missing}
+    if missing:
+        return not reasons <= (UNSUBSCRIBED if listener_error(judged.view) else LISTENER)
+    fields = [d.field for d in judged.changed.get(rule, ())]
+    beside = all(f.startswith(("cluster.", "tls.", "destination_rule", "service_entry")) for f in fields)
+    return not beside and not dropped(judged, rule)
+
+
+def listener_error(gateway: View) -> str:
+    """Envoy's words on a listener update that this gateway refused, "" where it refused none."""
+    return next((li.error for li in gateway.listeners or () if li.error), "")
+
+
+def dropped(judged: Judgement, rule: int) -> bool:
+    """Whether an Envoy that is not Higress's own took the route and dropped the fields that only Higress's has."""
+    extensions = judged.view.extensions
+    deltas = judged.changed.get(rule)
+    if not deltas or rule in judged.missing or extensions is None or any(FORK in e for e in extensions):
+        return False
+    return all(d.actual is None and d.field.startswith(FORK_FIELDS) for d in deltas)
+
+
+def initializing(gateway: View) -> bool:
+    """Whether an Envoy still waits for its first listeners; one that has some and waits for more is warming."""
+    return not gateway.listeners and gateway.facts.get("state") in ("INITIALIZING", "PRE_INITIALIZING")
+
+
+def silent(gateway: View, *, secure: bool) -> bool:
+    """Whether no listener of a gateway takes any connection of a kind, plain or TLS."""
+    return gateway.listeners is not None and not any(c.tls == secure for c in gateway.chains)
 
 
 def _places(world: World, rules: set[int]) -> list[Place]:
@@ -162,17 +203,28 @@ def _culprits(world: World, pilot: View, gateway: View, place: Place) -> list[Cu
     return found
 
 
-def delivery_slug(rejected: dict[str | None, Rejection], judged: Judgement, rule: int) -> str:
+def delivery_slug(rejected: dict[str | None, Rejection], judged: Judgement, rule: int, https_port: int) -> str:
     """Why a gateway does not have what pilot serves, by the strongest evidence (disconnection outranks all)."""
     gateway = judged.view
     if gateway.connected is False:
         return "gateway-disconnected"
-    reasons = {m.reason for m in judged.missing.get(rule, ())}
+    if initializing(gateway):
+        return "gateway-initializing"
+    missing = judged.missing.get(rule, [])
+    reasons = {m.reason for m in missing}
     if "no-chain" in reasons:
-        return "listener-rejected" if any(li.error for li in gateway.listeners or ()) else "no-filter-chain"
+        if listener_error(gateway):
+            return "listener-rejected"
+        ports = {m.place[0] for m in missing if m.reason == "no-chain"}
+        unheard = any(silent(gateway, secure=port == https_port) for port in ports)
+        return "nothing-listens" if unheard else "no-filter-chain"
+    if dropped(judged, rule):
+        return "field-unknown-to-envoy"
     rejection = rejected.get(gateway.replica)
     if rejection is not None and rule in rejection.held:
         return "envoy-rejected"
+    if reasons and reasons <= UNSUBSCRIBED and listener_error(gateway):
+        return "listener-rejected"
     if "not-fetched" in reasons:
         return "table-not-fetched"
     if "no-scope" in reasons:

@@ -12,18 +12,25 @@ from xdsaudit.audit.case import PIPELINE, World, build, counts
 from xdsaudit.audit.causes.catalogue import BY_SLUG
 from xdsaudit.audit.causes.evidence import journey, upstream_view
 from xdsaudit.audit.causes.findings import findings
+from xdsaudit.audit.causes.remedy import refusal_of, remedy_of
 from xdsaudit.audit.causes.upstream import Upstream, judge_upstream
 from xdsaudit.audit.memory import Memory
 from xdsaudit.audit.requests.example import witness
 from xdsaudit.audit.stage import Lacks, Rejection, Where, control_plane_slug, delivery_slug, locate, rejections
 from xdsaudit.ingress.expectation import RulePlan
-from xdsaudit.ingress.profile import ROUTE_CACHE_RACE
 from xdsaudit.model.snapshot import Snapshot, moment_of
 from xdsaudit.model.verdict import Audit, Extra, FieldDelta, ReplicaVerdict, Rule, RuleVerdict, Stage, Verdict
 from xdsaudit.model.view import State, ViewName
 
 PROVEN: Final = frozenset(
-    {"stale-route-cache", "stale-listener-cache", "envoy-rejected", "gateway-disconnected", "listener-rejected"}
+    {
+        "stale-route-cache",
+        "stale-listener-cache",
+        "envoy-rejected",
+        "gateway-disconnected",
+        "listener-rejected",
+        "field-unknown-to-envoy",
+    }
 )
 """Slugs that no grace period excuses: something shows that the rule will not come by itself."""
 
@@ -169,8 +176,6 @@ class _Judge:
             return self._not_selected(plan)
         if plan.slug:
             return self._refused(plan)
-        if plan.unknown:
-            return self._said(rule, Verdict.UNKNOWN, "not-modelled", (plan.unknown,))
         if index in self.troubled:
             missing = self._where(
                 index, plan, lambda j, i: not j.holds(i) and not self.world.partial(j.view), Verdict.LOST
@@ -180,6 +185,8 @@ class _Judge:
             changed = self._where(index, plan, lambda j, i: i in j.changed, Verdict.CHANGED)
             if changed is not None:
                 return changed
+        if plan.unknown:
+            return self._said(rule, Verdict.UNKNOWN, "not-modelled", (plan.unknown,))
         return self._rest(index, rule)
 
     def _said(
@@ -279,6 +286,7 @@ class _Judge:
             return None
         slug, by = self._cause(index, plan, where, verdict)
         row = BY_SLUG[slug]
+        refused = (refusal_of(j.view, self.rejected) for j in where.proof if j.view.name is ViewName.GATEWAY)
         if slug not in PROVEN and self._young(plan):
             verdict = Verdict.PENDING
         # A rule's routes differ alike: each difference is said once.
@@ -295,20 +303,17 @@ class _Judge:
             tuple(fields.values()) if verdict is Verdict.CHANGED else (),
             self._replicas(index, where),
             tuple(journey(self.world, self.rejected, index, slug)),
-            self._remedy(slug, row.remedy),
+            remedy_of(slug, self.world.expectation.profile, next(filter(None, refused), "")),
         )
-
-    def _remedy(self, slug: str, remedy: str) -> str:
-        """The remedy of a cause for this version of the controller."""
-        if slug == "stale-route-cache" and self.world.expectation.profile.has(ROUTE_CACHE_RACE):
-            return f"{remedy} Higress 2.0.4 and later carry the fix."
-        return remedy
 
     def _cause(self, index: int, plan: RulePlan, where: Where, verdict: Verdict) -> tuple[str, Rule | None]:
         first = where.proof
         if where.first_missing is ViewName.GATEWAY and where.stage is Stage.DELIVERY:
-            slug = delivery_slug(self.rejected, first[0], index)
-            rejection = self.rejected.get(first[0].view.replica)
+            port = self.world.expectation.profile.https_port
+            causes = [(delivery_slug(self.rejected, j, index, port), j) for j in first]
+            # A gateway that hangs on no pilot has a finding of its own; the others' cause is what is still to be told.
+            slug, judged = next((c for c in causes if c[0] != "gateway-disconnected"), causes[0])
+            rejection = self.rejected.get(judged.view.replica)
             if slug == "envoy-rejected" and rejection is not None:
                 guilty = [c.rule for c in rejection.culprits]
                 if guilty and index not in guilty and guilty[0] is not None:

@@ -38,11 +38,12 @@ def counters(data: bytes) -> dict[str, Any]:
 
 
 class ServerInfo(NamedTuple):
-    """What ``/server_info`` tells: node id and version, each "" where not told, and the type URLs (without prefix) this Envoy can decode."""
+    """What ``/server_info`` tells: node id, version and state, each "" where not told, and the type URLs (without prefix) this Envoy can decode."""
 
     node: str
     version: str
     extensions: frozenset[str] | None
+    state: str = ""
 
 
 def server_info(data: bytes) -> ServerInfo:
@@ -59,7 +60,10 @@ def server_info(data: bytes) -> ServerInfo:
     # The version reads COMMIT/1.40.0/Clean/RELEASE/BoringSSL.
     parts = str(found.get("version") or "").split("/")
     return ServerInfo(
-        str(node.get("id") or ""), parts[1] if len(parts) > 1 else "", urls if node.get("extensions") else None
+        str(node.get("id") or ""),
+        parts[1] if len(parts) > 1 else "",
+        urls if node.get("extensions") else None,
+        str(found.get("state") or ""),
     )
 
 
@@ -82,7 +86,7 @@ def with_pages(view: View, pages: Mapping[str, bytes]) -> tuple[View, list[str]]
     if "server_info.json" in pages:
         try:
             told = server_info(pages["server_info.json"])
-            facts = {**view.facts, "node": told.node, "version": told.version}
+            facts = {**view.facts, "node": told.node, "version": told.version, "state": told.state}
             view = replace(view, extensions=told.extensions, facts=facts)
         except ReadError as error:
             complaints.append(str(error))

@@ -132,10 +132,19 @@ class _EndpointEntry(Struct):
     endpoint_config: _Assignment | None = None
 
 
+class _Node(Struct):
+    id: str = ""
+
+
+class _Bootstrap(Struct):
+    node: _Node = msgspec.field(default_factory=_Node)
+
+
 class _Section(Struct):
     """Any section: their keys are disjoint, so that one type reads all in one pass."""
 
     type: str = msgspec.field(name="@type", default="")
+    bootstrap: _Bootstrap | None = None
     static_route_configs: list[_RouteConfigEntry] = []
     dynamic_route_configs: list[_RouteConfigEntry] = []
     dynamic_scoped_route_configs: list[_ScopedRoutes] = []
@@ -168,7 +177,8 @@ def read_config_dump(data: bytes, *, replica: str | None, decoded: Decoded | Non
             share them.
 
     Raises:
-        ReadError: the bytes are not a config dump; the message names the JSON path.
+        ReadError: the bytes are not a config dump, or one that is not whole, or of an Envoy that is no gateway; the message
+            names the JSON path or the section.
     """
     try:
         sections = _DECODER.decode(data).configs
@@ -184,7 +194,10 @@ def read_config_dump(data: bytes, *, replica: str | None, decoded: Decoded | Non
             "config_dump.json has no section of Envoy's config dump (configs[].@type …ConfigDump); "
             "ask the admin port for /config_dump?include_eds"
         )
+    types = {s.type.rpartition(".")[2] for s in sections}
     listeners = tuple(li for s in sections for d in s.dynamic_listeners if (li := _listener(d)) is not None)
+    _whole(types, listeners)
+    _gateway(sections)
     scope_sections = [g for s in sections for g in s.dynamic_scoped_route_configs]
     scopes: list[Scope] | None = None
     if scope_sections or any(c.scoped for li in listeners for c in li.chains):
@@ -202,16 +215,15 @@ def read_config_dump(data: bytes, *, replica: str | None, decoded: Decoded | Non
         for e in (*s.static_endpoint_configs, *s.dynamic_endpoint_configs)
         if e.endpoint_config is not None
     }
-    types = {s.type.rpartition(".")[2] for s in sections}
     return View(
         name=ViewName.GATEWAY,
         replica=replica,
         tables=places,
         scopes=by_scope,
         unbound=unbound,
-        clusters=clusters if "ClustersConfigDump" in types else None,
+        clusters=clusters,
         endpoints=endpoints if "EndpointsConfigDump" in types else None,
-        listeners=listeners if "ListenersConfigDump" in types else None,
+        listeners=listeners,
         warming_secrets=frozenset(x.name for s in sections for x in s.dynamic_warming_secrets)
         if "SecretsConfigDump" in types
         else None,
@@ -219,6 +231,31 @@ def read_config_dump(data: bytes, *, replica: str | None, decoded: Decoded | Non
         certificates=_certificates(sections) if "SecretsConfigDump" in types else None,
         facts={"sections": frozenset(types), "updated": updated},
     )
+
+
+def _whole(types: set[str], listeners: Iterable[Listener]) -> None:
+    """Refuse a dump that lacks a section which this Envoy must have: what is not in it would look lost, or well."""
+    chains = [c for li in listeners for c in li.chains]
+    needed = {"ListenersConfigDump": True, "ClustersConfigDump": True}
+    needed["ScopedRoutesConfigDump"] = any(c.scoped for c in chains)
+    needed["RoutesConfigDump"] = any(c.scoped or c.route_config for c in chains)
+    missing = [name for name, must in needed.items() if must and name not in types]
+    if missing:
+        raise ReadError(
+            f"config_dump.json is not whole: it has no {' and no '.join(missing)}; "
+            "read /config_dump?include_eds without mask, resource or name_regex"
+        )
+
+
+def _gateway(sections: Iterable[_Section]) -> None:
+    """Refuse the dump of an Envoy that is no gateway: node ids of gateways begin with ``router~`` (Istio's node types)."""
+    for section in sections:
+        node = section.bootstrap.node.id if section.bootstrap is not None else ""
+        if node and not node.startswith("router~"):
+            raise ReadError(
+                f"config_dump.json is of the Envoy {node!r}, which is no Higress gateway (their node ids begin with router~); "
+                "give the admin port of a gateway pod"
+            )
 
 
 def _tables(sections: Iterable[_Section], decoded: Decoded | None) -> tuple[dict[str, tuple[VirtualHost, ...]], str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from xdsaudit.audit.case import World
 from xdsaudit.audit.causes.catalogue import BY_SLUG
 from xdsaudit.audit.causes.evidence import frozen_since, short
-from xdsaudit.audit.stage import Rejection
+from xdsaudit.audit.causes.remedy import refusal_of, remedy_of
+from xdsaudit.audit.compare.view import Judgement
+from xdsaudit.audit.stage import Rejection, initializing, listener_error, silent
 from xdsaudit.model.verdict import Concern, Finding, Rule, RuleVerdict, Severity, Verdict
 from xdsaudit.model.view import View, ViewName
 
@@ -20,7 +23,14 @@ def findings(world: World, rejected: dict[str | None, Rejection], rules: Sequenc
     for judged in world.read(ViewName.GATEWAY):
         differs = bool(judged.missing or judged.changed or judged.extra)
         if judged.view.connected is False:
-            yield _disconnected(judged.view, differs)
+            yield replace(
+                _disconnected(judged.view, differs),
+                remedy=remedy_of("gateway-disconnected", world.expectation.profile, refusal_of(judged.view, rejected)),
+            )
+        elif initializing(judged.view):
+            yield _initializing(judged.view)
+        else:
+            yield from _silent(world, judged)
         yield from _warming(judged.view)
         yield from _listener_errors(judged.view)
     yield from _foreign(world)
@@ -94,6 +104,30 @@ def _disconnected(view: View, differs: bool) -> Finding:
     )
 
 
+def _initializing(view: View) -> Finding:
+    state = view.facts["state"]
+    return _make(
+        "gateway-initializing",
+        f"{view.label} is {state} and serves nothing yet: it waits for its first listeners and clusters",
+        (Concern(view.name.value, view.replica),),
+        evidence=(f"server_info.state is {state}",),
+    )
+
+
+def _silent(world: World, judged: Judgement) -> Iterator[Finding]:
+    """Ports that rules are served on and no listener takes connections of: said once, whatever the number of rules."""
+    view = judged.view
+    profile = world.expectation.profile
+    for port in (profile.http_port, profile.https_port):
+        rules = [r for r, missing in judged.missing.items() if any(m.place[0] == port for m in missing)]
+        if rules and silent(view, secure=port == profile.https_port) and not listener_error(view):
+            yield _make(
+                "nothing-listens",
+                f"{view.label}: nothing listens on port {port}, which holds back {len(rules)} rule{'s' * (len(rules) != 1)}",
+                (Concern(view.name.value, view.replica, str(port)),),
+            )
+
+
 def _warming(view: View) -> Iterator[Finding]:
     warming = [li for li in view.listeners or () if li.state == "warming"]
     if not warming:
@@ -144,6 +178,9 @@ def _rejected(world: World, rejection: Rejection) -> Finding:
         message = (
             f"{rejection.gateway.label} rejects what pilot serves, which holds back {count}; the culprit is not known"
         )
+        suspects = {plans[i].rule.ref for i in rejection.held}
+        if len(suspects) == 1:
+            message += f", and {next(iter(suspects))} is the first suspect: no other Ingress differs"
     concerns = [Concern(ViewName.GATEWAY.value, rejection.gateway.replica)]
     concerns += [
         Concern(ViewName.PILOT.value, None, c.route.name, plans[c.rule].rule.namespace, plans[c.rule].rule.ingress)
@@ -181,7 +218,8 @@ def _disagreement(world: World, rules: Sequence[RuleVerdict]) -> Iterator[Findin
         if verdict.verdict not in (Verdict.LOST, Verdict.CHANGED):
             continue
         for name in {r.view for r in verdict.replicas}:
-            mine = [r for r in verdict.replicas if r.view == name]
+            # A replica that could not be read neither has the rule nor lacks it.
+            mine = [r for r in verdict.replicas if r.view == name and r.verdict is not Verdict.UNKNOWN]
             bad = tuple(r.replica or "" for r in mine if r.verdict in (Verdict.LOST, Verdict.CHANGED))
             if bad and len(bad) < len(mine):
                 split[name, bad, len(mine)] = split.get((name, bad, len(mine)), 0) + 1

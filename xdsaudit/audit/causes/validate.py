@@ -6,15 +6,20 @@ too: only the content tells who is guilty.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 from xdsaudit.audit.requests.patterns import compiled
 from xdsaudit.model.route import Route
 from xdsaudit.model.sensitive import shown
 from xdsaudit.model.view import View
 
-_FOREIGN = "envoy.extensions.custom_cluster_plugins."
+FORK: Final = "envoy.extensions.custom_cluster_plugins."
+"""What the names of extensions begin with that only Higress's own Envoy has."""
+
+FORK_FIELDS: Final = ("weighted_clusters.inline_cluster_specifier_plugin", "internal_active_redirect_policy")
+"""Fields that only the protos of Higress's Envoy have: any other drops them without a word, and refuses nothing."""
+
 _PREFIX = "type.googleapis.com/"
 
 
@@ -40,14 +45,14 @@ def flaw_of(route: Route, gateway: View) -> Flaw | None:
             name = option.get("header", {}).get("key", "")
             if name.startswith(":") or name.lower() == "host":
                 return Flaw(f"{field} may not set {name}")
-    for url in _types(fields):
+    for url in _types(_known(fields)):
         name = url.removeprefix(_PREFIX)
         if gateway.extensions is not None:
             if name not in gateway.extensions:
                 return Flaw(
                     f"the gateway's Envoy lacks the extension {name} (absent from node.extensions of server_info)"
                 )
-        elif name.startswith(_FOREIGN):
+        elif name.startswith(FORK):
             return Flaw(
                 f"the gateway's Envoy probably lacks the extension {name}, which upstream's Envoy does not have",
                 sure=False,
@@ -68,6 +73,15 @@ def _regexes(route: Route) -> Iterator[tuple[str, str]]:
     for origin in (route.fields.get("cors") or {}).get("allow_origin_string_match", ()):
         if "safe_regex" in origin:
             yield "", origin["safe_regex"].get("regex", "")
+
+
+def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields without those that an Envoy which lacks them does not even see."""
+    kept = {k: v for k, v in fields.items() if k not in FORK_FIELDS}
+    if "weighted_clusters" in kept:
+        weights = kept["weighted_clusters"]
+        kept["weighted_clusters"] = {k: v for k, v in weights.items() if f"weighted_clusters.{k}" not in FORK_FIELDS}
+    return kept
 
 
 def _types(value: Any) -> Iterator[str]:

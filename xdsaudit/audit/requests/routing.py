@@ -96,9 +96,13 @@ def answer(view: View, request: Request) -> Answer:
     if request.refused:
         return look_up({}, request, scoped=False)
     tables = view.tables
+    if view.listeners is not None and not request.secure and not any(not c.tls for c in view.chains):
+        return Answer(None, None, f"nothing listens on port {request.port}: the connection is refused")
     if request.secure and view.listeners is not None:
         named = request.server_name or request.host
         chain = _chain(view, named)
+        if not any(c.tls for c in view.chains):
+            return Answer(None, None, f"nothing listens on port {request.port}: the connection is refused")
         if chain is None:
             return Answer(None, None, f"no TLS filter chain for {named}: the handshake fails")
         if not chain.scoped and chain.route_config is not None and view.scopes is None:
