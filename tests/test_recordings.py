@@ -185,6 +185,71 @@ def test_merge_shadows_what_the_wildcard_has_too(recording) -> None:
     assert {"h0.rnd.test", "x.deep.rnd.test"} <= hosts
 
 
+def plugin_verdicts(result: Audit) -> dict[str, tuple[str, str | None, str | None]]:
+    """WasmPlugin to verdict, stage and slug."""
+    return {p.ref: (p.verdict.value, p.stage and p.stage.value, p.slug) for p in result.plugins}
+
+
+def match_verdicts(result: Audit, ref: str) -> list[tuple[str, str | None]]:
+    """Verdict and slug of each match rule of a WasmPlugin."""
+    (plugin,) = [p for p in result.plugins if p.ref == ref]
+    return [(r.verdict.value, r.slug) for r in plugin.rules]
+
+
+def test_plugins_loaded(recording) -> None:
+    result = audit(recording("plugins-loaded.tar.xz"))
+    assert plugin_verdicts(result) == {
+        "higress-system/loaded": ("in_sync", None, None),
+        "shop/elsewhere": ("not_selected", None, "plugin-elsewhere"),
+    }
+    assert match_verdicts(result, "higress-system/loaded") == [("in_sync", None), ("in_sync", None)]
+    assert said(result, Verdict.NO_UPSTREAM) == {
+        ("higress-system/sys", "/"): (Stage.UPSTREAM, "cluster-absent"),
+        ("shop/cart", "/"): (Stage.UPSTREAM, "no-endpoints"),
+    }
+    assert [(f.slug, f.severity) for f in result.findings] == [("plugin-elsewhere", Severity.WARNING)]
+
+
+def test_plugins_rejected(recording) -> None:
+    result = audit(recording("plugins-rejected.tar.xz"))
+    lost = ("lost", "delivery", "plugin-config-rejected")
+    assert plugin_verdicts(result) == {
+        "higress-system/both": lost,
+        "higress-system/dangling": lost,
+        "higress-system/disabled": ("dormant", None, "plugin-disabled"),
+        "higress-system/key-auth": lost,
+        "higress-system/loaded": ("in_sync", None, None),
+        "higress-system/no-condition": ("refused", "translation", "plugin-rule-without-condition"),
+        "shop/elsewhere": ("not_selected", None, "plugin-elsewhere"),
+    }
+    assert match_verdicts(result, "higress-system/both") == [("refused", "plugin-rules-ignored")]
+    assert match_verdicts(result, "higress-system/key-auth")[2] == ("dormant", "plugin-disabled")
+    bare = (Stage.UPSTREAM, "plugin-without-configuration")
+    assert said(result, Verdict.NO_UPSTREAM) == {("higress-system/sys", "/"): bare, ("shop/cart", "/"): bare}
+    assert [(f.slug, f.severity) for f in result.findings] == [
+        ("plugin-config-rejected", Severity.ERROR),
+        ("plugin-rule-wrong-namespace", Severity.WARNING),
+        ("plugin-rule-dangling", Severity.WARNING),
+        ("plugin-condition-unread", Severity.WARNING),
+        ("plugin-elsewhere", Severity.WARNING),
+    ]
+    rejected = result.findings[0]
+    assert "2 rules get 500" in rejected.message
+    for name in ("both", "dangling", "key-auth"):
+        assert f"higress-system/{name}" in rejected.message
+    assert "shop/cart" in result.findings[1].message
+    assert "not-a-real-key" not in str(result)
+
+
+def test_a_capture_without_the_list_of_wasm_plugins_judges_none(recording) -> None:
+    snapshot = recording("plugins-loaded.tar.xz")
+    without = {plural: data for plural, data in snapshot.kube.items() if plural != "wasmplugins"}
+    result = audit(replace(snapshot, kube=without))
+    assert result.plugins == ()
+    assert result.findings == ()
+    assert any("plugins were not judged" in note for note in result.notes)
+
+
 def test_scale(recording) -> None:
     result = audit(recording("scale-10k.tar.xz"))
     assert result.by_verdict["in_sync"] == len(result.rules) == 10_000

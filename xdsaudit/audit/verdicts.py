@@ -15,6 +15,7 @@ from xdsaudit.audit.causes.findings import findings
 from xdsaudit.audit.causes.remedy import refusal_of, remedy_of
 from xdsaudit.audit.causes.upstream import Upstream, judge_upstream
 from xdsaudit.audit.memory import Memory
+from xdsaudit.audit.plugins.report import judge_plugins
 from xdsaudit.audit.requests.example import witness
 from xdsaudit.audit.stage import Lacks, Rejection, Where, control_plane_slug, delivery_slug, locate, rejections
 from xdsaudit.ingress.expectation import RulePlan
@@ -80,7 +81,8 @@ def _audit(world: World) -> Audit:
         world.objects.ready,
         snapshot.moment,
     )
-    judge_rule = _Judge(world, rejected, upstream)
+    plugins = judge_plugins(world)
+    judge_rule = _Judge(world, rejected, {**upstream, **plugins.broken})
     rules: list[RuleVerdict] = []
     others: list[RuleVerdict] = []
     for index, plan in enumerate(world.expectation.plans):
@@ -100,10 +102,11 @@ def _audit(world: World) -> Audit:
         rules=tuple(rules),
         not_selected=tuple(others),
         extra=tuple(sorted(served)) if whole else (),
-        findings=tuple(findings(world, rejected, rules)),
-        notes=tuple(world.notes),
+        findings=(*findings(world, rejected, rules), *plugins.findings),
+        notes=(*world.notes, *plugins.notes),
         enough=ViewName.INGRESS in read and bool(read & {ViewName.PILOT, ViewName.GATEWAY}),
         origins=snapshot.origins,
+        plugins=plugins.verdicts,
     )
 
 

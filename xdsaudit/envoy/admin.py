@@ -16,6 +16,8 @@ _REJECTED: Final = re.compile(
     r"^(?:http\.[^.]*(?:\.[^.]*)*?\.)?(?P<what>rds\..+|cluster_manager\.cds|listener_manager\.lds|cds|lds|.*scoped_rds\..+)\.update_rejected$"
 )
 
+_EXTENSION: Final = re.compile(r"^extension_config_discovery\.http_filter\.(?P<name>.+)\.update_rejected$")
+
 
 def _decode(data: bytes, name: str) -> Any:
     try:
@@ -82,7 +84,14 @@ def with_pages(view: View, pages: Mapping[str, bytes]) -> tuple[View, list[str]]
                 for name, value in stats.items()
                 if name.endswith("update_rejected") and value and (found := _REJECTED.match(name))
             }
-            view = replace(view, connected=None if state is None else bool(state), rejected=rejected)
+            refused = {
+                found["name"]: int(value)
+                for name, value in stats.items()
+                if value and (found := _EXTENSION.match(name)) is not None
+            }
+            facts = {**view.facts, "extensions_rejected": refused} if refused else view.facts
+            connected = None if state is None else bool(state)
+            view = replace(view, connected=connected, rejected=rejected, facts=facts)
     if "server_info.json" in pages:
         try:
             told = server_info(pages["server_info.json"])

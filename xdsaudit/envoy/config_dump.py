@@ -14,9 +14,11 @@ import msgspec
 from msgspec import Raw, Struct
 
 from xdsaudit.envoy.certificate import read_certificate
+from xdsaudit.envoy.plugins import read_extension, read_slots
 from xdsaudit.envoy.routes import RouteReader
 from xdsaudit.errors import ReadError
 from xdsaudit.model.assemble import Scope, VirtualHost, assemble, scope_of
+from xdsaudit.model.plugin import Plugin
 from xdsaudit.model.view import Certificate, Cluster, FilterChain, Listener, View, ViewName
 
 _PROTOCOLS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -132,6 +134,10 @@ class _EndpointEntry(Struct):
     endpoint_config: _Assignment | None = None
 
 
+class _ExtensionEntry(Struct):
+    ecds_filter: dict[str, Any] | None = None
+
+
 class _Node(Struct):
     id: str = ""
 
@@ -156,6 +162,7 @@ class _Section(Struct):
     dynamic_active_secrets: list[_SecretEntry] = []
     static_endpoint_configs: list[_EndpointEntry] = []
     dynamic_endpoint_configs: list[_EndpointEntry] = []
+    ecds_filters: list[_ExtensionEntry] = []
 
 
 class _Dump(Struct):
@@ -229,8 +236,17 @@ def read_config_dump(data: bytes, *, replica: str | None, decoded: Decoded | Non
         else None,
         served={"RDS": len(tables), "LDS": len(listeners), "CDS": len(clusters), "SRDS": len(by_scope or ())},
         certificates=_certificates(sections) if "SecretsConfigDump" in types else None,
+        plugins=_plugins(sections, types, reachable),
         facts={"sections": frozenset(types), "updated": updated},
     )
+
+
+def _plugins(sections: Iterable[_Section], types: set[str], listeners: Iterable[Listener]) -> dict[str, Plugin] | None:
+    """Plugins by name; None where listeners have some and the dump does not tell of their configurations."""
+    if "EcdsConfigDump" not in types and any(c.slots for li in listeners for c in li.chains):
+        return None
+    found = (read_extension(e.ecds_filter) for s in sections for e in s.ecds_filters if e.ecds_filter is not None)
+    return {p.name: p for p in found}
 
 
 def _whole(types: set[str], listeners: Iterable[Listener]) -> None:
@@ -364,4 +380,5 @@ def _chain(chain: dict[str, Any]) -> FilterChain | None:
         tuple(s.get("name", "") for s in tls.get("tls_certificate_sds_secret_configs", ())),
         "transport_socket" in chain,
         any(f.get("name") == "envoy.filters.http.on_demand" for f in manager.get("http_filters", ())),
+        read_slots(manager.get("http_filters", ())),
     )

@@ -10,24 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from xdsaudit.errors import ReadError
-
-
-class ManagedField(Struct):
-    """When and for which subresource a field manager last wrote."""
-
-    time: str | None = None
-    subresource: str = ""
-
-
-class Meta(Struct):
-    """The part of metadata that is read."""
-
-    name: str
-    namespace: str | None = None
-    creationTimestamp: str | None = None  # noqa: N815 - the API's name
-    annotations: dict[str, str] | None = None
-    labels: dict[str, str] | None = None
-    managedFields: list[ManagedField] | None = None  # noqa: N815
+from xdsaudit.ingress.meta import Meta
+from xdsaudit.ingress.plugin_objects import WasmPlugin
 
 
 class BackendPort(Struct):
@@ -116,9 +100,7 @@ class Ingress(Struct):
     @property
     def changed_at(self) -> str | None:
         """Newest time the spec may have changed: creation and field managers, status left out (design: age)."""
-        times = [self.metadata.creationTimestamp or ""]
-        times += [m.time or "" for m in self.metadata.managedFields or () if m.subresource != "status"]
-        return max(times) or None
+        return self.metadata.changed_at
 
 
 class ServicePort(Struct):
@@ -213,6 +195,7 @@ KINDS: Final[Mapping[str, tuple[str, type]]] = {
     "configmaps": ("ConfigMap", ConfigMap),
     "secrets": ("Secret", Named),
     "mcpbridges": ("McpBridge", McpBridge),
+    "wasmplugins": ("WasmPlugin", WasmPlugin),
 }
 """Plural to kind and type, of everything that is read."""
 
@@ -258,6 +241,7 @@ class KubeObjects:
     configmaps: Mapping[tuple[str, str], ConfigMap] | None = None
     secrets: frozenset[tuple[str, str]] | None = None
     registries: tuple[Registry, ...] | None = None
+    plugins: tuple[WasmPlugin, ...] | None = None
 
 
 def _key(meta: Meta) -> tuple[str, str]:
@@ -282,7 +266,7 @@ def read_objects(kube: Mapping[str, bytes]) -> tuple[KubeObjects, list[str]]:
                     raise
                 complaints.append(str(error))
     services, slices, secrets = lists["services"], lists["endpointslices"], lists["secrets"]
-    maps, bridges = lists["configmaps"], lists["mcpbridges"]
+    maps, bridges, plugins = lists["configmaps"], lists["mcpbridges"], lists["wasmplugins"]
     return (
         KubeObjects(
             ingresses=tuple(lists["ingresses"] or ()),
@@ -292,6 +276,7 @@ def read_objects(kube: Mapping[str, bytes]) -> tuple[KubeObjects, list[str]]:
             configmaps=None if maps is None else {_key(c.metadata): c for c in maps},
             secrets=None if secrets is None else frozenset(_key(s.metadata) for s in secrets),
             registries=None if bridges is None else _registries(bridges),
+            plugins=None if plugins is None else tuple(plugins),
         ),
         complaints,
     )

@@ -40,6 +40,10 @@ REGISTRY_TLS: Final = Behaviour(
     "TLS of a registry joins an Ingress's DestinationRule", (2, 0, 2), "pkg/ingress/config/ingress_config.go"
 )
 EXTERNAL_ALIAS: Final = Behaviour("ExternalName Services may be aliases", (2, 2, 0), "istio 1.27")
+ALL_CONDITIONS: Final = Behaviour(
+    "a plugin's match rule keeps all kinds of conditions that it has", (2, 0, 4), "pkg/ingress/config/ingress_config.go"
+)
+ROUTE_TYPES: Final = Behaviour("routeType of a plugin's match rule", (2, 2, 0), "pkg/ingress/config/ingress_config.go")
 ROUTE_CACHE_RACE: Final = Behaviour(
     "pilot may cache a route table that is older than its key",
     (2, 0, 0),

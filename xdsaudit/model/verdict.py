@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from xdsaudit.model.view import State, ViewInfo
+
+if TYPE_CHECKING:
+    from xdsaudit.model.plugin_verdict import PluginVerdict
 
 
 class Verdict(StrEnum):
@@ -181,7 +184,8 @@ class Audit:
     """The answer to one snapshot: a verdict per rule, routes nobody explains, findings beside them.
 
     ``rules`` holds no ``not_selected`` rule; those stand in ``not_selected``. ``conclusive`` is False when a view
-    that was asked for could not be read, or a rule stayed unknown or pending.
+    that was asked for could not be read, or a rule stayed unknown or pending. ``plugins`` is empty also where nobody looked
+    for WasmPlugins.
     """
 
     captured_at: str | None
@@ -195,6 +199,7 @@ class Audit:
     notes: tuple[str, ...] = ()
     enough: bool = True
     origins: Origins = field(default_factory=dict)
+    plugins: tuple[PluginVerdict, ...] = ()
 
     def origin(self, rule: Rule) -> Origin | None:
         """Where a rule was written, when its Ingress came from a file."""
@@ -273,7 +278,12 @@ class Audit:
     @property
     def conclusive(self) -> bool:
         """True when every view that was asked for was read and every rule has a final verdict."""
-        return self.enough and not self.gaps and not self.of(Verdict.UNKNOWN, Verdict.PENDING)
+        return self.enough and not self.gaps and not self._met & {Verdict.UNKNOWN, Verdict.PENDING}
+
+    @property
+    def _met(self) -> frozenset[Verdict]:
+        """The verdicts that occur, of rules and plugins."""
+        return frozenset(r.verdict for r in self.rules).union(*(p.verdicts for p in self.plugins))
 
     def exit_code(self, fail_on: frozenset[str] | None = None) -> int:
         """Exit code of contract 4: 1 for findings, 3 when inconclusive, else 0.
@@ -282,7 +292,7 @@ class Audit:
             fail_on: verdicts, severities and ``extra`` that replace the list of what ends with 1.
         """
         wanted = fail_on if fail_on is not None else frozenset({*FAILING, "extra", Severity.ERROR})
-        met = {r.verdict.value for r in self.rules} | {f.severity.value for f in self.findings}
+        met = {v.value for v in self._met} | {f.severity.value for f in self.findings}
         if self.extra:
             met.add("extra")
         if met & {str(w) for w in wanted}:

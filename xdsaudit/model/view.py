@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from xdsaudit.model.plugin import Plugin, Slot
 from xdsaudit.model.route import Place, Route
 
 
@@ -56,7 +57,7 @@ class Cluster(NamedTuple):
 
 
 class FilterChain(NamedTuple):
-    """One filter chain with an HTTP connection manager and where its routes come from."""
+    """One filter chain with an HTTP connection manager, where its routes come from, and its plugins in order."""
 
     server_names: tuple[str, ...]
     route_config: str | None
@@ -64,6 +65,7 @@ class FilterChain(NamedTuple):
     secrets: tuple[str, ...]
     tls: bool
     on_demand: bool = False
+    slots: tuple[Slot, ...] = ()
 
 
 class Certificate(NamedTuple):
@@ -108,6 +110,7 @@ class View:
         rejected: ``update_rejected`` counters above zero, by stats prefix.
         extensions: type URLs this Envoy can decode; None when not told.
         served: number of resources by type, to tell an empty answer from none.
+        plugins: plugins by ``namespace.name``; None when nobody looked for them.
         facts: further evidence, by name.
     """
 
@@ -125,6 +128,7 @@ class View:
     rejected: Mapping[str, int] = field(default_factory=dict)
     extensions: frozenset[str] | None = None
     served: Mapping[str, int] = field(default_factory=dict)
+    plugins: Mapping[str, Plugin] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 from xdsaudit.errors import ReadError
 from xdsaudit.model.route import HeaderMatch, MatchKey, Place, Route, simple_key
 from xdsaudit.model.view import Table, View, ViewName
+from xdsaudit.xds.plugins import read_wasm_plugin
 from xdsaudit.xds.pool import known_type, message
 
 MCP_TYPES = (
@@ -56,6 +57,9 @@ def read_core(responses: Iterable[bytes], *, replica: str | None) -> View:
         replica=replica,
         tables=_tables(objects.get("VirtualService", ()), objects.get("Gateway", ())),
         served={kind: len(found) for kind, found in objects.items()},
+        plugins={p.name: p for n, found in objects["WasmPlugin"] for p in (read_wasm_plugin(n, found),)}
+        if "WasmPlugin" in objects
+        else None,
         facts={
             "service_entries": frozenset(h for _, entry in objects.get("ServiceEntry", ()) for h in entry.hosts),
             "destination_rules": frozenset(rule.host for _, rule in objects.get("DestinationRule", ())),

@@ -17,6 +17,7 @@ TYPES = {
     "RDS": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
     "CDS": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
     "EDS": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+    "ECDS": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
 }
 """The field's short name of a resource type, to its type URL."""
 

@@ -13,9 +13,11 @@ from typing import Any
 from xdsaudit.errors import ReadError
 from xdsaudit.model.assemble import Scope, VirtualHost, assemble, scope_of
 from xdsaudit.model.canonical import fields_of, match_of
+from xdsaudit.model.plugin import Plugin
 from xdsaudit.model.route import Fields, Route, simple_key
 from xdsaudit.model.view import Cluster, FilterChain, Listener, View, ViewName
 from xdsaudit.xds.plain import to_plain
+from xdsaudit.xds.plugins import read_extension, read_slots
 from xdsaudit.xds.pool import SHORT, TYPES, message, resource_class
 
 _REPLACING = frozenset({"LDS", "CDS", "SRDS"})
@@ -108,7 +110,17 @@ def read_pilot(
         endpoints={n: healthy(m) for n, m in folded["EDS"].items()} if "EDS" in folded else None,
         listeners=listeners,
         served={short: len(resources) for short, resources in folded.items()},
+        plugins=_plugins(folded, listeners),
     )
+
+
+def _plugins(folded: dict[str, dict[str, Any]], listeners: tuple[Listener, ...] | None) -> dict[str, Plugin] | None:
+    """Plugins by name; None where listeners name some and nobody asked for their configurations."""
+    if "ECDS" in folded:
+        return {n: read_extension(m) for n, m in folded["ECDS"].items()}
+    if listeners is None or any(c.slots for li in listeners for c in li.chains):
+        return None
+    return {}
 
 
 def read_scope(scope: Any) -> Scope:
@@ -178,6 +190,7 @@ def _chain(chain: Any) -> FilterChain | None:
         secrets,
         chain.HasField("transport_socket"),
         any(f.name == "envoy.filters.http.on_demand" for f in manager.http_filters),
+        read_slots(manager.http_filters),
     )
 
 

@@ -7,8 +7,9 @@ from typing import Final
 from xdsaudit.audit.causes.code import Code
 from xdsaudit.audit.causes.codes_control import CODES as _CONTROL
 from xdsaudit.audit.causes.codes_gateway import CODES as _GATEWAY
+from xdsaudit.audit.causes.codes_plugins import CODES as _PLUGINS
 
-CATALOGUE: Final[tuple[Code, ...]] = (*_CONTROL, *_GATEWAY)
+CATALOGUE: Final[tuple[Code, ...]] = (*_CONTROL, *_GATEWAY, *_PLUGINS)
 BY_CODE: Final = {c.code: c for c in CATALOGUE}
 BY_SLUG: Final = {c.slug: c for c in CATALOGUE}
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import inspect
 
 from xdsaudit.collect.redact.literals import Literals
+from xdsaudit.collect.redact.plugins import clean_object
 from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS, NGINX, acts
 from xdsaudit.ingress.objects import KINDS
 from xdsaudit.ingress.tls import read_config
@@ -52,6 +53,8 @@ def _item(plural: str, item: dict[str, Any], literals: Literals) -> dict[str, An
         kept["metadata"]["annotations"] = _annotations(annotations, literals)
     if plural == "secrets":
         kept["data"] = dict.fromkeys(item.get("data") or {}, "")
+    if plural == "wasmplugins":
+        clean_object(item, kept, literals)
     if plural == "configmaps":
         kept["data"] = _config(kept, literals)
     return kept

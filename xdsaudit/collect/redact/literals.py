@@ -38,15 +38,19 @@ class Literals:
 
     def hide(self, value: str) -> str:
         """The pseudonym of a value; an empty one and a pseudonym stay as they are."""
-        if not value or _DONE.fullmatch(value):
-            return value
-        pseudonym = (
-            "redacted:" + hmac.new(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:12]
-        )
-        if len(value) >= _SHORTEST and value not in self._seen:
+        pseudonym = self.veil(value)
+        if pseudonym != value and len(value) >= _SHORTEST and value not in self._seen:
             self._seen[value] = pseudonym
             self._pattern = None
         return pseudonym
+
+    def veil(self, value: str) -> str:
+        """The same for what may be a credential or any word: it is hidden here, and not searched for elsewhere."""
+        if not value or _DONE.fullmatch(value):
+            return value
+        return (
+            "redacted:" + hmac.new(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:12]
+        )
 
     def hide_regex(self, pattern: str) -> str:
         """The same for a regex: what Higress writes around a canary's value stays, and a bad one stays a bad one."""

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from xdsaudit.collect.redact.literals import Literals
+from xdsaudit.collect.redact.plugins import clean_config, clean_wasm_plugin
 from xdsaudit.model.sensitive import sensitive
 from xdsaudit.xds.pool import known_type, message
 
-_UNREAD_BODIES: Final = ("EnvoyFilter", "WasmPlugin")
+_UNREAD_BODIES: Final = ("EnvoyFilter",)
 _TEXTS: Final = (
     "exact",
     "prefix",
@@ -140,6 +141,8 @@ _SPECIAL: Final[dict[str, Callable[[Any, Literals], None]]] = {
     "google.protobuf.Struct": _struct,
     "envoy.config.core.v3.HeaderValue": _header_value,
     "envoy.config.core.v3.Metadata": _metadata,
+    "envoy.extensions.wasm.v3.PluginConfig": clean_config,
+    "istio.extensions.v1alpha1.WasmPlugin": clean_wasm_plugin,
     "istio.mcp.v1alpha1.Metadata": _mcp_metadata,
     "istio.networking.v1alpha3.Headers.HeaderOperations": _operations,
     "istio.networking.v1alpha3.HTTPMatchRequest": _http_match,

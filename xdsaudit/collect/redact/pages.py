@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from xdsaudit.collect.redact.literals import Literals
+from xdsaudit.collect.redact.plugins import cleaned_config, cleaned_extension
 from xdsaudit.model.canonical import TYPE_PREFIX, known_fields
 from xdsaudit.model.sensitive import sensitive
 
@@ -26,6 +27,7 @@ _TEXTS: Final = (
 )
 _REGEXES: Final = ("safe_regex", "safe_regex_match")
 _METADATA: Final = "envoy.config.core.v3.Metadata"
+_PLUGIN: Final = "envoy.extensions.wasm.v3.PluginConfig"
 _NODE_METADATA: Final = ("ISTIO_VERSION", "NAMESPACE", "LABELS", "CLUSTER_ID", "SCOPE")
 _STATS: Final = re.compile(
     r"^control_plane\.|update_rejected$|\.version$|config_reload|update_(?:success|failure)$|config_fail$"
@@ -143,14 +145,15 @@ def _certificates(text: str) -> str:
     return "" if b"PRIVATE KEY" in raw else text
 
 
-def _extensions(section: Mapping[str, Any], literals: Literals) -> dict[str, Any]:  # noqa: ARG001 - one signature for all
-    """Names and types of extension configurations; what they configure is not read."""
-    listed = []
-    for each in section.get("ecds_filters", ()):
-        config = each.get("ecds_filter") or {}
-        kind = (config.get("typed_config") or {}).get("@type", "")
-        kept = {k: each[k] for k in _STATE if k in each}
-        listed.append({**kept, "ecds_filter": {"name": config.get("name", ""), "typed_config": {"@type": kind}}})
+def _extensions(section: Mapping[str, Any], literals: Literals) -> dict[str, Any]:
+    """Extension configurations, those of plugins with what is read of them."""
+    listed = [
+        {
+            **{k: e[k] for k in _STATE if k in e},
+            "ecds_filter": cleaned_extension(e.get("ecds_filter"), literals),
+        }
+        for e in section.get("ecds_filters", ())
+    ]
     return {"ecds_filters": listed} if "ecds_filters" in section else {}
 
 
@@ -204,6 +207,8 @@ def _message(value: Any, message: str, literals: Literals) -> Any:
         istio = (value.get("filter_metadata") or {}).get("istio")
         config = istio.get("config") if isinstance(istio, dict) else None
         return {"filter_metadata": {"istio": {"config": config}}} if isinstance(config, str) else {}
+    if message == _PLUGIN:
+        return cleaned_config(value, literals)
     fields = known_fields().get(message)
     if fields is None:
         return {}

@@ -1,0 +1,385 @@
+"""Plugins along the pipeline: where each is lost or changed, what that breaks, and what must stay silent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests import plugin_worlds, worlds
+from tests.plugin_worlds import rule, wasm
+from xdsaudit import Audit, Stage, Verdict, audit, redact
+from xdsaudit.model.plugin_verdict import PluginVerdict
+from xdsaudit.model.verdict import Severity
+from xdsaudit.model.view import State, ViewInfo, ViewName
+from xdsaudit.testing import ingress
+
+SECRET = "s3cret-credential-1"
+AUTH = wasm(
+    "auth",
+    phase="AUTHN",
+    defaultConfig={"credential": SECRET},
+    matchRules=[rule({"n": 1}, ingress="default/a"), rule({"n": 2}, domain="bar.test")],
+)
+LOG = wasm("log", failStrategy="FAIL_OPEN", defaultConfig={"level": "info"})
+OBJECTS = [AUTH, LOG]
+GOOD = plugin_worlds.served(OBJECTS)
+WITHOUT = {n: p for n, p in GOOD.items() if "auth" not in n}
+
+
+def only(result: Audit, name: str = "auth") -> PluginVerdict:
+    (found,) = [p for p in result.plugins if p.name == name]
+    return found
+
+
+def said(**cut: Any) -> PluginVerdict:
+    return only(audit(plugin_worlds.world(OBJECTS, **cut)))
+
+
+def edited(**spec: Any) -> dict[str, Any]:
+    """AUTH as it was when it said otherwise, with LOG."""
+    return plugin_worlds.served([{**AUTH, "spec": {**AUTH["spec"], **spec}}, LOG])
+
+
+@pytest.mark.parametrize("version", ["2.0.1", "2.0.4", "2.1.9", "2.2.1"])
+@pytest.mark.parametrize("local", [True, False])
+def test_a_world_that_serves_its_plugins_is_in_sync_whether_or_not_an_agent_rewrites_them(
+    version: str, local: bool
+) -> None:
+    result = audit(plugin_worlds.world(OBJECTS, version=version, local=local))
+    assert [p.verdict for p in result.plugins] == [Verdict.IN_SYNC] * 2
+    assert result.findings == ()
+    assert result.exit_code() == 0
+
+
+@pytest.mark.parametrize(
+    ("cut", "stage", "slug", "last", "first"),
+    [
+        ({"core": WITHOUT, "pilot": WITHOUT, "gateway": WITHOUT, "slots": WITHOUT}, Stage.TRANSLATION, "plugin-not-translated", "ingress", "core"),
+        ({"core": GOOD, "pilot": WITHOUT, "gateway": WITHOUT, "slots": WITHOUT}, Stage.PILOT, "plugin-not-generated", "core", "pilot"),
+        ({"pilot": WITHOUT, "gateway": WITHOUT, "slots": WITHOUT}, Stage.CONTROL_PLANE, "plugin-not-generated", "ingress", "pilot"),
+        ({"pilot": WITHOUT, "pilot_slots": GOOD}, Stage.CONTROL_PLANE, "plugin-not-generated", "ingress", "pilot"),
+        ({"gateway": WITHOUT, "slots": WITHOUT}, Stage.DELIVERY, "plugin-not-delivered", "pilot", "gateway"),
+        ({"gateway": WITHOUT}, Stage.DELIVERY, "plugin-not-delivered", "pilot", "gateway"),
+        ({"gateway": WITHOUT, "rejected": GOOD}, Stage.DELIVERY, "plugin-config-rejected", "pilot", "gateway"),
+        ({"gateway": WITHOUT, "connected": 0}, Stage.DELIVERY, "gateway-disconnected", "pilot", "gateway"),
+    ],
+)  # fmt: skip
+def test_a_plugin_is_lost_at_the_edge_before_the_first_view_that_lacks_it(
+    cut: Any, stage: Stage, slug: str, last: str, first: str
+) -> None:
+    found = said(**cut)
+    assert (found.verdict, found.stage, found.slug) == (Verdict.LOST, stage, slug)
+    assert (found.last_seen, found.first_missing) == (last, first)
+    assert {(r.verdict, r.stage, r.slug) for r in found.rules} == {(Verdict.LOST, stage, slug)}
+
+
+@pytest.mark.parametrize(
+    ("spec", "fields"),
+    [
+        ({"defaultConfig": {"credential": "s3cret-credential-0"}}, {"config.credential"}),
+        ({"defaultConfig": {"credential": SECRET, "more": [1]}}, {"config.more"}),
+        ({"pluginName": "other"}, {"root_id"}),
+        ({"failStrategy": "FAIL_OPEN"}, {"fail_open"}),
+        ({"matchRules": [AUTH["spec"]["matchRules"][0]]}, set()),
+        ({"matchRules": [rule({"n": 9}, ingress="default/a"), AUTH["spec"]["matchRules"][1]]}, {"matchRules[0].n"}),
+        ({"matchRules": [*AUTH["spec"]["matchRules"], rule(domain="x.test")]}, {"matchRules"}),
+        ({"matchRules": AUTH["spec"]["matchRules"][::-1]}, {"matchRules[0].order", "matchRules[1].order"}),
+    ],
+)
+def test_a_gateway_that_runs_an_older_plugin_is_told_field_by_field(spec: Any, fields: set[str]) -> None:
+    found = said(gateway=edited(**spec), local=False)
+    assert found.verdict is Verdict.CHANGED
+    assert found.stage is Stage.DELIVERY
+    assert {d.field for d in found.fields} == fields
+    assert "s3cret" not in str(found)
+
+
+def test_another_local_file_is_a_change_and_a_file_in_place_of_an_image_is_what_agents_make_of_it() -> None:
+    here, there = (wasm("auth", url=f"file:///{n}.wasm") for n in ("here", "there"))
+    assert only(audit(plugin_worlds.world([here]))).verdict is Verdict.IN_SYNC
+    found = only(audit(plugin_worlds.world([here], gateway=plugin_worlds.served([there]), local=False)))
+    assert [(d.field, d.actual) for d in found.fields] == [("code", "/there.wasm")]
+
+
+def test_a_match_rule_that_is_not_there_is_lost_and_the_others_are_in_sync() -> None:
+    found = said(gateway=edited(matchRules=[AUTH["spec"]["matchRules"][0]]))
+    assert found.verdict is Verdict.CHANGED
+    assert [r.verdict for r in found.rules] == [Verdict.IN_SYNC, Verdict.LOST]
+
+
+def test_another_order_of_filters_is_a_change_at_both_plugins() -> None:
+    turned = dict(reversed(GOOD.items()))
+    result = audit(plugin_worlds.world(OBJECTS, slots=turned))
+    assert {p.verdict for p in result.plugins} == {Verdict.CHANGED}
+    assert {d.field for p in result.plugins for d in p.fields} == {"order"}
+    assert any("higress-system.log before higress-system.auth" in line for line in only(result).evidence)
+
+
+def test_the_time_that_pilot_stamps_into_the_environment_is_no_difference_and_a_variable_is() -> None:
+    variable = {"vmConfig": {"env": [{"name": "MODE", "valueFrom": "INLINE", "value": "x"}]}}
+    objects = [wasm("auth", **variable)]
+    assert only(audit(plugin_worlds.world(objects))).verdict is Verdict.CHANGED  # the builder's agent drops it
+    assert only(audit(plugin_worlds.world(objects, local=False))).verdict is Verdict.IN_SYNC
+
+
+def test_an_allow_all_filter_in_place_of_a_plugin_is_a_change() -> None:
+    snapshot = plugin_worlds.world(OBJECTS)
+    dump = json.loads(snapshot.gateway["gateway-0"]["config_dump.json"])
+    rbac = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"
+    (mine,) = [e for e in dump["configs"][-1]["ecds_filters"] if e["ecds_filter"]["name"] == "higress-system.log"]
+    mine["ecds_filter"]["typed_config"] = {"@type": rbac}
+    pages = {**snapshot.gateway["gateway-0"], "config_dump.json": json.dumps(dump).encode()}
+    found = only(audit(replace(snapshot, gateway={"gateway-0": pages})), "log")
+    assert found.verdict is Verdict.CHANGED
+    assert [(d.field, d.actual) for d in found.fields] == [("type", "RBAC")]
+
+
+def test_a_plugin_younger_than_the_grace_period_is_pending_unless_its_rejection_is_proven() -> None:
+    young = {**AUTH, "metadata": {**AUTH["metadata"], "creationTimestamp": "2026-11-23T23:59:55Z"}}
+    assert only(audit(plugin_worlds.world([young], gateway={}, grace=15.0))).verdict is Verdict.PENDING
+    assert only(audit(plugin_worlds.world([young], gateway={}, grace=15.0, rejected=GOOD))).verdict is Verdict.LOST
+    assert only(audit(plugin_worlds.world([AUTH], gateway={}, grace=15.0))).verdict is Verdict.LOST
+
+
+def test_a_rejection_names_the_one_plugin_that_never_ran_and_not_those_it_holds_back() -> None:
+    new = wasm("new", phase="AUTHN", priority=-1)
+    old = edited(defaultConfig={"credential": "older"})
+    result = audit(plugin_worlds.world([AUTH, LOG, new], gateway=old, rejected=[*GOOD, "higress-system.new"]))
+    (finding,) = result.findings
+    assert finding.slug == "plugin-config-rejected"
+    assert "(higress-system/new makes it), which holds back 2 plugins; requests of 2 rules get 500" in finding.message
+    assert only(result).by == "higress-system/new"
+    assert only(result, "new").by is None
+    assert {r.slug for r in result.rules} == {"plugin-without-configuration"}
+
+
+def test_counters_of_a_rejection_that_was_healed_prove_nothing() -> None:
+    result = audit(plugin_worlds.world(OBJECTS, rejected=GOOD))
+    assert result.findings == ()
+    assert result.exit_code() == 0
+
+
+def test_one_of_two_gateways_behind_is_the_only_one_named() -> None:
+    snapshot = plugin_worlds.world(OBJECTS)
+    behind = plugin_worlds.world(OBJECTS, gateway=WITHOUT).gateway["gateway-0"]
+    result = audit(replace(snapshot, gateway={**snapshot.gateway, "gateway-1": behind}))
+    found = only(result)
+    assert {(r.replica, r.verdict) for r in found.replicas if r.view == "gateway"} == {
+        ("gateway-0", Verdict.IN_SYNC),
+        ("gateway-1", Verdict.LOST),
+    }
+    assert all("gateway-1" in line for r in result.rules for line in r.evidence)
+
+
+def test_a_filter_without_configuration_breaks_the_rules_of_its_own_chain_alone() -> None:
+    items = [ingress("a", "foo.test", "/a", tls="cert"), ingress("b", "bar.test", "/b")]
+    snapshot = plugin_worlds.world(OBJECTS, items=items)
+    dump = json.loads(snapshot.gateway["gateway-0"]["config_dump.json"])
+    dump["configs"][-1]["ecds_filters"] = [
+        e for e in dump["configs"][-1]["ecds_filters"] if "log" in e["ecds_filter"]["name"]
+    ]
+    plain = dump["configs"][1]["dynamic_listeners"][0]["active_state"]["listener"]["filter_chains"][0]
+    plain["filters"][0]["typed_config"]["http_filters"] = plugin_worlds.filters(WITHOUT)
+    pages = {**snapshot.gateway["gateway-0"], "config_dump.json": json.dumps(dump).encode()}
+    result = audit(replace(snapshot, gateway={"gateway-0": pages}))
+    assert {r.rule.ref: r.slug for r in result.rules} == {
+        "default/a": "plugin-without-configuration",
+        "default/b": None,
+    }
+
+
+def test_a_view_that_does_not_tell_of_plugins_is_not_one_that_lacks_them() -> None:
+    snapshot = plugin_worlds.world(OBJECTS)
+    dump = json.loads(snapshot.gateway["gateway-0"]["config_dump.json"])
+    del dump["configs"][-1]
+    blind = {**snapshot.gateway["gateway-0"], "config_dump.json": json.dumps(dump).encode()}
+    found = only(audit(replace(snapshot, gateway={"gateway-0": blind})))
+    assert (found.verdict, found.slug) == (Verdict.UNKNOWN, "unreadable")
+    unread = ViewInfo(ViewName.GATEWAY, "gateway-0", State.UNREAD, "no answer")
+    assert only(audit(replace(snapshot, gateway={}, views=(unread,)))).verdict is Verdict.UNKNOWN
+    capture = snapshot.pilot["pilot-0"]
+    no_ecds = replace(capture, served=capture.served[:-1])
+    assert only(audit(replace(snapshot, pilot={"pilot-0": no_ecds}))).verdict is Verdict.IN_SYNC
+
+
+def test_a_plugin_whose_object_was_deleted_is_told_where_it_is_left_over() -> None:
+    result = audit(plugin_worlds.world([LOG], gateway=GOOD, slots=GOOD))
+    (finding,) = result.findings
+    assert (finding.slug, finding.severity) == ("plugin-unexplained", Severity.ERROR)
+    assert "gateway gateway-0 still holds the plugin higress-system/auth" in finding.message
+    registry = audit(plugin_worlds.world([LOG], pilot=GOOD, gateway=GOOD, slots=GOOD))
+    assert [(f.slug, f.severity) for f in registry.findings] == [("plugin-unexplained", Severity.INFO)]
+    assert registry.exit_code() == 0
+
+
+def test_what_a_refused_plugin_left_behind_is_said_of_it_and_unexplained_nowhere() -> None:
+    refused = wasm("auth", matchRules=[rule()])
+    result = audit(plugin_worlds.world([refused, LOG], pilot=GOOD, gateway=GOOD, slots=GOOD))
+    found = only(result)
+    assert found.verdict is Verdict.REFUSED
+    assert any("still has what was served of it before" in line for line in found.evidence)
+    assert result.findings == ()
+
+
+@pytest.mark.parametrize(
+    ("rules", "by"),
+    [
+        ([rule(domain="*"), rule(ingress="default/a")], [None, 0]),
+        ([rule(domain="*.test"), rule(domain="foo.test")], [None, 0]),
+        ([rule(domain="foo.test"), rule(domain="*.test")], [None, None]),
+        ([rule(domain="foo*"), rule(domain="foo.test")], [None, 0]),
+        ([rule(ingress="default/a"), rule(ingress="default/a")], [None, 0]),
+        ([rule(ingress="default/a"), rule(ingress=["default/a", "default/b"])], [None, None]),
+        (
+            [rule(ingress="default/a"), rule(ingress="default/b"), rule(ingress=["default/b", "default/a"])],
+            [None, None, 1],
+        ),
+        ([rule(ingress="default/a", service="x"), rule(ingress="default/a")], [None, None]),
+        ([rule(domain="bar.test"), rule(ingress="default/a")], [None, None]),
+        ([rule(domain="foo.test", configDisable=True), rule(ingress="default/a")], [None, None]),
+        ([rule(service="s:80"), rule(service="s:80")], [None, 0]),
+        ([rule(service="s:80"), rule(ingress="default/a")], [None, None]),
+    ],
+)
+def test_a_match_rule_is_unreachable_where_those_before_it_take_all_its_requests(
+    rules: Any, by: list[int | None]
+) -> None:
+    found = only(audit(plugin_worlds.world([wasm("auth", matchRules=rules)])))
+    assert [r.by for r in found.rules] == by
+    assert [r.verdict is Verdict.SHADOWED for r in found.rules] == [n is not None for n in by]
+
+
+@pytest.mark.parametrize(
+    ("condition", "slug"),
+    [
+        ({"ingress": "default/a"}, None),
+        ({"ingress": "default/none"}, "plugin-rule-dangling"),
+        ({"ingress": ["default/a", "default/none"]}, "plugin-rule-dangling"),
+        ({"ingress": "b"}, "plugin-rule-wrong-namespace"),
+        ({"ingress": "sys"}, None),
+        ({"ingress": "higress-system/sys"}, "plugin-rule-wrong-namespace"),
+        ({"domain": "foo.test"}, None),
+        ({"domain": "x.wild.test"}, None),
+        ({"domain": "*.test"}, None),
+        ({"domain": "foo.test:80"}, "plugin-rule-dangling"),
+        ({"domain": "foo*"}, None),
+        ({"domain": "other.test"}, "plugin-rule-dangling"),
+        ({"service": "web.default.svc.cluster.local"}, None),
+        ({"service": "web.default.svc.cluster.local:80"}, None),
+        ({"service": "web.default.svc.cluster.local:81"}, "plugin-rule-dangling"),
+    ],
+)
+def test_a_condition_that_names_nothing_is_a_warning_and_no_loss(condition: Any, slug: str | None) -> None:
+    items = [
+        *plugin_worlds.ITEMS,
+        ingress("w", "*.wild.test", "/w"),
+        ingress("sys", "foo.test", "/s", namespace="higress-system"),
+    ]
+    result = audit(plugin_worlds.world([wasm("auth", matchRules=[rule(**condition)])], items=items))
+    assert [f.slug for f in result.findings] == ([slug] if slug else [])
+    assert {f.severity for f in result.findings} <= {Severity.WARNING}
+    (found,) = only(result).rules
+    dead = slug is not None and not isinstance(condition.get("ingress"), list)
+    assert found.verdict is (Verdict.DORMANT if dead else Verdict.IN_SYNC)
+    rules = [r for r in result.rules if r.rule.ingress != "sys"]
+    assert {r.verdict for r in rules} == {Verdict.IN_SYNC}
+
+
+def test_no_domain_dangles_where_some_host_takes_all() -> None:
+    items = [*plugin_worlds.ITEMS, ingress("any", None, "/any")]
+    assert (
+        audit(plugin_worlds.world([wasm("auth", matchRules=[rule(domain="nobody.test")])], items=items)).findings == ()
+    )
+
+
+CONFIGS = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab1/é", max_size=14),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["token", "b", "c"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+MATCHES = st.builds(
+    rule,
+    st.dictionaries(st.sampled_from(["x", "y"]), CONFIGS, max_size=2),
+    ingress=st.lists(st.sampled_from(["default/a", "default/b", "a", "none"]), min_size=1, max_size=2),
+    configDisable=st.booleans(),
+)
+PLUGINS = st.lists(
+    st.builds(
+        wasm,
+        st.sampled_from(["a", "b", "c", "d"]),
+        defaultConfig=st.none() | st.dictionaries(st.sampled_from(["p", "secret"]), CONFIGS, max_size=2),
+        matchRules=st.lists(MATCHES, max_size=3),
+        phase=st.sampled_from([None, "AUTHN", "AUTHZ", "STATS"]),
+        priority=st.none() | st.integers(-2, 2),
+        failStrategy=st.sampled_from([None, "FAIL_OPEN"]),
+        defaultConfigDisable=st.booleans(),
+    ),
+    max_size=4,
+    unique_by=lambda p: p["metadata"]["name"],
+)
+
+
+@given(PLUGINS, st.sampled_from(["2.0.1", "2.1.9"]))
+def test_random_plugins_that_are_served_as_written_are_never_lost_changed_or_unexplained(
+    objects: Any, version: str
+) -> None:
+    snapshot = plugin_worlds.world(objects, version=version, core=None)
+    result = audit(snapshot)
+    bad = {Verdict.LOST, Verdict.CHANGED, Verdict.UNKNOWN, Verdict.PENDING, Verdict.REFUSED}
+    assert not bad & {v for p in result.plugins for v in p.verdicts}
+    assert {f.slug for f in result.findings} <= {"plugin-rule-dangling", "plugin-rule-wrong-namespace"}
+    assert audit(redact(snapshot)) == result
+
+
+@given(PLUGINS, PLUGINS)
+def test_redaction_changes_no_verdict_and_leaves_no_value_behind(wanted: Any, run: Any) -> None:
+    """Whatever a gateway runs in place of what is asked for, the redacted snapshot is judged alike, and redacting twice is once."""
+    held = plugin_worlds.served(run)
+    snapshot = plugin_worlds.world(wanted, gateway=held, slots=held, rejected=held)
+    clean = redact(snapshot)
+    assert audit(clean) == audit(snapshot)
+    assert redact(clean) == clean
+
+
+def test_no_value_of_a_configuration_is_in_a_redacted_snapshot_or_an_audit() -> None:
+    planted = ["S3cret-Password-1", "tok_123456789012", "pass-word"]
+    objects = [
+        wasm(
+            "auth",
+            defaultConfig={"consumers": [{"credential": planted[0], "pin": 4711}], "deep": {"token": planted[1]}},
+            matchRules=[rule({"w": planted[2]}, ingress="default/a")],
+        )
+    ]
+    items = [
+        ingress("a", "foo.test", "/a", annotations={"higress.io/request-header-control-add": f"X-Any {planted[1]}"})
+    ]
+    snapshot = plugin_worlds.world(
+        objects, items=items, core=plugin_worlds.served(objects), gateway=plugin_worlds.served([wasm("auth")])
+    )
+    text = repr(redact(snapshot)) + repr(audit(snapshot))
+    for each in (*planted, "4711"):
+        assert each not in text
+    assert "redacted:" in text
+    assert "_match_route_" in text
+
+
+def test_gateways_and_pilots_without_a_list_of_wasm_plugins_still_tell_of_what_breaks_requests() -> None:
+    snapshot = plugin_worlds.world(OBJECTS, gateway=WITHOUT, rejected=GOOD)
+    kube = {k: v for k, v in snapshot.kube.items() if k != "wasmplugins"}
+    result = audit(replace(snapshot, kube=kube))
+    assert result.plugins == ()
+    assert {r.slug for r in result.rules} == {"plugin-without-configuration"}
+    assert [f.slug for f in result.findings] == ["plugin-config-rejected"]
+
+
+def test_worlds_without_plugins_say_nothing_of_them() -> None:
+    result = audit(worlds.world(plugin_worlds.ITEMS))
+    assert (result.plugins, result.findings, result.exit_code()) == ((), (), 0)
+    assert not any("plugin" in note for note in result.notes)

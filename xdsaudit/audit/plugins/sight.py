@@ -1,0 +1,199 @@
+"""What one view holds of one plugin, held against what must be served, field by field.
+
+Values of configurations may be credentials: a difference names the key and numbers the two values, and shows neither.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from xdsaudit.ingress.plugins import PluginPlan
+from xdsaudit.model.plugin import CONDITIONS, WASM, Plugin, Settings, image_of, same_code
+from xdsaudit.model.sensitive import Masks
+from xdsaudit.model.verdict import FieldDelta
+from xdsaudit.model.view import View, ViewName
+
+_MOST: Final = 5
+"""Differences of one configuration that are named; what is left is counted by nobody."""
+_ABSENT: Final = object()
+
+
+class Sight(NamedTuple):
+    """What a view says of a plugin that must be served.
+
+    Attributes:
+        view: the view.
+        missing: what it lacks, for people; "" when it has the plugin.
+        fields: what differs beside the match rules.
+        rules: match rules that differ, by their number; without differences a rule is missing.
+    """
+
+    view: View
+    missing: str = ""
+    fields: tuple[FieldDelta, ...] = ()
+    rules: Mapping[int, tuple[FieldDelta, ...]] = {}
+
+    @property
+    def changed(self) -> bool:
+        """Whether it has the plugin, and not as it must be."""
+        return not self.missing and bool(self.fields or self.rules)
+
+    @property
+    def deltas(self) -> tuple[FieldDelta, ...]:
+        """All differences."""
+        return (*self.fields, *(d for n in sorted(self.rules) for d in self.rules[n]))
+
+
+def look(view: View, plan: PluginPlan, masks: Masks) -> Sight | None:
+    """What a view says of a plugin; None where it does not tell."""
+    expected = plan.expected
+    assert expected is not None
+    if view.name is ViewName.CORE:
+        if view.plugins is None:
+            return None
+        if expected.name not in view.plugins:
+            return Sight(view, f"has no WasmPlugin {plan.ref}")
+        return _compared(view, plan, expected, view.plugins[expected.name], masks)
+    chains = list(view.chains)
+    if not chains:
+        return None
+    slots = [s for c in chains for s in c.slots if s.name == expected.name]
+    if not slots:
+        return Sight(view, f"has no filter {expected.name} in any listener")
+    if view.plugins is None:
+        return None
+    if expected.name not in view.plugins:
+        pass_by = ": requests pass without it" if slots[0].open else ""
+        return Sight(view, f"has the filter {expected.name} and no configuration for it{pass_by}")
+    return _compared(view, plan, expected, view.plugins[expected.name], masks)
+
+
+def _compared(view: View, plan: PluginPlan, expected: Plugin, held: Plugin, masks: Masks) -> Sight | None:
+    def delta(name: str, wanted: Any, found: Any) -> FieldDelta:
+        return FieldDelta(name, view.name.value, view.replica, wanted, found)
+
+    if held.kind != WASM:
+        return Sight(view, "", (delta("type", WASM.rpartition(".")[2], held.kind.rpartition(".")[2]),))
+    if held.settings is None:
+        return None
+    fields = [delta(*found) for found in _fields(expected.fields, held.fields, masks)]
+    if held.settings == expected.settings:
+        return Sight(view, "", tuple(fields))
+    assert expected.settings is not None
+    wanted, found = expected.settings, held.settings
+    fields += [delta(f"config{path}", a, b) for path, a, b in _differences(wanted.default, found.default, masks)]
+    places = {r.place: r for r in plan.rules if r.place is not None}
+    rules = {
+        places[n].number: tuple(delta(f"matchRules[{places[n].number}]{path}", a, b) for path, a, b in differs)
+        for n, differs in _rules(wanted, found, masks)
+        if n in places
+    }
+    if len(found.rules) > len(wanted.rules):
+        fields.append(delta("matchRules", len(wanted.rules), len(found.rules)))
+    elif not fields and not rules:  # rules written by hand into pluginConfig
+        fields.append(delta("config._rules_", len(wanted.rules), len(found.rules)))
+    return Sight(view, "", tuple(fields), rules)
+
+
+def _fields(wanted: Mapping[str, Any], held: Mapping[str, Any], masks: Masks) -> Iterator[tuple[str, Any, Any]]:
+    url = wanted["url"]
+    if "file" in held:
+        good = held["file"] == url[7:] if url.startswith("file://") else same_code(url, wanted["sha256"], held["file"])
+        if not good:
+            yield "code", url, held["file"]
+    elif "url" in held:
+        for name, value in (("url", image_of(held["url"])), ("sha256", _checksum(held["sha256"]))):
+            if value != wanted[name]:
+                yield name, wanted[name], value
+    for name in ("root_id", "fail_open", "pull_policy", "phase", "priority", "host_env"):
+        if name in held and held[name] != wanted[name]:
+            yield name, wanted[name], held[name]
+    env = held.get("env", wanted["env"])
+    for name in sorted({*env, *wanted["env"]}):
+        if env.get(name) != wanted["env"].get(name):
+            yield f"env.{name}", _masked(masks, wanted["env"].get(name)), _masked(masks, env.get(name))
+
+
+def _checksum(value: str) -> str:
+    """Pilot writes ``nil`` for none in some versions (istio pkg/wasm/convert.go)."""
+    return "" if value == "nil" else value
+
+
+def _masked(masks: Masks, value: str | None) -> str | None:
+    return None if value is None else masks.mask(value)
+
+
+def _rules(wanted: Settings, found: Settings, masks: Masks) -> Iterator[tuple[int, list[tuple[str, Any, Any]]]]:
+    """Places of match rules that are not there as they must be, with what differs; nothing differs where one is missing."""
+    held = {text: n for n, text in reversed(list(enumerate(found.rules)))}
+    alike: dict[str, str] | None = None
+    moved = _moved(wanted, found, held)
+    for n, text in enumerate(wanted.rules):
+        if n < len(found.rules) and found.rules[n] == text:
+            continue
+        if text in held:
+            if n in moved:
+                yield n, [(".order", n, held[text])]
+            continue
+        if alike is None:
+            alike = {_conditions(t): t for t in reversed(found.rules)}
+        other = alike.get(_conditions(text))
+        yield n, [] if other is None else _differences(text, other, masks)
+
+
+def _moved(wanted: Settings, found: Settings, held: Mapping[str, int]) -> set[int]:
+    """Places of the rules that both have, where they do not stand in the same order."""
+    ours = set(wanted.rules)
+    theirs = [t for t in found.rules if t in ours]
+    mine = [(n, t) for n, t in enumerate(wanted.rules) if t in held]
+    return {n for (n, text), other in zip(mine, theirs, strict=False) if text != other}
+
+
+def _conditions(text: str) -> str:
+    rule = json.loads(text)
+    return json.dumps({k: rule.get(k) for k in CONDITIONS}, sort_keys=True) if isinstance(rule, dict) else text
+
+
+def _differences(wanted: str, found: str, masks: Masks) -> list[tuple[str, Any, Any]]:
+    """Paths at which two configurations differ, each with its two values masked; None for a value that is not there."""
+    if wanted == found:
+        return []
+    listed: list[tuple[str, Any, Any]] = []
+    for path, a, b in _walk(json.loads(wanted), json.loads(found), ""):
+        listed.append((path, _hidden(masks, a), _hidden(masks, b)))
+        if len(listed) == _MOST:
+            break
+    return listed
+
+
+def _hidden(masks: Masks, value: Any) -> str | None:
+    return None if value is _ABSENT else masks.mask(json.dumps(value, sort_keys=True))
+
+
+def _walk(wanted: Any, found: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        for key in sorted({*wanted, *found}):
+            yield from _walk(wanted.get(key, _ABSENT), found.get(key, _ABSENT), f"{path}.{key}")
+    elif isinstance(wanted, list) and isinstance(found, list):
+        for n in range(max(len(wanted), len(found))):
+            a, b = (x[n] if n < len(x) else _ABSENT for x in (wanted, found))
+            yield from _walk(a, b, f"{path}[{n}]")
+    elif type(wanted) is not type(found) or wanted != found:
+        yield path, wanted, found
+
+
+def order_of(view: View, order: tuple[str, ...]) -> dict[str, str]:
+    """Plugins that run in another order than they must, each with a sentence; of one chain of listeners that shows it."""
+    rank = {name: n for n, name in enumerate(order)}
+    for slots in dict.fromkeys(c.slots for c in view.chains):
+        held = list(dict.fromkeys(s.name for s in slots if s.name in rank))
+        wanted = sorted(held, key=rank.__getitem__)
+        if held != wanted:
+            return {
+                name: f"{view.label} runs {' before '.join(held[:6])}; it must be {' before '.join(wanted[:6])}"
+                for name, other in zip(held, wanted, strict=True)
+                if name != other
+            }
+    return {}

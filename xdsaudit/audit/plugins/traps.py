@@ -1,0 +1,242 @@
+"""What a match rule can never do as it is written: names that do not exist, and rules that another one takes everything of.
+
+The plugin SDKs take the first match rule that fits, and of one rule they read routes, else domains, else services; routes and
+services together in newer ones (higress-group/wasm-go pkg/matcher/rule_matcher.go; higress plugins/wasm-cpp
+common/route_rule_matcher.h; plugins/wasm-rust src/rule_matcher.rs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from xdsaudit.audit.case import PIPELINE, World
+from xdsaudit.ingress.plugins import PluginPlan, RulePlan
+from xdsaudit.model.verdict import Verdict
+from xdsaudit.model.view import ViewName
+
+
+class Trap(NamedTuple):
+    """What is wrong with one match rule; ``verdict`` is None where some of its conditions still stand."""
+
+    slug: str
+    said: str
+    verdict: Verdict | None = None
+    by: int | None = None
+
+
+@dataclass
+class Names:
+    """Everything a match rule may name, as far as it was read.
+
+    Attributes:
+        system: the system namespace.
+        routes: names of routes, of whatever origin; None when no view with routes was read.
+        hosts: hosts of each route name.
+        every_host: all hosts.
+        services: (host, port) of the clusters; None when they were not read.
+    """
+
+    system: str
+    routes: frozenset[str] | None
+    hosts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    every_host: frozenset[str] = frozenset()
+    services: frozenset[tuple[str, str]] | None = None
+
+
+def names_of(world: World) -> Names:
+    """The names of a world; those of a narrowed reading tell nothing."""
+    expectation = world.expectation
+    system = expectation.profile.system_namespace
+    views = [j.view for name in PIPELINE for j in world.read(name)]
+    serving = [v for v in views if v.name is not ViewName.CORE]
+    if world.snapshot.hosts is not None or not serving:
+        return Names(system, None)
+    hosts: dict[str, set[str]] = {}
+    for place, expected in expectation.tables.items():
+        for route in expected:
+            hosts.setdefault(route.name, set()).add(place[1])
+    for view in views:
+        for place, table in view.tables.items():
+            for served in table.routes:
+                hosts.setdefault(served.name, set()).add(place[1])
+    known = {
+        i.metadata.name if i.namespace == system else f"{i.namespace}/{i.metadata.name}"
+        for i in world.objects.ingresses
+    }
+    clusters = [v.clusters for v in serving if v.clusters is not None]
+    services = {(p[3], p[1]) for c in clusters for name in c for p in (name.split("|"),) if len(p) == 4}
+    places = {host for _, host in expectation.tables} | {host for v in views for _, host in v.tables}
+    return Names(
+        system,
+        frozenset(known | hosts.keys()),
+        {n: frozenset(h) for n, h in hosts.items()},
+        frozenset(h.lower() for h in places),
+        frozenset(services) if clusters else None,
+    )
+
+
+def traps(plans: Iterable[PluginPlan], names: Names) -> dict[tuple[str, int], Trap]:
+    """Traps by plugin (``namespace/name``) and number of the match rule: the worst of each."""
+    found: dict[tuple[str, int], Trap] = {}
+    for plan in plans:
+        if plan.expected is None:
+            continue
+        before = _Before(names)
+        for rule in plan.rules:
+            if rule.place is None:
+                continue
+            trap = before.takes(rule) or _dangling(rule, names)
+            if trap is not None:
+                found[plan.ref, rule.number] = trap
+            before.add(rule)
+    return found
+
+
+# -- names that do not exist ------------------------------------------------------------------------------------------
+def _dangling(rule: RulePlan, names: Names) -> Trap | None:
+    if names.routes is None:
+        return None
+    ingress, service, domain = read_conditions(rule)
+    bare = {i: w for i in ingress if i not in names.routes and (w := _meant(i, names))}
+    absent = [f"Ingress {i}" for i in ingress if i not in names.routes and i not in bare]
+    absent += [f"domain {d}" for d in domain if not _met(d, names.every_host)]
+    absent += [f"service {s}" for s in service if not _served(s, names)]
+    dead = _all_dead(rule, [*absent, *bare], names)
+    verdict = Verdict.DORMANT if dead else None
+    if bare:
+        wrong, right = next(iter(bare.items()))
+        return Trap("plugin-rule-wrong-namespace", f"names the Ingress {wrong}, whose route is called {right}", verdict)
+    if absent:
+        return Trap("plugin-rule-dangling", f"names what does not exist: {', '.join(absent[:5])}", verdict)
+    return None
+
+
+def _all_dead(rule: RulePlan, bad: list[str], names: Names) -> bool:
+    """Whether no request can meet the conditions: all of a kind that must be met name nothing."""
+    ingress, service, domain = read_conditions(rule)
+    if ingress and all(i not in (names.routes or ()) for i in ingress):
+        return True
+    if service and all(not _served(s, names) for s in service):
+        return True
+    return bool(bad) and bool(domain) and all(not _met(d, names.every_host) for d in domain)
+
+
+def read_conditions(rule: RulePlan) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Routes, services and domains that a plugin reads of a served match rule."""
+    kept = {k: () if k in rule.unread else getattr(rule, k) for k in ("ingress", "service", "domain")}
+    if kept["ingress"]:
+        return kept["ingress"], kept["service"], ()
+    return ((), (), kept["domain"]) if kept["domain"] else ((), kept["service"], ())
+
+
+def _meant(name: str, names: Names) -> str | None:
+    """The route that a name with a missing or needless namespace means, None when it means none."""
+    routes = names.routes or frozenset()
+    namespace, slash, rest = name.partition("/")
+    if slash:
+        return rest if namespace == names.system and rest in routes else None
+    return min((r for r in routes if r.partition("/")[2] == name), default=None)
+
+
+def _met(pattern: str, hosts: frozenset[str]) -> bool:
+    """Whether a request to one of the hosts may meet a domain condition."""
+    wanted = pattern.lower()
+    if "*" in hosts or wanted in hosts:
+        return True
+    if wanted.startswith("*"):
+        tail = wanted[1:]
+        return any(h.lstrip("*").endswith(tail) or (h.startswith("*") and tail.endswith(h[1:])) for h in hosts)
+    if wanted.endswith("*"):
+        return any(h.startswith((wanted[:-1], "*")) for h in hosts)
+    rest = wanted
+    while "." in rest:
+        rest = rest.partition(".")[2]
+        if f"*.{rest}" in hosts:
+            return True
+    return False
+
+
+def _served(service: str, names: Names) -> bool:
+    if names.services is None:
+        return True
+    host, _, port = service.rpartition(":")
+    return (host, port) in names.services or any(h == service for h, _ in names.services)
+
+
+# -- rules that another one takes everything of -----------------------------------------------------------------------
+class _Before:
+    """What the match rules before one take, each with the number of the first that does."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._routes: dict[str, int] = {}
+        self._services: dict[str, int] = {}
+        self._hosts: dict[str, int] = {}
+        self._patterns: dict[str, int] = {}
+
+    def add(self, rule: RulePlan) -> None:
+        ingress, service, domain = read_conditions(rule)
+        if ingress and not service:
+            for name in ingress:
+                self._routes.setdefault(name, rule.number)
+        for pattern in domain:
+            wild = pattern.startswith("*") or pattern.endswith("*")
+            (self._patterns if wild else self._hosts).setdefault(pattern, rule.number)
+        if not ingress and not domain:
+            for name in service:
+                self._services.setdefault(name, rule.number)
+
+    def takes(self, rule: RulePlan) -> Trap | None:
+        ingress, service, domain = read_conditions(rule)
+        if ingress:
+            takers = [self._of_route(name) for name in ingress]
+        elif domain:
+            takers = [self._of_pattern(d) for d in domain]
+        else:
+            takers = [self._services.get(s) for s in service]
+        if not takers or None in takers:
+            return None
+        by = takers[0]
+        return Trap(
+            "plugin-rule-unreachable", f"matchRules[{by}] before it takes all its requests", Verdict.SHADOWED, by
+        )
+
+    def _of_route(self, name: str) -> int | None:
+        taken = self._routes.get(name)
+        hosts = self._names.hosts.get(name)
+        if taken is not None or not hosts:
+            return taken
+        takers = [self._of_host(h) for h in hosts]
+        return None if None in takers else takers[0]
+
+    def _of_host(self, host: str) -> int | None:
+        """Who takes every request to a host of routes; a wildcard host is taken by a pattern that covers it."""
+        if host in self._hosts:
+            return self._hosts[host]
+        return self._of_pattern(host)
+
+    def _of_pattern(self, pattern: str) -> int | None:
+        if pattern in self._hosts or pattern in self._patterns:
+            return self._hosts.get(pattern, self._patterns.get(pattern))
+        for other, number in self._patterns.items():
+            if other.startswith("*") and not pattern.endswith("*") and pattern.lstrip("*").endswith(other[1:]):
+                return number
+            if other.endswith("*") and not pattern.startswith("*") and pattern.startswith(other[:-1]):
+                return number
+        return None
+
+
+def unread_conditions(plan: PluginPlan) -> Iterator[tuple[RulePlan, tuple[str, ...], bool]]:
+    """Match rules with kinds of conditions that nobody reads, and whether it is the controller that drops them."""
+    for rule in plan.rules:
+        if rule.place is None or plan.expected is None:
+            continue
+        if rule.unread:
+            yield rule, rule.unread, True
+            continue
+        read = dict(zip(("ingress", "service", "domain"), read_conditions(rule), strict=True))
+        lost = tuple(k for k, names in read.items() if getattr(rule, k) and not names)
+        if lost:
+            yield rule, lost, False

@@ -1,0 +1,165 @@
+"""Plugins: of a configuration the names of its keys stay, and of each value a pseudonym, so that equal ones stay equal.
+
+Conditions of match rules stay as they are: they name routes, services and domains. Truth values stay too: they hide nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from xdsaudit.collect.redact.literals import Literals
+from xdsaudit.model.plugin import CONDITIONS, RULES, WASM, canonical, environment
+from xdsaudit.model.sensitive import sensitive
+
+_TEXT: Final = "type.googleapis.com/google.protobuf.StringValue"
+_NAMED: Final = frozenset({*CONDITIONS, "_match_route_prefix_"})
+_WORD: Final = re.compile(r"[A-Za-z][A-Za-z-]*")
+_LONG: Final = 12
+_POLICY: Final = "ISTIO_META_WASM_IMAGE_PULL_POLICY"
+
+
+def veiled(value: Any, literals: Literals, key: str = "") -> Any:
+    """A configuration with a pseudonym for each value; ``key`` is what it stands under."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, dict):
+        return {k: _named(v, literals) if k in _NAMED else veiled(v, literals, str(k)) for k, v in value.items()}
+    if isinstance(value, list):
+        return [veiled(v, literals, "" if key == RULES else key) for v in value]
+    if not isinstance(value, str):
+        return literals.veil(f"number {canonical(value)}")
+    # What stands under such a key is a credential, unless it is a word like the name of a header.
+    known = sensitive(key) and len(value) >= _LONG and not _WORD.fullmatch(value)
+    return literals.hide(value) if known else literals.veil(value)
+
+
+def _named(value: Any, literals: Literals) -> Any:
+    if isinstance(value, list):
+        return [literals.text(v) if isinstance(v, str) else veiled(v, literals) for v in value]
+    return literals.text(value) if isinstance(value, str) else veiled(value, literals)
+
+
+def veiled_text(text: str, literals: Literals) -> str:
+    """The same for a configuration as JSON text."""
+    if not text:
+        return text
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return literals.veil(text)
+    return json.dumps(veiled(found, literals))
+
+
+def clean_object(item: Mapping[str, Any], kept: dict[str, Any], literals: Literals) -> None:
+    """Put the configurations of a WasmPlugin, veiled, into what is kept of it."""
+    spec, mine = item.get("spec"), kept.get("spec")
+    if not isinstance(spec, dict) or not isinstance(mine, dict):
+        return
+    for name in ("pluginConfig", "defaultConfig"):
+        if isinstance(spec.get(name), dict):
+            mine[name] = veiled(spec[name], literals)
+    if isinstance(mine.get("url"), str):
+        mine["url"] = literals.text(mine["url"])
+    rules, others = spec.get("matchRules"), mine.get("matchRules")
+    for rule, other in zip(rules or (), others or (), strict=False) if isinstance(rules, list) else ():
+        if isinstance(rule, dict) and isinstance(rule.get("config"), dict):
+            other["config"] = veiled(rule["config"], literals)
+    machine = mine.get("vmConfig")
+    for each in (machine.get("env") or ()) if isinstance(machine, dict) else ():
+        if isinstance(each, dict) and isinstance(each.get("value"), str):
+            each["value"] = literals.veil(each["value"])
+
+
+def clean_wasm_plugin(found: Any, literals: Literals) -> None:
+    """A WasmPlugin of core, in place."""
+    from google.protobuf import json_format
+
+    found.url = literals.text(found.url)
+    if found.HasField("plugin_config"):
+        config = veiled(json_format.MessageToDict(found.plugin_config), literals)
+        found.plugin_config.Clear()
+        json_format.ParseDict(config, found.plugin_config)
+    for variable in found.vm_config.env:
+        variable.value = literals.veil(variable.value)
+
+
+def clean_config(found: Any, literals: Literals) -> None:
+    """A PluginConfig of Envoy in protobuf, in place."""
+    from xdsaudit.xds.pool import message
+
+    said = found.configuration
+    if said.type_url == _TEXT:
+        try:
+            text = message("google.protobuf.StringValue").FromString(said.value)
+        except Exception:  # protobuf's own errors share no base class with others
+            said.Clear()
+        else:
+            text.value = veiled_text(text.value, literals)
+            said.value = text.SerializeToString()
+    elif found.HasField("configuration"):
+        said.value = b""
+    machine = found.vm_config
+    if machine.code.remote.http_uri.uri:
+        machine.code.remote.http_uri.uri = literals.text(machine.code.remote.http_uri.uri)
+    if machine.code.local.WhichOneof("specifier") not in (None, "filename"):
+        machine.code.local.Clear()
+    if machine.HasField("environment_variables"):
+        variables = dict(machine.environment_variables.key_values)
+        machine.environment_variables.key_values.clear()
+        machine.environment_variables.key_values.update(_variables(variables, literals))
+
+
+def _variables(values: Mapping[str, str], literals: Literals) -> dict[str, str]:
+    kept = {k: literals.veil(str(v)) for k, v in environment(values).items()}
+    return kept | {k: v for k, v in values.items() if k == _POLICY}
+
+
+def cleaned_config(config: Any, literals: Literals) -> dict[str, Any]:
+    """A PluginConfig of Envoy as JSON: what is read of it."""
+    if not isinstance(config, dict):
+        return {}
+    kept = {k: config[k] for k in ("name", "root_id", "fail_open") if isinstance(config.get(k), (str, bool))}
+    said = config.get("configuration")
+    if isinstance(said, dict):
+        kept["configuration"] = {"@type": str(said.get("@type", ""))}
+        if said.get("@type") == _TEXT and isinstance(said.get("value"), str):
+            kept["configuration"]["value"] = veiled_text(said["value"], literals)
+    machine = config.get("vm_config")
+    if isinstance(machine, dict):
+        kept["vm_config"] = _machine(machine, literals)
+    return kept
+
+
+def _machine(machine: Mapping[str, Any], literals: Literals) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    code = machine.get("code")
+    local, remote = (code.get("local"), code.get("remote")) if isinstance(code, dict) else (None, None)
+    if isinstance(local, dict) and isinstance(local.get("filename"), str):
+        kept["code"] = {"local": {"filename": local["filename"]}}
+    elif isinstance(remote, dict):
+        uri = remote.get("http_uri")
+        text = str(uri.get("uri", "")) if isinstance(uri, dict) else ""
+        kept["code"] = {"remote": {"http_uri": {"uri": literals.text(text)}, "sha256": str(remote.get("sha256", ""))}}
+    variables = machine.get("environment_variables")
+    if isinstance(variables, dict):
+        values = variables.get("key_values")
+        kept["environment_variables"] = {
+            "host_env_keys": [k for k in variables.get("host_env_keys") or () if isinstance(k, str)],
+            "key_values": _variables(values, literals) if isinstance(values, dict) else {},
+        }
+    return kept
+
+
+def cleaned_extension(resource: Any, literals: Literals) -> dict[str, Any]:
+    """An extension configuration of a config dump; of another filter than Wasm the type alone."""
+    if not isinstance(resource, dict):
+        return {}
+    typed = resource.get("typed_config")
+    kind = str(typed.get("@type", "")) if isinstance(typed, dict) else ""
+    kept: dict[str, Any] = {"@type": kind}
+    if kind == WASM and isinstance(typed, dict) and "config" in typed:
+        kept["config"] = cleaned_config(typed["config"], literals)
+    return {"name": str(resource.get("name", "")), "typed_config": kept}

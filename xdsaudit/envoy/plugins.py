@@ -1,0 +1,51 @@
+"""Plugins in a config dump: the extension configurations that Envoy runs, and the filters that ask for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from xdsaudit.model.plugin import WASM, Plugin, Slot, environment, settings_from_text
+
+_TEXT: Final = "type.googleapis.com/google.protobuf.StringValue"
+
+
+def read_slots(filters: Iterable[Mapping[str, Any]]) -> tuple[Slot, ...]:
+    """Filters of an HTTP connection manager whose configuration comes by name, in order."""
+    return tuple(
+        Slot(str(f.get("name", "")), "default_config" in f["config_discovery"])
+        for f in filters
+        if isinstance(f.get("config_discovery"), dict)
+    )
+
+
+def read_extension(resource: Mapping[str, Any]) -> Plugin:
+    """An ``ecds_filter``; of another filter than Wasm, and of one that was not captured whole, the type alone."""
+    name = str(resource.get("name", ""))
+    typed = _mapping(resource, "typed_config")
+    kind = str(typed.get("@type", ""))
+    config = _mapping(typed, "config")
+    if kind != WASM or not config:
+        return Plugin(name, {}, None, kind)
+    machine = _mapping(config, "vm_config")
+    code = _mapping(machine, "code")
+    fields: dict[str, Any] = {
+        "root_id": str(config.get("root_id", "")),
+        "fail_open": bool(config.get("fail_open", False)),
+    }
+    if "remote" in code:
+        remote = _mapping(code, "remote")
+        fields |= {"url": _mapping(remote, "http_uri").get("uri", ""), "sha256": remote.get("sha256", "")}
+    elif "filename" in _mapping(code, "local"):
+        fields["file"] = str(_mapping(code, "local")["filename"])
+    variables = _mapping(machine, "environment_variables")
+    fields["env"] = environment({k: str(v) for k, v in _mapping(variables, "key_values").items()})
+    fields["host_env"] = tuple(map(str, variables.get("host_env_keys") or ()))
+    said = _mapping(config, "configuration")
+    text = said.get("value", "") if said.get("@type") == _TEXT else ""
+    return Plugin(name, fields, settings_from_text(text if isinstance(text, str) else ""))
+
+
+def _mapping(holder: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = holder.get(key)
+    return found if isinstance(found, dict) else {}

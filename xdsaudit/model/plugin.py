@@ -1,0 +1,128 @@
+"""Plugins: one plain shape of a WasmPlugin, whichever view it was read from.
+
+Core speaks of WasmPlugins, pilot and Envoy of extension configurations. All end in the same fields, under the names of Envoy's
+messages where it has them; a field that a view does not tell is absent there. Configurations are compared as JSON: numbers as
+Go's protobuf Struct holds them (doubles), keys in any order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+RULES: Final = "_rules_"
+CONDITIONS: Final = ("_match_route_", "_match_service_", "_match_domain_")
+WASM: Final = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"
+PHASES: Final = ("AUTHN", "AUTHZ", "STATS", "UNSPECIFIED_PHASE")
+"""Phases in the order in which their filters run (istio pilot/pkg/networking/core/v1alpha3/listener_builder.go)."""
+
+_INTERNAL: Final = "ISTIO_META_"
+_CACHED: Final = re.compile(r"/([0-9a-f]{64})/([0-9a-f]{64})\.wasm$")
+_DIGEST: Final = re.compile(r"@sha256:([0-9a-f]{64})$")
+_IMAGE: Final = re.compile(
+    r"^oci://(?P<name>[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?/[a-z0-9._/-]+)(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?$"
+)
+
+
+class Settings(NamedTuple):
+    """A plugin's configuration, each part as canonical JSON; ``null`` where there is none.
+
+    Attributes:
+        default: what holds where no match rule does.
+        rules: the match rules in order, each with its conditions.
+    """
+
+    default: str = "null"
+    rules: tuple[str, ...] = ()
+
+
+class Plugin(NamedTuple):
+    """A plugin as one view holds it.
+
+    Attributes:
+        name: ``namespace.name``, as its filter is called.
+        fields: what the view tells of it.
+        settings: its configuration, None where the view does not tell.
+        kind: type URL of what stands under its name.
+    """
+
+    name: str
+    fields: Mapping[str, Any]
+    settings: Settings | None
+    kind: str = WASM
+
+
+class Slot(NamedTuple):
+    """A place in a chain of HTTP filters whose configuration comes by name; ``open``: without it requests pass all the same."""
+
+    name: str
+    open: bool = False
+
+
+def canonical(value: Any) -> str:
+    """A configuration as text that is equal for equal meanings."""
+    return json.dumps(_doubles(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _doubles(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            return str(value)
+    if isinstance(value, dict):
+        return {k: _doubles(v) for k, v in value.items()}
+    return [_doubles(v) for v in value] if isinstance(value, list) else value
+
+
+def settings_of(config: Mapping[str, Any] | None) -> Settings:
+    """A configuration as it is served, taken apart into what holds by default and its match rules."""
+    if not config:
+        return Settings()
+    rules = config.get(RULES)
+    rest = {k: v for k, v in config.items() if k != RULES}
+    if not isinstance(rules, list):
+        return Settings(canonical(dict(config)))
+    return Settings(canonical(rest) if rest else "null", tuple(canonical(r) for r in rules))
+
+
+def settings_from_text(text: str) -> Settings:
+    """The same from the JSON text in an extension configuration; other text is a configuration without rules."""
+    if not text:
+        return Settings()
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return Settings(canonical(text))
+    return settings_of(found) if isinstance(found, dict) else Settings(canonical(found))
+
+
+def image_of(url: str) -> str:
+    """A plugin's URL as pilot writes it: without a scheme it is an OCI image (istio pilot/pkg/model/extensions.go)."""
+    return url if "://" in url else f"oci://{url}"
+
+
+def environment(values: Mapping[str, str]) -> dict[str, str]:
+    """Variables without those that pilot adds for the agent beside Envoy; one of them holds a time and changes by itself."""
+    return {k: v for k, v in values.items() if not k.startswith(_INTERNAL)}
+
+
+def same_code(url: str, sha256: str, file: str) -> bool:
+    """Whether a local file may be what the agent beside Envoy made of a URL; True where nobody can tell.
+
+    The agent keeps a module as ``<sha256 of its name>/<checksum>.wasm``, its name being the URL without tag and digest
+    (istio pkg/wasm/cache.go getModulePath, moduleNameFromURL).
+    """
+    cached = _CACHED.search(file)
+    if cached is None:
+        return True
+    image = _IMAGE.match(image_of(url))
+    name = f"oci://{image['name']}" if image else url if url.startswith(("http://", "https://")) else None
+    if name is not None and hashlib.sha256(name.encode()).hexdigest() != cached[1]:
+        return False
+    asked = _DIGEST.search(url)
+    digest = sha256 or (asked[1] if asked else "")
+    return not re.fullmatch("[0-9a-f]{64}", digest) or digest == cached[2]

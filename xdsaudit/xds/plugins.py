@@ -1,0 +1,78 @@
+"""Plugins in protobuf: WasmPlugins as core serves them, and extension configurations and filters as pilot does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from xdsaudit.model.plugin import WASM, Plugin, Slot, environment, image_of, settings_from_text, settings_of
+from xdsaudit.xds.pool import message
+
+_TEXT: Final = "type.googleapis.com/google.protobuf.StringValue"
+
+
+def read_slots(filters: Iterable[Any]) -> tuple[Slot, ...]:
+    """Filters of an HTTP connection manager whose configuration comes by name, in order."""
+    return tuple(
+        Slot(f.name, f.config_discovery.HasField("default_config")) for f in filters if f.HasField("config_discovery")
+    )
+
+
+def read_extension(resource: Any) -> Plugin:
+    """A TypedExtensionConfig; of another filter than Wasm the type alone."""
+    kind = resource.typed_config.type_url
+    if kind != WASM:
+        return Plugin(resource.name, {}, None, kind)
+    config = message("envoy.extensions.filters.http.wasm.v3.Wasm").FromString(resource.typed_config.value).config
+    machine = config.vm_config
+    code = machine.code
+    fields: dict[str, Any] = {"root_id": config.root_id, "fail_open": config.fail_open}
+    if code.HasField("remote"):
+        fields |= {"url": code.remote.http_uri.uri, "sha256": code.remote.sha256}
+    elif code.HasField("local"):
+        fields["file"] = code.local.filename
+    variables = machine.environment_variables
+    fields |= {"env": environment(variables.key_values), "host_env": tuple(variables.host_env_keys)}
+    text = ""
+    if config.configuration.type_url == _TEXT:
+        text = message("google.protobuf.StringValue").FromString(config.configuration.value).value
+    return Plugin(resource.name, fields, settings_from_text(text))
+
+
+def read_wasm_plugin(name: str, plugin: Any) -> Plugin:
+    """A WasmPlugin of core by its name ``namespace/name``; one without a URL was not captured whole and tells nothing."""
+    called = name.replace("/", ".", 1)
+    if not plugin.url:
+        return Plugin(called, {}, None)
+    host = tuple(e.name for e in plugin.vm_config.env if e.value_from == 1)
+    fields: dict[str, Any] = {
+        "url": image_of(plugin.url),
+        "sha256": plugin.sha256,
+        "root_id": plugin.plugin_name,
+        "fail_open": plugin.fail_strategy == 1,
+        "pull_policy": _enum(plugin, "image_pull_policy"),
+        "phase": _enum(plugin, "phase"),
+        "priority": plugin.priority.value if plugin.HasField("priority") else None,
+        "env": environment({e.name: e.value for e in plugin.vm_config.env if e.value_from == 0}),
+        "host_env": host,
+    }
+    return Plugin(called, fields, settings_of(_struct(plugin.plugin_config)))
+
+
+def _enum(holder: Any, field: str) -> str:
+    value = getattr(holder, field)
+    known = holder.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number.get(value)
+    return known.name if known is not None else str(value)
+
+
+def _struct(found: Any) -> dict[str, Any]:
+    return {k: _value(v) for k, v in found.fields.items()}
+
+
+def _value(found: Any) -> Any:
+    kind = found.WhichOneof("kind")
+    if kind == "struct_value":
+        return _struct(found.struct_value)
+    if kind == "list_value":
+        return [_value(v) for v in found.list_value.values]
+    return None if kind in (None, "null_value") else getattr(found, kind)
