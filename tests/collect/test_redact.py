@@ -70,7 +70,7 @@ def planted(secret: str, header: str):
     listed = [{"kind": "Secret", "metadata": {"name": "s", "namespace": "default"}, "data": {"tls.key": secret}}]
     dump = json.loads(snapshot.gateway["gateway-0"]["config_dump.json"])
     dump["configs"].insert(
-        0, {"@type": "x.BootstrapConfigDump", "bootstrap": {"node": {"id": "n"}, "admin": {"password": secret}}}
+        0, {"@type": "x.BootstrapConfigDump", "bootstrap": {"node": {"id": "router~n"}, "admin": {"password": secret}}}
     )
     manager = dump["configs"][2]["dynamic_listeners"][0]["active_state"]["listener"]["filter_chains"][0]["filters"][0]
     wasm = {
