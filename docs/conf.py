@@ -55,9 +55,9 @@ def _annotations() -> str:
         "# Annotations\n",
         "Every annotation key Higress reads, whether what it shapes is computed, and what Higress makes of odd values. "
         "`higress.io/` always works; `nginx.ingress.kubernetes.io/` where the table says so, and then it is looked up "
-        "first. A controller older than *since* does as if the key were not there.\n",
-        "| key | nginx prefix | shapes | since | modelled | an odd value |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "first. A controller older than *since*, or not older than *until*, does as if the key were not there.\n",
+        "| key | nginx prefix | shapes | since | until | modelled | an odd value |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in TABLE:
         judged = {"cluster": "on the cluster", "hash policy and cluster": "on route and cluster"}.get(row.shapes, "yes")
@@ -66,9 +66,12 @@ def _annotations() -> str:
         if not row.effect:
             judged = "no: it changes no route, and what it shapes is not judged"
         since = ".".join(map(str, row.since)) if row.since > (2, 0, 0) else ""
+        until = ".".join(map(str, row.until)) if row.until else ""
         odd = f"{KINDS[row.kind]}; {row.odd}" if row.odd else KINDS[row.kind]
         nginx = "yes" if row.nginx else "no"
-        lines.append(f"| `{row.key}` | {nginx} | {row.shapes} | {since} | {judged} | {odd} |".replace("*", r"\*"))
+        lines.append(
+            f"| `{row.key}` | {nginx} | {row.shapes} | {since} | {until} | {judged} | {odd} |".replace("*", r"\*")
+        )
     lines += [
         "",
         "Match keys are `higress.io/KIND-match-header-NAME`, `-match-pseudo-header-NAME` and `-match-query-NAME`, KIND one "

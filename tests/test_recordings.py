@@ -173,7 +173,9 @@ def test_random(recording, name: str) -> None:
     counted = result.by_verdict
     assert counted["lost"] == counted["changed"] == counted["unknown"] == 0
     assert result.extra == ()
-    assert result.findings == ()
+    # The generator writes source ranges that nobody can read: such routes are as translated, and open to everybody.
+    assert {f.slug for f in result.findings} <= {"protection-not-applied"}
+    assert all("whitelist-source-range" in f.message and "'nonsense'" in f.message for f in result.findings)
     assert counted["in_sync"] > 200
     assert all(r.slug for r in result.of(Verdict.REFUSED))
     assert all(r.by for r in result.of(Verdict.REFUSED) if r.slug == "duplicated-route")

@@ -356,6 +356,10 @@ WORLDS: dict[str, Pair] = {
     "not-translated": (lambda: of(cut_core()), recorded("healthy-scoped")),
     "tls-ignored": (batch(wildcard_tls("*.foo.test")), batch(wildcard_tls("x.foo.test"))),
     "controller-crash-key": (recorded("controller-crashed"), recorded("gateway-stale")),
+    "protection-not-applied": (
+        items(ingress("a", "a.test", annotations={NGINX + "auth-url": "http://auth.test/check"})),
+        items(ingress("a", "a.test", annotations={"higress.io/auth-consumer-levels": "1"})),
+    ),
     "annotation-without-effect": (
         items(ingress("a", "a.test", annotations={NGINX + "proxy-body-size": "1m"})),
         items(ingress("a", "a.test", annotations={NGINX + "rewrite-target": "/x"})),

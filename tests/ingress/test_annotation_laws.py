@@ -104,11 +104,13 @@ def said(found: Expectation) -> Any:
 
 
 def wrong(result: Audit) -> list[tuple[str | None, list[str]]]:
-    """Rules that lost something on the way; what is asked of clusters is not in these worlds."""
+    """Rules that lost something on the way; what is asked of clusters is not in these worlds, and what protects is no route's."""
     told = []
     for rule in result.rules:
         names = [f.field for f in rule.fields]
         of_clusters = bool(names) and all(n.startswith("cluster.") for n in names)
+        if rule.slug == "protection-not-applied":
+            continue
         if rule.verdict in (Verdict.LOST, Verdict.CHANGED) and not of_clusters:
             told.append((f"{rule.rule} {rule.slug}", names))
     return told

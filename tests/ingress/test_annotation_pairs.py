@@ -102,6 +102,13 @@ EXAMPLES: dict[str, tuple[str, Notes]] = {
     "response-header-control-add": ("x-a 1", {}),
     "response-header-control-update": ("x-a 1", {}),
     "response-header-control-remove": ("x-a", {}),
+    "mcp-server": ("true", {}),
+    "mcp-server-match-rule-domains": ("a.test", {"mcp-server": "true"}),
+    "mcp-server-match-rule-type": ("prefix", {"mcp-server": "true"}),
+    "mcp-server-match-rule-value": ("/mcp", {"mcp-server": "true"}),
+    "mcp-server-upstream-type": ("sse", {"mcp-server": "true"}),
+    "mcp-server-enable-path-rewrite": ("true", {"mcp-server": "true"}),
+    "mcp-server-path-rewrite-prefix": ("/x", {"mcp-server": "true"}),
     "mcp-sse-stateful-param-name": ("session", {"load-balance": "MCP-SSE"}),
     "rpc-destination-name": ("dubbo", {}),
 }

@@ -69,6 +69,10 @@ def test_nginx_is_first_unless_it_does_not_parse() -> None:
         (H + "rewrite-taget", "did you mean higress.io/rewrite-target?"),
         (N + "timeout", "higress.io/timeout only"),
         (N + "configuration-snippet", "Higress ignores it"),
+        (N + "proxy-read-timeout", "higress.io/timeout, in seconds"),
+        (H + "affinity-mode", "one mode of affinity"),
+        (H + "mcp-server-upstream-typ", "did you mean higress.io/mcp-server-upstream-type?"),
+        (H + "request-timeout", "what is meant is higress.io/timeout"),
         (H + "zzz", "does not know it"),
     ],
 )
@@ -91,7 +95,12 @@ def test_meaningless_keys(key: str, said: str) -> None:
         "example.com/x",
         "kubernetes.io/ingress.class",
         H + "mcp-server",
+        H + "enable-rewrite",
+        H + "resource-description",
+        H + "wasm-plugin-title",
+        H + "auth-consumer-levels",
+        "disabled.higress.io/rewrite-path",
     ],
 )
 def test_keys_that_are_fine(key: str) -> None:
-    assert meaningless({key: "x"}, (2, 0, 1)) == []
+    assert meaningless({key: "x"}, (2, 1, 9)) == []

@@ -11,6 +11,7 @@ from xdsaudit.audit.applied import with_manifest
 from xdsaudit.audit.case import PIPELINE, World, build, counts
 from xdsaudit.audit.causes.catalogue import BY_SLUG
 from xdsaudit.audit.causes.evidence import journey, upstream_view
+from xdsaudit.audit.causes.exposure import exposed_by_ref, exposure
 from xdsaudit.audit.causes.findings import findings
 from xdsaudit.audit.causes.remedy import refusal_of, remedy_of
 from xdsaudit.audit.causes.upstream import Upstream, judge_upstream
@@ -31,6 +32,7 @@ PROVEN: Final = frozenset(
         "gateway-disconnected",
         "listener-rejected",
         "field-unknown-to-envoy",
+        "protection-not-applied",
     }
 )
 """Slugs that no grace period excuses: something shows that the rule will not come by itself."""
@@ -134,6 +136,7 @@ class _Judge:
         self.ports = self._ports()
         self.blind = self._blind()
         self.warming = self._warming()
+        self.exposed = exposed_by_ref(world)
         self.troubled = set(upstream)
         for j in self.judged:
             self.troubled |= {*j.missing, *j.changed, *j.shadowed, *j.dormant}
@@ -188,6 +191,10 @@ class _Judge:
             changed = self._where(index, plan, lambda j, i: i in j.changed, Verdict.CHANGED)
             if changed is not None:
                 return changed
+        if rule.ref in self.exposed:
+            exposed = exposure(self.world, self.exposed[rule.ref], rule)
+            if exposed is not None:
+                return exposed
         if plan.unknown:
             return self._said(rule, Verdict.UNKNOWN, "not-modelled", (plan.unknown,))
         return self._rest(index, rule)

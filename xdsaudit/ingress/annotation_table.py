@@ -33,6 +33,7 @@ class Row(NamedTuple):
             that reads it; empty where nothing here does, since what it shapes is not judged.
         odd: what more is to be known of odd values.
         since: the first version that reads it; an older controller does as if it were not there.
+        until: the first version that reads it no more, where one has dropped it.
     """
 
     key: str
@@ -42,12 +43,24 @@ class Row(NamedTuple):
     effect: str = ""
     odd: str = ""
     since: Version = (2, 0, 0)
+    until: Version | None = None
+
+    def read_by(self, version: Version) -> bool:
+        """Whether a controller of this version reads it."""
+        return self.since <= version and (self.until is None or version < self.until)
 
 
 def _rows(
-    keys: str, nginx: bool, shapes: str, kind: str, effect: str = "", odd: str = "", since: Version = (2, 0, 0)
+    keys: str,
+    nginx: bool,
+    shapes: str,
+    kind: str,
+    effect: str = "",
+    odd: str = "",
+    since: Version = (2, 0, 0),
+    until: Version | None = None,
 ) -> tuple[Row, ...]:
-    return tuple(Row(k, nginx, shapes, kind, effect, odd, since) for k in keys.split())
+    return tuple(Row(k, nginx, shapes, kind, effect, odd, since, until) for k in keys.split())
 
 
 _URL_ODD: Final = "a URL that Go's url.Parse refuses, or whose scheme does not begin with http, redirects nothing"
@@ -193,7 +206,14 @@ TABLE: Final[tuple[Row, ...]] = (
         "with_services:fallback_of",
         "items that are no number are left out, without any number left nothing happens; any number counts",
     ),
-    *_rows("auth-type auth-secret auth-secret-type auth-realm", True, "filter of the listener", TEXT),
+    *_rows(
+        "auth-type auth-secret auth-secret-type auth-realm",
+        True,
+        "filter of the listener",
+        TEXT,
+        odd="from 2.0.7 on the controller logs an error, and the route is open",
+        until=(2, 0, 7),
+    ),
     *_rows("auth-tls-secret ssl-cipher", True, "listener", TEXT),
     *_rows("tls-min-protocol-version tls-max-protocol-version", True, "listener", TEXT, since=(2, 0, 5)),
     Row(
@@ -256,6 +276,22 @@ TABLE: Final[tuple[Row, ...]] = (
         TEXT,
         "header_control",
         "empty items, Host and pseudo headers are left out",
+    ),
+    *_rows("mcp-server mcp-server-enable-path-rewrite", True, "MCP server", SWITCH, since=(2, 1, 4)),
+    *_rows(
+        "mcp-server-match-rule-type mcp-server-upstream-type",
+        True,
+        "MCP server",
+        TEXT,
+        odd="an unknown word configures no server at all",
+        since=(2, 1, 4),
+    ),
+    *_rows(
+        "mcp-server-match-rule-domains mcp-server-match-rule-value mcp-server-path-rewrite-prefix",
+        True,
+        "MCP server",
+        TEXT,
+        since=(2, 1, 4),
     ),
     Row("mcp-sse-stateful-param-name", True, "filter of load-balance MCP-SSE", TEXT, since=(2, 1, 7)),
     Row("rpc-destination-name", False, "upstream protocol", TEXT, "rpc", "makes a field of its routes uncertain"),

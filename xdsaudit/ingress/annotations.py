@@ -6,13 +6,13 @@ that one is absent or does not parse, under Higress's; ``H`` keys under Higress'
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from typing import Final, TypeVar
 
 from xdsaudit.ingress.annotation_table import BY_KEY, TABLE
+from xdsaudit.ingress.foreign_keys import BY_NGINX_KEY, CONSOLE, NGINX_KEYS, OTHERS, PROTECTS
 from xdsaudit.ingress.go import atoi, parse_bool, parse_int, split_blanks, trim_space
 from xdsaudit.ingress.profile import Version
 
@@ -98,43 +98,17 @@ def unforeseeable(annotations: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-IGNORED_FROM_NGINX: Final = frozenset(
-    {
-        "server-alias",
-        "configuration-snippet",
-        "server-snippet",
-        "proxy-body-size",
-        "proxy-connect-timeout",
-        "proxy-read-timeout",
-        "proxy-send-timeout",
-        "limit-rps",
-        "limit-rpm",
-        "limit-connections",
-        "from-to-www-redirect",
-        "x-forwarded-prefix",
-        "denylist-source-range",
-        "service-weight",
-        "auth-url",
-        "auth-signin",
-        "satisfy",
-        "client-body-buffer-size",
-        "proxy-buffering",
-    }
-)
-"""Keys that users of ingress-nginx expect and Higress ignores without a word."""
-_OTHER_USES: Final = re.compile(r"^(?:mcp-server|wasm|auth-|comment|description)")
-
-
 def meaningless(annotations: Mapping[str, str], version: Version | None) -> list[tuple[str, str]]:
     """Keys under Higress's or nginx's prefix that this Higress does not read, each with a sentence that says what to do.
 
-    Nothing is said of keys newer than the controller where its version is not known (None).
+    Nothing is said of keys newer than the controller, or dropped by it, where its version is not known (None), nor of keys
+    that are meant to protect a route: those are more than meaningless, and ``protection`` tells of them.
     """
     found = []
     for key in annotations:
         prefix = next((p for p in (HIGRESS, NGINX) if key.startswith(p)), None)
         name = key[len(prefix) :] if prefix else ""
-        if prefix is None or any(m in key for m in MATCH_MARKERS) or _OTHER_USES.match(name):
+        if prefix is None or any(m in key for m in MATCH_MARKERS) or CONSOLE.match(name) or protects(name):
             continue
         row = BY_KEY.get(name)
         if row is not None:
@@ -143,12 +117,27 @@ def meaningless(annotations: Mapping[str, str], version: Version | None) -> list
             elif version is not None and row.since > version:
                 since, own = (".".join(map(str, v)) for v in (row.since, version))
                 found.append((key, f"Higress reads it from {since} on, and this controller is {own}"))
-        elif prefix == NGINX and name in IGNORED_FROM_NGINX:
-            found.append((key, "ingress-nginx reads it, Higress ignores it"))
+        elif name in BY_NGINX_KEY:
+            instead = BY_NGINX_KEY[name].instead
+            found.append((key, f"ingress-nginx reads it, Higress ignores it{f' ({instead})' if instead else ''}"))
+        elif name in OTHERS:
+            found.append((key, f"Higress does not know it (what is meant is {OTHERS[name]})"))
         else:
-            near = get_close_matches(name, BY_KEY, n=1, cutoff=0.75) if len(name) < 64 else []
-            found.append((key, f"did you mean {HIGRESS}{near[0]}?" if near else "Higress does not know it"))
+            near = get_close_matches(name, _NEAR, n=1, cutoff=0.75) if len(name) < 64 else []
+            meant = near[0] if near and prefix + near[0] not in annotations else None
+            found.append((key, f"did you mean {HIGRESS}{meant}?" if meant else "Higress does not know it"))
     return found
+
+
+_NEAR: Final = tuple(BY_KEY)
+_PROTECTING: Final = frozenset(row.key for row in NGINX_KEYS if row.weight == PROTECTS)
+
+
+def protects(name: str) -> bool:
+    """Whether a key, without its prefix, is meant to keep somebody out."""
+    if CONSOLE.match(name):
+        return False
+    return name.startswith(("auth-", "modsecurity-")) or name in _PROTECTING or name.endswith("list-source-range")
 
 
 def acts(key: str, version: Version | None = None) -> bool:
@@ -156,22 +145,22 @@ def acts(key: str, version: Version | None = None) -> bool:
     for prefix in (HIGRESS, NGINX):
         row = BY_KEY.get(key[len(prefix) :]) if key.startswith(prefix) else None
         if row is not None and (row.nginx or prefix == HIGRESS):
-            return version is None or row.since <= version
+            return version is None or row.read_by(version)
     return any(marker in key for marker in MATCH_MARKERS)
 
 
 @cache
-def _newer(version: Version) -> frozenset[str]:
-    return frozenset(p + row.key for row in TABLE if row.since > version for p in (NGINX, HIGRESS))
+def _unread(version: Version) -> frozenset[str]:
+    return frozenset(p + row.key for row in TABLE if not row.read_by(version) for p in (NGINX, HIGRESS))
 
 
 def relevant(annotations: Mapping[str, str], version: Version) -> dict[str, str]:
     """The annotations whose key can mean anything to a Higress of this version."""
-    newer = _newer(version)
+    unread = _unread(version)
     return {
         k: v
         for k, v in annotations.items()
-        if (k.startswith((NGINX, HIGRESS)) and k not in newer) or any(m in k for m in MATCH_MARKERS)
+        if (k.startswith((NGINX, HIGRESS)) and k not in unread) or any(m in k for m in MATCH_MARKERS)
     }
 
 

@@ -228,7 +228,7 @@ def _regex_rewrite(pattern: str, substitution: str) -> dict[str, Any]:
 def _filters(route: Work, annotations: Annotations) -> None:
     filters = dict(route.fields.get("typed_per_filter_config", {}))
     listed = look(annotations, "whitelist-source-range", text)
-    ranges = [r for r in map(_cidr, items_or_star(listed or "")) if r is not None]
+    ranges = [r for r in map(cidr, items_or_star(listed or "")) if r is not None]
     if ranges:
         ids = {"or_ids": {"ids": [{"remote_ip": r} for r in ranges]}}
         policy = {"permissions": [{"any": True}], "principals": [{"not_id": ids}]}
@@ -247,7 +247,7 @@ def _filters(route: Work, annotations: Annotations) -> None:
         route.fields["typed_per_filter_config"] = filters
 
 
-def _cidr(raw: str) -> dict[str, Any] | None:
+def cidr(raw: str) -> dict[str, Any] | None:
     """``AddrStrToCidrRange`` of higress-group/istio@d380470e53 pilot/pkg/networking/util/util.go."""
     found = parse_prefix(raw)
     if "/" not in raw:
@@ -284,10 +284,13 @@ def _timeout(route: Work, annotations: Annotations) -> None:
 PLAIN: Final[dict[str, Any]] = {"timeout": "0s", "max_grpc_timeout": "0s", "retry_policy": DEFAULT_RETRY}
 
 
+def methods(written: str) -> list[str]:
+    """The methods of ``match-method`` that Higress knows; words between other signs than single blanks are none."""
+    return [m for m in dict.fromkeys(map(to_upper, written.split(" "))) if m in _METHODS]
+
+
 def _match(route: Work, annotations: Annotations) -> None:
-    written = look(annotations, "match-method", text)
-    methods = [m for m in dict.fromkeys(map(to_upper, (written or "").split(" "))) if m in _METHODS]
-    route.method = "|".join(methods)
+    route.method = "|".join(methods(look(annotations, "match-method", text) or ""))
     headers: list[HeaderMatch] = []
     query: list[HeaderMatch] = []
     for marker in MATCH_MARKERS:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from xdsaudit.ingress.policy import TrafficPolicy
 from xdsaudit.ingress.profile import Profile
+from xdsaudit.ingress.protection import Unprotected
 from xdsaudit.model.route import Fields, MatchKey, Place
 from xdsaudit.model.verdict import Rule
 
@@ -69,6 +70,7 @@ class Expectation:
         registered: hosts of registries that the McpBridge names one by one (static and dns).
         policies: what annotations ask of clusters, by the cluster's name.
         certificates: why the ConfigMap higress-https is void, or None.
+        unprotected: what Ingresses ask for to keep somebody out, and do not get.
         open: places that may exist or not, since what decides it was not read; nothing in them is judged.
     """
 
@@ -82,6 +84,7 @@ class Expectation:
     policies: Mapping[str, TrafficPolicy] = field(default_factory=dict)
     registered: frozenset[str] = frozenset()
     certificates: str | None = None
+    unprotected: tuple[Unprotected, ...] = ()
 
     def covering(self, place: Place) -> tuple[Place, ...]:
         """Wildcard places whose routes HOST_RDS_MERGE_SUBSET appends to this one, most specific first."""

@@ -22,6 +22,7 @@ from xdsaudit.ingress.objects import Backend, Ingress, KubeObjects
 from xdsaudit.ingress.paths import effective, uris_of
 from xdsaudit.ingress.policy import TrafficPolicy, traffic_policy
 from xdsaudit.ingress.profile import EXTERNAL_ALIAS, Profile
+from xdsaudit.ingress.protection import unprotected
 from xdsaudit.ingress.selection import selected, unforeseen
 from xdsaudit.ingress.tables import Tables
 from xdsaudit.ingress.taken import Taken, taken
@@ -104,6 +105,7 @@ class _Translation:
             tables.cluster_policies(built),
             self.backends.registries.hosts,
             certificates.invalid,
+            tuple(unprotected(self.objects, secrets, (t.ingress for t in mine), self.profile)),
         )
 
     def _open(self, secrets: dict[str, tuple[str, str]]) -> frozenset[Place]:

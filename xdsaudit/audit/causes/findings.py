@@ -8,6 +8,7 @@ from dataclasses import replace
 from xdsaudit.audit.case import World
 from xdsaudit.audit.causes.catalogue import BY_SLUG
 from xdsaudit.audit.causes.evidence import frozen_since, short
+from xdsaudit.audit.causes.exposure import SLUG, exposed_by_value
 from xdsaudit.audit.causes.remedy import refusal_of, remedy_of
 from xdsaudit.audit.compare.view import Judgement
 from xdsaudit.audit.stage import Rejection, initializing, listener_error, silent
@@ -20,6 +21,12 @@ def findings(world: World, rejected: dict[str | None, Rejection], rules: Sequenc
     yield from _crashes(world)
     yield from _certificates(world)
     yield from _meaningless(world)
+    for each in exposed_by_value(world):
+        yield _make(
+            SLUG,
+            f"{', '.join(each.keys)} of {each.namespace}/{each.ingress} does not apply: {each.why}",
+            (Concern(ViewName.INGRESS.value, None, each.keys[0], each.namespace, each.ingress),),
+        )
     for judged in world.read(ViewName.GATEWAY):
         differs = bool(judged.missing or judged.changed or judged.extra)
         if judged.view.connected is False:

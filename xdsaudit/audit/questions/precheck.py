@@ -9,7 +9,10 @@ from typing import Any
 import msgspec
 
 from xdsaudit.audit.causes.catalogue import BY_SLUG
+from xdsaudit.audit.causes.suppress import ignored_by_ref
 from xdsaudit.audit.causes.validate import flaw_of
+from xdsaudit.audit.check.case import Case, Remark
+from xdsaudit.audit.check.families import remarks
 from xdsaudit.audit.compare.shadowing import hidden_rules, shadows
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
 from xdsaudit.ingress.objects import Ingress, KubeObjects
@@ -49,7 +52,8 @@ def check(
         extensions: type URLs that the gateways' Envoy can decode, where they were read.
     """
     before = translate(live or KubeObjects(), profile)
-    after = translate(merged(batch, live), profile)
+    whole = merged(batch, live)
+    after = translate(whole, profile)
     refs = {f"{i.namespace}/{i.metadata.name}" for i in batch.objects.ingresses}
     found = [
         *_refusals(after, refs, batch),
@@ -60,7 +64,10 @@ def check(
         *_backends(after, refs, batch, live),
         *_certificates(after, refs, batch, live),
         *_meaningless(after, refs, batch.origins),
+        *(_said(remark, batch.origins) for remark in remarks(Case(batch.objects, whole, live, after, frozenset(refs)))),
     ]
+    known = ignored_by_ref(batch.objects.ingresses)
+    found = [f for f in found if f.slug not in known.get(_ref(f), ())]
     return Audit(
         captured_at=batch.now,
         controller={"kind": "higress", "version": ".".join(map(str, profile.version))},
@@ -122,6 +129,23 @@ def _make(
     concern = Concern(ViewName.INGRESS.value, None, resource, rule.namespace, rule.ingress)
     at = origin_in(origins, rule)
     return Finding(row.code, slug, severity or row.severity, message, (concern,), by, (), row.remedy, at)
+
+
+def _said(remark: Remark, origins: Origins) -> Finding:
+    return _make(
+        remark.slug,
+        remark.message,
+        remark.rule,
+        origins,
+        by=remark.by,
+        severity=remark.severity,
+        resource=remark.resource,
+    )
+
+
+def _ref(finding: Finding) -> str:
+    concern = finding.concerns[0]
+    return f"{concern.namespace}/{concern.ingress}"
 
 
 def _whole(namespace: str, ingress: str) -> Rule:

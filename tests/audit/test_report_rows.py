@@ -1,0 +1,78 @@
+"""Faults that operators reported in public, in our own words: each input beside what ``check`` must say of it.
+
+``reports/NN-*.yaml`` hold the inputs, the number of a row in their names; a row's Services, Secrets and McpBridges may count as live.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from xdsaudit.audit.questions.precheck import Batch, check
+from xdsaudit.collect.manifests import read_manifests
+from xdsaudit.ingress.objects import read_objects
+from xdsaudit.ingress.profile import profile_of
+from xdsaudit.model.verdict import Audit, Finding, Severity
+
+REPORTS = Path(__file__).parent / "reports"
+NEW, OLD = "2.1.9", "2.0.6"
+
+
+class Row(NamedTuple):
+    """A file, a part of a message that must be said, its slug and severity; ``live``: what is beside the Ingresses is live."""
+
+    file: str
+    words: str
+    slug: str
+    severity: Severity | None = None
+    live: bool = False
+    version: str = NEW
+
+
+E, W, I = Severity.ERROR, Severity.WARNING, Severity.INFO  # noqa: E741 - as short as the table wants it
+ROWS = [
+    Row("07", "the CA is demo/client-ca, and must be", "protection-not-applied", E),
+    Row("31", "auth-url does not apply", "protection-not-applied", E),
+    Row("31", "from Higress 2.0.7 on auth-type is only logged", "protection-not-applied", E),
+    Row("31", "'office' holds no address", "protection-not-applied", E),
+    Row("31", "'GET,HEAD' holds no method", "protection-not-applied", E),
+    Row("31", "denylist-source-range does not apply", "protection-not-applied", E),
+    Row("31", "admin.example.com has no TLS", "protection-not-applied", E),
+    Row("11", "auth-url", "protection-not-applied", E),
+]
+SILENT: list[tuple[str, str]] = [
+    ("31", "auth-type"),
+]
+"""What must not be said: a file and words, on 2.0.6 where ``auth-type`` still applies."""
+
+
+def judged(number: str, *, live: bool = False, version: str = NEW) -> Audit:
+    (file,) = REPORTS.glob(f"{number}-*.yaml")
+    given = read_manifests([str(file)])
+    mine, _ = read_objects(given.lists)
+    beside = {kind: data for kind, data in given.lists.items() if kind != "ingresses"}
+    known = read_objects({"ingresses": b'{"items": []}', **beside})[0] if live else None
+    profile = profile_of({"version": version})
+    return check(Batch(mine, given.origins, given.order, "2026-11-24T00:00:00Z"), known, profile)
+
+
+def having(result: Audit, words: str) -> list[Finding]:
+    return [f for f in result.findings if words in f.message]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda r: f"{r.file} {r.words}")
+def test_what_was_reported_is_said(row: Row) -> None:
+    result = judged(row.file, live=row.live, version=row.version)
+    found = having(result, row.words)
+    assert found, [f.message for f in result.findings]
+    assert {f.slug for f in found} == {row.slug}
+    if row.severity is not None:
+        assert {f.severity for f in found} == {row.severity}
+    assert all(f.at is not None for f in found), "every finding stands at a line of a file"
+
+
+@pytest.mark.parametrize(("number", "words"), SILENT)
+def test_what_is_no_fault_is_not_said(number: str, words: str) -> None:
+    assert not having(judged(number, version=OLD, live=True), words)

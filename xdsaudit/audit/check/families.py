@@ -1,0 +1,17 @@
+"""All families of rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from xdsaudit.audit.check.case import Case, Remark
+from xdsaudit.audit.check.security import security
+
+FAMILIES: Final[tuple[Callable[[Case], Iterator[Remark]], ...]] = (security,)
+
+
+def remarks(case: Case) -> Iterator[Remark]:
+    """Everything the families say of a batch."""
+    for family in FAMILIES:
+        yield from family(case)
