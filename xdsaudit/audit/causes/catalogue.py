@@ -10,9 +10,7 @@ from xdsaudit.audit.causes.codes_control import CODES as _CONTROL
 from xdsaudit.audit.causes.codes_gateway import CODES as _GATEWAY
 from xdsaudit.audit.causes.codes_plugins import CODES as _PLUGINS
 
-CATALOGUE: Final[tuple[Code, ...]] = tuple(
-    sorted((*_CONTROL, *_CHECK, *_GATEWAY, *_PLUGINS), key=lambda row: row.code)
-)
+CATALOGUE: Final[tuple[Code, ...]] = tuple(sorted((*_CONTROL, *_CHECK, *_GATEWAY, *_PLUGINS), key=lambda row: row.code))
 BY_CODE: Final = {c.code: c for c in CATALOGUE}
 BY_SLUG: Final = {c.slug: c for c in CATALOGUE}
 
