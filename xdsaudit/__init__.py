@@ -62,7 +62,7 @@ _PLACES = {
 }
 _HOME = {name: module for module, names in _PLACES.items() for name in names}
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Audit",
     "Connection",

@@ -10,7 +10,6 @@ from importlib import resources
 from itertools import groupby
 from typing import Final
 
-from xdsaudit.errors import InputError
 from xdsaudit.model.verdict import Audit, RuleVerdict, Severity, Stage, Verdict
 from xdsaudit.model.view import State, ViewInfo, ViewName
 from xdsaudit.report.terminal import ORDER, printable
@@ -38,15 +37,9 @@ _LABELS: Final = {ViewName.PILOT_FRESH: "pilot, fresh", ViewName.PILOT: "pilot, 
 
 
 def to_html(audit: Audit) -> str:
-    """The page.
+    """The page."""
+    import jinja2
 
-    Raises:
-        InputError: jinja2 is not installed.
-    """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise InputError("-o html needs jinja2: pip install 'xdsaudit[html]'") from error
     source = resources.files("xdsaudit.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     replicas = sorted({r.replica for v in audit.rules for r in v.replicas if r.replica})

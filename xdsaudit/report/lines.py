@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from xdsaudit import __version__
 from xdsaudit.audit.causes.catalogue import BY_SLUG, CATALOGUE
 from xdsaudit.model.verdict import FAILING, Audit, Finding, Origin, RuleVerdict, Severity, Verdict
 from xdsaudit.report.json import as_json, extra_object, finding_object, rule_object
@@ -120,8 +121,6 @@ def _property(text: str) -> str:
 
 def to_sarif(audit: Audit) -> str:
     """SARIF 2.1.0: a result per entry, with file and line where the Ingress came from a file, else its name alone."""
-    from importlib.metadata import version
-
     found = list(entries(audit))
     used = {e.code for e in found}
     rules = [
@@ -139,7 +138,7 @@ def to_sarif(audit: Audit) -> str:
     if None in used:
         text = "A route that no Ingress explains"
         rules.append({"id": "extra", "shortDescription": {"text": text}, "defaultConfiguration": {"level": "error"}})
-    driver = {"name": "xdsaudit", "version": version("xdsaudit"), "rules": rules}
+    driver = {"name": "xdsaudit", "version": __version__, "rules": rules}
     run: dict[str, Any] = {
         "tool": {"driver": driver},
         "results": [_result(e) for e in found],
