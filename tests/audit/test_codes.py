@@ -233,6 +233,10 @@ def batch(*listed: Json) -> Callable[[], set[str]]:
     return lambda: codes(check(Batch(objects, {}, {}, "2026-11-24T00:00:00Z"), None, Profile()))
 
 
+def noted(**notes: str) -> Json:
+    return ingress("a", "a.test", "/a", annotations={f"higress.io/{key}": value for key, value in notes.items()})
+
+
 def taken(second: str) -> Callable[[], set[str]]:
     """What the journey of a rule says of requests that another takes."""
 
@@ -360,6 +364,13 @@ WORLDS: dict[str, Pair] = {
         items(ingress("a", "a.test", annotations={NGINX + "auth-url": "http://auth.test/check"})),
         items(ingress("a", "a.test", annotations={"higress.io/auth-consumer-levels": "1"})),
     ),
+    "value-without-effect": (batch(noted(timeout="10s")), batch(noted(timeout="10"))),
+    "breaks-requests": (batch(noted(**{"rewrite-path": "/v$1"})), batch(noted(**{"rewrite-path": "/v1"}))),
+    "redirects-to-nothing": (
+        batch(noted(**{"ssl-redirect": "true"})),
+        batch({**noted(**{"ssl-redirect": "true"}), "spec": ingress("a", "a.test", "/a", tls="cert")["spec"]}),
+    ),
+    "pattern-taken-literally": (batch(ingress("a", "a.test", "/api/*")), batch(ingress("a", "a.test", "/api/"))),
     "annotation-without-effect": (
         items(ingress("a", "a.test", annotations={NGINX + "proxy-body-size": "1m"})),
         items(ingress("a", "a.test", annotations={NGINX + "rewrite-target": "/x"})),

@@ -131,7 +131,8 @@ def _list(annotations: Annotations, key: str, default: str) -> str:
     return ",".join(items_or_star(default if written is None else written))
 
 
-def _origin(item: str) -> dict[str, Any] | None:
+def origin(item: str) -> dict[str, Any] | None:
+    """The matcher of one item of ``cors-allow-origin``; None for one that is left out."""
     if item == "*":
         return {"safe_regex": {"regex": ".*"}}
     if "*" not in item:
@@ -146,7 +147,7 @@ def _cors(route: Work, annotations: Annotations) -> None:
     if not look(annotations, "enable-cors", boolean):
         return
     listed = items_or_star(look(annotations, "cors-allow-origin", text) or "*")
-    origins = [o for o in map(_origin, listed) if o is not None]
+    origins = [o for o in map(origin, listed) if o is not None]
     credentials = look(annotations, "cors-allow-credentials", boolean)
     age = look(annotations, "cors-max-age", integer)
     cors: dict[str, Any] = {
@@ -170,7 +171,8 @@ def _cors(route: Work, annotations: Annotations) -> None:
     route.fields["cors"] = cors
 
 
-def _url(raw: str) -> URL | None:
+def url_of(raw: str) -> URL | None:
+    """The URL of a redirect; None for one that redirects nothing."""
     url = parse_url(raw)
     return url if url is not None and url.scheme.startswith("http") else None
 
@@ -190,10 +192,10 @@ def _redirect(route: Work, annotations: Annotations) -> None:
         route.https_redirect = bool(ssl)
         return
     if temporal:
-        target = _url(temporal)
+        target = url_of(temporal)
     if target is None:
         permanent = look(annotations, "permanent-redirect", text)
-        target, code = (_url(permanent), redirect_code(annotations)) if permanent else (None, 301)
+        target, code = (url_of(permanent), redirect_code(annotations)) if permanent else (None, 301)
     if target is None:
         route.https_redirect = bool(ssl)
         return

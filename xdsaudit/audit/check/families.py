@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from xdsaudit.audit.check.case import Case, Remark
+from xdsaudit.audit.check.results import results
 from xdsaudit.audit.check.security import security
+from xdsaudit.audit.check.values import values
 
-FAMILIES: Final[tuple[Callable[[Case], Iterator[Remark]], ...]] = (security,)
+FAMILIES: Final[tuple[Callable[[Case], Iterator[Remark]], ...]] = (security, values, results)
 
 
 def remarks(case: Case) -> Iterator[Remark]:
