@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from tests import plugin_worlds, worlds
 from tests.plugin_worlds import rule, wasm
 from xdsaudit import Audit, Stage, Verdict, audit, redact
+from xdsaudit.audit.questions.narrow import Scope, by_code, narrow, since
 from xdsaudit.model.plugin_verdict import PluginVerdict
 from xdsaudit.model.verdict import Severity
 from xdsaudit.model.view import State, ViewInfo, ViewName
+from xdsaudit.report.json import to_object
 from xdsaudit.testing import ingress
 
 SECRET = "s3cret-credential-1"
@@ -383,3 +385,21 @@ def test_worlds_without_plugins_say_nothing_of_them() -> None:
     result = audit(worlds.world(plugin_worlds.ITEMS))
     assert (result.plugins, result.findings, result.exit_code()) == ((), (), 0)
     assert not any("plugin" in note for note in result.notes)
+
+
+def test_narrowing_keeps_the_plugins_that_name_an_ingress_in_scope() -> None:
+    snapshot = plugin_worlds.world(OBJECTS)
+    result = audit(snapshot)
+    assert [p.name for p in narrow(result, snapshot, Scope(ingresses=frozenset({"default/a"}))).plugins] == ["auth"]
+    assert narrow(result, snapshot, Scope(ingresses=frozenset({"default/b"}))).plugins == ()
+    assert len(narrow(result, snapshot, Scope()).plugins) == 2
+
+
+def test_codes_and_a_baseline_hide_plugins_as_they_hide_rules() -> None:
+    result = audit(plugin_worlds.world(OBJECTS, gateway=WITHOUT))
+    assert [p.name for p in by_code(result, skip=["XA620"]).plugins] == ["log"]
+    before = to_object(result)
+    assert [p.name for p in since(result, before).plugins] == ["log"]
+    assert since(result, before).exit_code() == 0
+    del before["plugins"]  # an earlier version's report
+    assert [p.name for p in since(result, before).plugins] == ["auth", "log"]

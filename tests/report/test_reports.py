@@ -12,6 +12,7 @@ import pytest
 
 from tests import worlds
 from xdsaudit import audit, render
+from xdsaudit.report import FORMATS
 from xdsaudit.report.json import to_object
 from xdsaudit.testing import ingress
 
@@ -24,6 +25,8 @@ NAMES = [
     "gateway-stale",
     "controller-crashed",
     "random-merge",
+    "plugins-loaded.tar.xz",
+    "plugins-rejected.tar.xz",
 ]
 
 
@@ -41,6 +44,29 @@ def test_no_key_is_missing_from_the_schema(recording) -> None:
     assert found["rules"][0].keys() == SCHEMA["properties"]["rules"]["items"]["properties"].keys()
     assert found["findings"][0].keys() == SCHEMA["properties"]["findings"]["items"]["properties"].keys()
     assert found["extra"][0].keys() == SCHEMA["properties"]["extra"]["items"]["properties"].keys()
+
+
+def test_no_key_of_a_plugin_is_missing_from_the_schema(recording) -> None:
+    plugin = to_object(audit(recording("plugins-rejected.tar.xz")))["plugins"][0]
+    shape = SCHEMA["properties"]["plugins"]["items"]["properties"]
+    assert plugin.keys() == shape.keys()
+    assert plugin["rules"][0].keys() == shape["rules"]["items"]["properties"].keys()
+
+
+def test_plugins_in_every_report(recording) -> None:
+    result = audit(recording("plugins-rejected.tar.xz"))
+    for form in FORMATS:
+        text = render(result, form)
+        assert "plugin-config-rejected" in text or "XA503" in text, form
+        assert form == "prom" or "higress-system/key-auth" in text, form
+        assert "not-a-real-key" not in text
+    table = render(result, "table")
+    assert "PLUGINS: 6 plugins: 1 refused, 3 lost, 1 dormant, 1 in sync" in table
+    assert "matchRules[0] (ingress shop/cart): refused" in table
+    assert 'xdsaudit_plugins{verdict="lost"} 3' in render(result, "prom")
+    fine = audit(recording("plugins-loaded.tar.xz"))
+    assert "PLUGINS: 1 plugin: 1 in sync" in render(fine, "table")
+    assert "PLUGINS" not in render(audit(recording("healthy-scoped")), "wide")
 
 
 @pytest.mark.parametrize("name", NAMES)

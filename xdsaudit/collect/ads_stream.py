@@ -16,6 +16,8 @@ from xdsaudit.xds.session import AdsSession, Node
 
 _BACKOFF: Final = (0.1, 0.25, 0.5, 1.0, 2.0)
 _CHECK_SECONDS: Final = 0.2
+_PLUGIN_SECONDS: Final = 2.0
+"""How long configurations of plugins are waited for once everything else is there."""
 
 
 class Follower:
@@ -93,6 +95,8 @@ class Follower:
                     try:
                         got = stream.receive(_CHECK_SECONDS)
                     except queue.Empty:
+                        if session.enough and time.monotonic() - settled_at > _PLUGIN_SECONDS:
+                            self._keep(session, whole=True)
                         self._late(session, settled_at)
                         continue
                     if isinstance(got, Exception):
@@ -112,7 +116,7 @@ class Follower:
 
     def _late(self, session: AdsSession, since: float) -> None:
         """Say what has not been answered for longer than a read may take."""
-        if session.settled or time.monotonic() - since < self._access.timeout:
+        if session.enough or time.monotonic() - since < self._access.timeout:
             return
         with self._lock:
             self._why = (
@@ -121,10 +125,10 @@ class Follower:
             )
         self.answered.set()
 
-    def _keep(self, session: AdsSession) -> None:
+    def _keep(self, session: AdsSession, *, whole: bool = False) -> None:
         refused = "; ".join(f"{short}: {error}" for short, error in session.refused.items())
         with self._lock:
-            if session.settled:
+            if session.settled or whole:
                 self._whole, self._why = session.responses, None
                 self.answered.set()
             if refused:

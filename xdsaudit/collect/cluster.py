@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from xdsaudit.collect.discovery import Found, Pod, Ports
 from xdsaudit.collect.forward import Forward
-from xdsaudit.collect.kube import KINDS, KubeApi, as_list
+from xdsaudit.collect.kube import KINDS, KubeApi, as_list, left_alone
 from xdsaudit.collect.sources import Sources, Tunnel, now
 from xdsaudit.errors import ReadError
 from xdsaudit.model.view import State, ViewInfo, ViewName
@@ -38,7 +38,8 @@ def lists(api: KubeApi, namespace: str) -> tuple[dict[str, bytes], list[str]]:
         try:
             items, _ = api.list(kind, namespace if kind.plural == "mcpbridges" else None)
         except ReadError as error:
-            complaints.append(str(error))
+            if not left_alone(kind, error):
+                complaints.append(str(error))
             continue
         found[kind.plural] = as_list(kind.kind, items.values())
     maps, more = config_maps(api, namespace)

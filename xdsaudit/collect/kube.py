@@ -26,12 +26,16 @@ _METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;
 
 @dataclass(frozen=True)
 class Kind:
-    """Where a kind is listed: its group path, plural, singular name, and whether only its metadata is read."""
+    """Where a kind is listed: its group path, plural, singular name, and whether only its metadata is read.
+
+    ``optional``: a cluster that lacks the kind, or an account that may not list it, is no gap; what depends on it is not judged.
+    """
 
     prefix: str
     plural: str
     kind: str
     metadata_only: bool = False
+    optional: bool = False
 
     def path(self, namespace: str | None) -> str:
         """Path of its list, of one namespace or of all."""
@@ -50,7 +54,13 @@ KINDS: Final = (
     Kind("/apis/discovery.k8s.io/v1", "endpointslices", "EndpointSlice"),
     Kind("/apis/networking.higress.io/v1", "mcpbridges", "McpBridge"),
     Kind("/api/v1", "secrets", "Secret", metadata_only=True),
+    Kind("/apis/extensions.higress.io/v1alpha1", "wasmplugins", "WasmPlugin", optional=True),
 )
+
+
+def left_alone(kind: Kind, error: Exception) -> bool:
+    """Whether a kind that cannot be listed is one that need not be there (404) or that this account may not see (403)."""
+    return kind.optional and isinstance(error, ReadError) and error.status in (403, 404)
 
 
 class ForbiddenError(ReadError):

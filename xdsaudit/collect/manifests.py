@@ -21,7 +21,10 @@ _PLURALS: Final = {
     "McpBridge": "mcpbridges",
     "ConfigMap": "configmaps",
     "Secret": "secrets",
+    "WasmPlugin": "wasmplugins",
 }
+_OTHERS: Final = {"WasmPlugin": "extensions.higress.io/v1alpha1"}
+"""Kinds of that name in other groups are other kinds."""
 _VERSIONS: Final = {"Ingress": "networking.k8s.io/v1"}
 
 
@@ -30,7 +33,7 @@ class Manifests(NamedTuple):
 
     Attributes:
         lists: Kubernetes lists by plural.
-        origins: files and lines of Ingresses and their paths.
+        origins: files and lines of Ingresses and their paths; of WasmPlugins under ``wasmplugin/namespace/name``.
         order: position of each object, by kind, namespace and name: what is applied earlier counts less.
     """
 
@@ -41,7 +44,13 @@ class Manifests(NamedTuple):
     @property
     def refs(self) -> frozenset[str]:
         """The Ingresses, each ``namespace/name``."""
-        return frozenset(ref for ref, host, _ in self.origins if not host)
+        return frozenset(ref for ref, host, _ in self.origins if not host and ref.count("/") == 1)
+
+    @property
+    def plugins(self) -> frozenset[str]:
+        """The WasmPlugins, each ``namespace/name``."""
+        named = (ref for ref, _, _ in self.origins if ref.startswith("wasmplugin/"))
+        return frozenset(ref.partition("/")[2] for ref in named)
 
 
 def read_manifests(places: Iterable[str], default_namespace: str = "default") -> Manifests:
@@ -67,14 +76,16 @@ def read_manifests(places: Iterable[str], default_namespace: str = "default") ->
             meta = item["metadata"]
             key = (kind, meta["namespace"], meta["name"])
             objects[key], order[key] = item, count
+            if kind == "WasmPlugin":
+                origins[f"wasmplugin/{meta['namespace']}/{meta['name']}", "", ""] = Origin(source, _line(node))
             if kind == "Ingress":
                 origins.update(_origins(f"{meta['namespace']}/{meta['name']}", source, node))
     lists: dict[str, list[dict[str, Any]]] = {}
     for (kind, _, _), item in objects.items():
         lists.setdefault(_PLURALS[kind], []).append(item)
-    if "ingresses" not in lists:
+    if not lists.keys() & {"ingresses", "wasmplugins"}:
         raise InputError(
-            f"-f {', '.join(places)}: no Ingress among {count} documents; give the manifests of the Ingresses too"
+            f"-f {', '.join(places)}: no Ingress among {count} documents, and no WasmPlugin; give the manifests of the Ingresses too"
         )
     return Manifests({plural: _encode(plural, items) for plural, items in lists.items()}, origins, order)
 
@@ -173,6 +184,8 @@ def _checked(found: Any, where: str, namespace: str) -> tuple[str | None, dict[s
     if kind not in _PLURALS:
         return None, {}  # other kinds may stand in the same folder
     version = str(found.get("apiVersion", ""))
+    if kind in _OTHERS and version != _OTHERS[kind]:
+        return None, {}
     if kind in _VERSIONS and version != _VERSIONS[kind]:
         raise InputError(f"{where}: {kind} of {version or 'no apiVersion'}; this version reads {_VERSIONS[kind]}")
     meta = found.get("metadata")

@@ -45,6 +45,7 @@ _PARTS: Final = (
     ("RoutesConfigDump", "dynamic_route_configs", True),
     ("ClustersConfigDump", "dynamic_active_clusters", False),
     ("SecretsConfigDump", "dynamic_warming_secrets", False),
+    ("EcdsConfigDump", "ecds_filters", False),
 )
 
 

@@ -11,12 +11,14 @@ import msgspec
 from msgspec import Raw, Struct
 
 from xdsaudit.collect.cluster import config_maps
-from xdsaudit.collect.kube import KINDS, GoneError, Kind, KubeApi, as_list, item_key, stripped
+from xdsaudit.collect.kube import KINDS, GoneError, Kind, KubeApi, as_list, item_key, left_alone, stripped
 from xdsaudit.collect.limits import lines_of, too_large
 from xdsaudit.errors import InputError, ReadError, outline
 
 _WATCH_SECONDS: Final = 300
 _MAPS_SECONDS: Final = 10.0
+_ABSENT_SECONDS: Final = 30.0
+"""Between two looks for a kind that the cluster lacks."""
 _BACKOFF: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -102,6 +104,11 @@ class KubeStore:
             except GoneError:
                 version = ""  # too old: list again
             except Exception as error:  # a watch must not die silently: its list would stay fresh for ever
+                if left_alone(kind, error):
+                    version = ""
+                    self._ready[kind.plural].set()
+                    self._stop.wait(_ABSENT_SECONDS)
+                    continue
                 known = isinstance(error, (ReadError, InputError))
                 said = f"Kubernetes {self._api.host}: {kind.plural} could not be followed ({outline(error)})"
                 self._complaints[kind.plural] = str(error) if known else said

@@ -63,6 +63,12 @@ class PluginVerdict(NamedTuple):
         """Its own verdict and those of its match rules."""
         return frozenset({self.verdict, *(r.verdict for r in self.rules)})
 
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes it the same verdict as an earlier one: names, verdicts and codes, and no evidence."""
+        own = (self.namespace, self.name, self.verdict.value, self.code)
+        return (*own, *((r.number, r.verdict.value, r.code) for r in self.rules))
+
     def __str__(self) -> str:
         lines = [f"WasmPlugin {self.ref}: {said(self)}"]
         lines += [f"  - {line}" for line in self.evidence]

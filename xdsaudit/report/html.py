@@ -10,8 +10,10 @@ from importlib import resources
 from itertools import groupby
 from typing import Final
 
-from xdsaudit.model.verdict import Audit, RuleVerdict, Severity, Stage, Verdict
+from xdsaudit.model.plugin_verdict import said
+from xdsaudit.model.verdict import FAILING, Audit, RuleVerdict, Severity, Stage, Verdict
 from xdsaudit.model.view import State, ViewInfo, ViewName
+from xdsaudit.report.plugins import counted
 from xdsaudit.report.terminal import ORDER, printable
 
 _TONES: Final = {
@@ -57,6 +59,10 @@ def to_html(audit: Audit) -> str:
         replicas=replicas,
         groups=[{"verdict": v.value, "rules": audit.of(v)} for v in ORDER if audit.of(v)],
         fine=_by_namespace(audit),
+        plugins=audit.plugins,
+        plugins_bad=any(p.verdicts & FAILING for p in audit.plugins),
+        plugins_counted=counted(audit),
+        said=said,
         show=lambda value: printable(str(value)),
         bad_replicas=_bad_replicas,
         holds=lambda info: _holds(audit, info),
@@ -64,15 +70,18 @@ def to_html(audit: Audit) -> str:
 
 
 def _headline(audit: Audit) -> tuple[str, str]:
-    counted = audit.by_verdict
-    wrong = sum(n for name, n in counted.items() if _TONES[name] == "bad")
+    by = audit.by_verdict
+    wrong = sum(n for name, n in by.items() if _TONES[name] == "bad")
     errors = sum(f.severity is Severity.ERROR for f in audit.findings)
-    if counted["lost"]:
-        return f"{counted['lost']:,} of {len(audit.rules):,} rules lost", "bad"
+    if by["lost"]:
+        return f"{by['lost']:,} of {len(audit.rules):,} rules lost", "bad"
     if wrong or audit.extra or errors:
         return f"{wrong:,} of {len(audit.rules):,} rules not in effect", "bad"
+    plugins = sum(bool(p.verdicts & FAILING) for p in audit.plugins)
+    if plugins:
+        return f"{len(audit.rules):,} rules in effect, {plugins:,} of {len(audit.plugins):,} plugins not", "bad"
     if not audit.conclusive:
-        return f"{counted['in_sync']:,} of {len(audit.rules):,} rules in sync, as far as was looked", "warn"
+        return f"{by['in_sync']:,} of {len(audit.rules):,} rules in sync, as far as was looked", "warn"
     return f"{len(audit.rules):,} rules in sync", "good"
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from xdsaudit.model.verdict import Audit, Concern, Extra, Finding, Rule, RuleVerdict
+from xdsaudit.report.plugins import plugin_object
 
 SCHEMA: Final = "xdsaudit.audit/1"
 
@@ -47,6 +48,7 @@ def to_object(audit: Audit) -> dict[str, Any]:
         "extra": [extra_object(e) for e in audit.extra],
         "findings": [finding_object(f) for f in audit.findings],
         "notes": list(audit.notes),
+        "plugins": [plugin_object(p) for p in audit.plugins],
     }
 
 

@@ -10,8 +10,10 @@ import msgspec
 
 from xdsaudit import __version__
 from xdsaudit.audit.causes.catalogue import BY_SLUG, CATALOGUE
+from xdsaudit.model.plugin_verdict import PluginVerdict, said
 from xdsaudit.model.verdict import FAILING, Audit, Finding, Origin, RuleVerdict, Severity, Verdict
 from xdsaudit.report.json import as_json, extra_object, finding_object, rule_object
+from xdsaudit.report.plugins import QUIET, own_rules, plugin_object, troubled
 from xdsaudit.report.terminal import printable
 
 _FINE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
@@ -58,6 +60,8 @@ def entries(audit: Audit) -> Iterator[Entry]:
         title = f"{place} serves a route that no Ingress explains: {extra.match}"
         name = f"{extra.route or '(no name)'} {extra.host}:{extra.port}"
         yield Entry(name, Severity.ERROR, None, title, (), None, None)
+    for plugin in troubled(audit):
+        yield from _of_plugin(plugin)
     for finding in audit.findings:
         yield _of_finding(finding)
     for info in audit.gaps:
@@ -81,6 +85,22 @@ def _of_rule(audit: Audit, rule: RuleVerdict, severity: Severity) -> Entry:
     return Entry(str(rule.rule), severity, rule.code, title, lines, rule.remedy, audit.origin(rule.rule))
 
 
+def _of_plugin(plugin: PluginVerdict) -> Iterator[Entry]:
+    """A WasmPlugin, and each of its match rules that has something of its own to say."""
+    name = f"WasmPlugin {plugin.ref}"
+    if plugin.verdict not in QUIET:
+        lines = (*((f"by {plugin.by}",) if plugin.by else ()), *plugin.evidence)
+        yield Entry(name, _weight(plugin.verdict), plugin.code, said(plugin), lines, plugin.remedy, None)
+    for rule in own_rules(plugin):
+        yield Entry(
+            f"{name} {rule.said}", _weight(rule.verdict), rule.code, said(rule), rule.evidence, rule.remedy, None
+        )
+
+
+def _weight(verdict: Verdict) -> Severity:
+    return Severity.ERROR if verdict in FAILING else Severity.WARNING
+
+
 def _of_finding(finding: Finding) -> Entry:
     concern = next((c for c in finding.concerns if c.ingress), None)
     name = f"{concern.namespace}/{concern.ingress}" if concern else finding.slug
@@ -88,10 +108,11 @@ def _of_finding(finding: Finding) -> Entry:
 
 
 def to_jsonl(audit: Audit) -> str:
-    """One JSON object a line: ``{"kind": "rule"|"extra"|"finding", …}`` with the keys of ``-o json``."""
+    """One JSON object a line: ``{"kind": "rule"|"extra"|"finding"|"plugin", …}`` with the keys of ``-o json``."""
     rows: list[dict[str, Any]] = [{"kind": "rule", **rule_object(r)} for r in audit.rules]
     rows += [{"kind": "extra", **extra_object(e)} for e in audit.extra]
     rows += [{"kind": "finding", **finding_object(f)} for f in audit.findings]
+    rows += [{"kind": "plugin", **plugin_object(p)} for p in audit.plugins]
     return "".join(msgspec.json.encode(row, enc_hook=str).decode() + "\n" for row in rows)
 
 
@@ -195,6 +216,8 @@ def to_junit(audit: Audit) -> str:
         entry = _of_rule(audit, rule, severity)
         kind = "failure" if severity is Severity.ERROR else "error"
         cases.append((rule.rule.ref, f"{rule.rule.host}{rule.rule.path}", kind, entry.title, _body(entry)))
+    quiet = (p for p in audit.plugins if not p.verdicts - QUIET)
+    cases += [(f"WasmPlugin {p.ref}", p.verdict.value.replace("_", " "), None, "", "") for p in quiet]
     for other in entries(replace(audit, rules=())):
         word = {Severity.ERROR: "failure", Severity.WARNING: "error", Severity.INFO: None}[other.severity]
         cases.append((f"xdsaudit.{other.code or 'extra'}", other.name, word, other.title, _body(other)))

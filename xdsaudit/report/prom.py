@@ -48,11 +48,25 @@ def to_prom(
         "Rules that a stage holds, by verdict.",
         (({"verdict": v, "stage": s}, float(n)) for (v, s), n in sorted(stages.items())),
     )
-    codes = Counter(c for c in (*(r.code for r in audit.rules), *(f.code for f in audit.findings)) if c)
+    if audit.plugins:
+        plugins = Counter(p.verdict.value for p in audit.plugins)
+        metric(
+            "xdsaudit_plugins",
+            "gauge",
+            "WasmPlugins by verdict.",
+            (({"verdict": v}, float(n)) for v, n in sorted(plugins.items())),
+        )
+    said = (
+        *(r.code for r in audit.rules),
+        *(f.code for f in audit.findings),
+        *(p.code for p in audit.plugins),
+        *(r.code for p in audit.plugins for r in p.rules),
+    )
+    codes = Counter(c for c in said if c)
     metric(
         "xdsaudit_codes",
         "gauge",
-        "Rules and findings by code.",
+        "Rules, findings and plugins by code.",
         (({"code": c}, float(n)) for c, n in sorted(codes.items())),
     )
     metric("xdsaudit_extra_routes", "gauge", "Routes that no Ingress explains.", [({}, float(len(audit.extra)))])

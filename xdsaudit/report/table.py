@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from xdsaudit.model.verdict import Audit, RuleVerdict, Severity, Verdict
 from xdsaudit.model.view import State
 from xdsaudit.report.matrix import matrix
+from xdsaudit.report.plugins import section
 from xdsaudit.report.terminal import ORDER, STYLE, many, name_of, paper, say
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def to_table(audit: Audit, *, width: int = 80, color: bool = False, wide: bool =
         _section(console, verdict, audit.of(verdict), wide)
     _extras(console, audit, wide)
     _findings(console, audit)
+    section(console, audit, wide=wide)
     matrix(console, audit, wide=wide)
     _in_sync(console, audit, wide)
     if wide and audit.not_selected:

@@ -21,8 +21,8 @@ from xdsaudit.xds.pool import SHORT, TYPES, message
 from xdsaudit.xds.session import type_of
 
 Resources = Mapping[str, Mapping[str, bytes]]
-_ORDER: Final = ("CDS", "EDS", "LDS", "SRDS", "RDS")
-_NAMED: Final = frozenset({"RDS", "EDS"})
+_ORDER: Final = ("CDS", "EDS", "LDS", "SRDS", "RDS", "ECDS")
+_NAMED: Final = frozenset({"RDS", "EDS", "ECDS"})
 MISBEHAVIOURS: Final = ("hang", "reset", "garbage", "oversize", "close")
 
 

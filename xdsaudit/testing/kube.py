@@ -26,6 +26,7 @@ _SINGULAR: Final = {
     "services": "Service",
     "endpointslices": "EndpointSlice",
     "mcpbridges": "McpBridge",
+    "wasmplugins": "WasmPlugin",
     "secrets": "Secret",
     "configmaps": "ConfigMap",
     "pods": "Pod",

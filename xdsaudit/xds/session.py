@@ -3,7 +3,7 @@
 State of the world, as the xDS protocol describes it (sections "ACK", "NACK", "Resource Types", "Resource names"): every
 response is answered with its nonce; an ACK repeats its version, a NACK the last accepted one with the error; a change of
 names is a request with the last nonce. Subscriptions follow from content: LDS says which tables (RDS) and whether scopes
-(SRDS) are asked for, scopes say further tables, CDS says which endpoints (EDS).
+(SRDS) are asked for, and for which filters extension configurations (ECDS); scopes say further tables, CDS says which endpoints (EDS).
 """
 
 from __future__ import annotations
@@ -124,6 +124,11 @@ class AdsSession:
         return bool(self._subscriptions) and all(s.answered >= s.asked for s in self._subscriptions.values())
 
     @property
+    def enough(self) -> bool:
+        """Whether nothing but configurations of plugins is still to come: pilots leave them unanswered in some cases."""
+        return bool(self._subscriptions) and not set(self.waiting) - {"ECDS"}
+
+    @property
     def waiting(self) -> tuple[str, ...]:
         """Short types that still owe an answer."""
         return tuple(short for short, s in self._subscriptions.items() if s.answered < s.asked)
@@ -191,6 +196,7 @@ class AdsSession:
                 yield "SRDS", None
             self._listed = frozenset(c.route_config for c in chains if c.route_config)
             yield "RDS", self._listed | self._scoped
+            yield "ECDS", frozenset(s.name for c in chains for s in c.slots)
         elif short == "SRDS":
             self._scoped = frozenset(s.route_configuration_name for s in resources.values())
             yield "RDS", self._listed | self._scoped

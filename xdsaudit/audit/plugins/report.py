@@ -78,7 +78,7 @@ def _unjudged(world: World) -> Iterator[str]:
     if names:
         yield (
             f"{len(names)} plugin{'s run' if len(names) != 1 else ' runs'} and no WasmPlugin was read "
-            "(kube/wasmplugins.json): plugins were not judged"
+            "(kube/wasmplugins.json; the account may not list wasmplugins.extensions.higress.io): plugins were not judged"
         )
 
 

@@ -6,12 +6,13 @@ The judgement itself always looks at everything, since rules of one namespace wi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from xdsaudit.errors import InputError, ReadError
 from xdsaudit.ingress.objects import decode_list
+from xdsaudit.model.plugin_verdict import PluginVerdict
 from xdsaudit.model.route import ingress_of
 from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.model.verdict import Audit, RuleVerdict, Verdict
@@ -97,7 +98,14 @@ def narrow(audit: Audit, snapshot: Snapshot, scope: Scope) -> Audit:
         rules=tuple(r for r in audit.rules if r.rule.ref in kept),
         not_selected=tuple(r for r in audit.not_selected if r.rule.ref in kept),
         extra=tuple(e for e in audit.extra if ours(e.route)),
+        plugins=tuple(p for p in audit.plugins if p.namespace in scope.namespaces or _acts_on(p, kept, system)),
     )
+
+
+def _acts_on(plugin: PluginVerdict, refs: Collection[str], system: str) -> bool:
+    """Whether a match rule of a plugin names one of these Ingresses."""
+    names = {ref.removeprefix(f"{system}/") for ref in refs}
+    return any(name in names for r in plugin.rules for name in r.ingress)
 
 
 def _labels(snapshot: Snapshot) -> dict[str, Labels]:
@@ -119,6 +127,9 @@ def by_code(audit: Audit, *, only: Iterable[str] = (), skip: Iterable[str] = ())
         audit,
         rules=tuple(r for r in audit.rules if keeps(r.code)),
         findings=tuple(f for f in audit.findings if keeps(f.code)),
+        plugins=tuple(
+            p._replace(rules=tuple(r for r in p.rules if keeps(r.code))) for p in audit.plugins if keeps(p.code)
+        ),
     )
 
 
@@ -138,6 +149,7 @@ def since(audit: Audit, baseline: Mapping[str, Any]) -> Audit:
         known = {_identity(r) for r in baseline["rules"]}
         extras = {tuple(e.values()) for e in baseline["extra"]}
         said = {(f["code"], f["message"]) for f in baseline["findings"]}
+        plugins = {_of_plugin(p) for p in baseline.get("plugins", ())}
     except (TypeError, KeyError, AttributeError) as error:
         raise InputError(f"the baseline is not complete ({error}): write one with xdsaudit diff -o json") from error
 
@@ -153,4 +165,11 @@ def since(audit: Audit, baseline: Mapping[str, Any]) -> Audit:
         rules=tuple(r for r in audit.rules if new(r)),
         extra=tuple(e for e in audit.extra if tuple(e) not in extras),
         findings=tuple(f for f in audit.findings if (f.code, f.message) not in said),
+        plugins=tuple(p for p in audit.plugins if p.verdicts <= {Verdict.IN_SYNC} or p.identity not in plugins),
     )
+
+
+def _of_plugin(found: Mapping[str, Any]) -> tuple[Any, ...]:
+    """``PluginVerdict.identity`` of a plugin in an earlier report."""
+    own = tuple(found.get(k) for k in ("namespace", "name", "verdict", "code"))
+    return (*own, *((r["number"], r["verdict"], r["code"]) for r in found["rules"]))

@@ -1,0 +1,115 @@
+"""Plugins in reports: as plain data, and as a section of the table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from xdsaudit.model.plugin_verdict import MatchVerdict, PluginVerdict, said
+from xdsaudit.model.verdict import FAILING, Audit, Verdict
+from xdsaudit.report.terminal import ORDER, STYLE, many, say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+QUIET: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT, Verdict.NOT_SELECTED})
+"""Verdicts that ask for nothing."""
+_SHOWN: Final = 6
+
+
+def plugin_object(plugin: PluginVerdict) -> dict[str, Any]:
+    """A plugin and its verdict as plain data (contract 2, ``plugins``)."""
+    return {
+        "namespace": plugin.namespace,
+        "name": plugin.name,
+        **_common(plugin),
+        "last_seen": plugin.last_seen,
+        "first_missing": plugin.first_missing,
+        "by": plugin.by,
+        "replicas": [
+            {
+                "view": r.view,
+                "replica": r.replica,
+                "verdict": r.verdict.value,
+                "stage": r.stage.value if r.stage else None,
+            }
+            for r in plugin.replicas
+        ],
+        "rules": [
+            {
+                "number": r.number,
+                "ingress": list(r.ingress),
+                "service": list(r.service),
+                "domain": list(r.domain),
+                **_common(r),
+                "by": r.by,
+            }
+            for r in plugin.rules
+        ],
+    }
+
+
+def _common(verdict: PluginVerdict | MatchVerdict) -> dict[str, Any]:
+    return {
+        "verdict": verdict.verdict.value,
+        "stage": verdict.stage.value if verdict.stage else None,
+        "code": verdict.code,
+        "slug": verdict.slug,
+        "fields": [d._asdict() for d in verdict.fields],
+        "evidence": list(verdict.evidence),
+        "remedy": verdict.remedy,
+    }
+
+
+def troubled(audit: Audit) -> list[PluginVerdict]:
+    """Plugins with something to say, what is worst first; also those in sync of which a match rule is not."""
+    listed = [p for p in audit.plugins if p.verdicts - QUIET]
+    return sorted(listed, key=lambda p: (_rank(p.verdict), p.ref))
+
+
+def _rank(verdict: Verdict) -> int:
+    return ORDER.index(verdict) if verdict in ORDER else len(ORDER)
+
+
+def own_rules(plugin: PluginVerdict) -> list[MatchVerdict]:
+    """Match rules with something of their own to say, which their plugin's verdict does not say for them."""
+    return [r for r in plugin.rules if r.verdict not in QUIET and (r.verdict, r.slug) != (plugin.verdict, plugin.slug)]
+
+
+def counted(audit: Audit) -> str:
+    """Plugins by verdict: ``3 plugins: 2 in sync, 1 lost``; those of other namespaces are not counted."""
+    mine = [p for p in audit.plugins if p.verdict is not Verdict.NOT_SELECTED]
+    counts = Counter(p.verdict for p in mine)
+    parts = [f"{counts[v]:,} {v.value.replace('_', ' ')}" for v in Verdict if counts[v]]
+    return f"{many(len(mine), 'plugin')}: {', '.join(parts) or 'none of this controller'}"
+
+
+def section(console: Console, audit: Audit, *, wide: bool) -> None:
+    """The plugins that are not as they must be, or in a wide report all, and one line for the others."""
+    if not audit.plugins:
+        return
+    shown = list(audit.plugins) if wide else troubled(audit)
+    bad = any(p.verdicts & FAILING for p in audit.plugins)
+    console.print()
+    say(console, f"PLUGINS: {counted(audit)}", "bold red" if bad else STYLE[Verdict.IN_SYNC])
+    proofs: tuple[str, ...] = ()
+    for plugin in shown:
+        say(console, f"{plugin.ref}  {said(plugin)}", STYLE.get(plugin.verdict, ""), indent=4, hang=2)
+        if plugin.by is not None:
+            say(console, f"by {plugin.by}", "dim", indent=6, hang=2)
+        for line in plugin.evidence:
+            say(console, f"- {line}", "dim", indent=6, hang=2)
+        for line in _rule_lines(plugin, wide):
+            say(console, line, indent=6, hang=2)
+        if plugin.remedy and proofs != (plugin.remedy,) and plugin.verdict not in QUIET:
+            say(console, f"remedy: {plugin.remedy}", indent=6, hang=8)
+        proofs = (plugin.remedy or "",)
+
+
+def _rule_lines(plugin: PluginVerdict, wide: bool) -> Iterator[str]:
+    listed = list(plugin.rules) if wide else own_rules(plugin)
+    for rule in listed if wide else listed[:_SHOWN]:
+        yield f"{rule.said}: {said(rule)}{''.join(f'; {line}' for line in rule.evidence)}"
+    if len(listed) > _SHOWN and not wide:
+        yield f"... and {len(listed) - _SHOWN} more (-o wide shows all)"
