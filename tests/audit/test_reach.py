@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdsaudit.audit.compare.shadowing import covers, shadows
+from xdsaudit.audit.compare.shadowing import _hides, covers, shadows
 from xdsaudit.audit.requests.patterns import literal_prefix
 from xdsaudit.model.route import HeaderMatch, MatchKey, Route
 
@@ -64,3 +64,26 @@ def test_a_copy_behind_its_twin_is_not_shadowed() -> None:
     key = MatchKey("prefix", "/")
     assert shadows([Route(key, "a", {}, "c"), Route(key, "a", {}, "c")]) == {}
     assert shadows([Route(key, "a", {}, "c"), Route(key, "b", {}, "c")]) == {1: 0}
+
+
+CONDITIONS = st.lists(st.sampled_from([HeaderMatch("x", "exact", v) for v in "123"]), unique=True, max_size=3)
+ROUTES = st.builds(
+    lambda key, headers, query, other, name: Route(
+        key._replace(headers=tuple(sorted(headers)), query=tuple(sorted(query)), other=other), name, {}, "c"
+    ),
+    KEYS,
+    CONDITIONS,
+    CONDITIONS,
+    st.sampled_from(("", '{"grpc":{}}')),
+    st.sampled_from("ab"),
+)
+
+
+@given(st.lists(ROUTES, max_size=12))
+def test_looking_up_finds_what_asking_every_pair_finds(routes: list[Route]) -> None:
+    every_pair = {
+        later: earlier
+        for later in range(len(routes))
+        if (earlier := next((e for e in range(later) if _hides(routes[e], routes[later])), None)) is not None
+    }
+    assert shadows(routes) == every_pair

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from xdsaudit.model.plugin import Plugin, Slot
@@ -66,6 +67,19 @@ class FilterChain(NamedTuple):
     tls: bool
     on_demand: bool = False
     slots: tuple[Slot, ...] = ()
+
+
+class Doors(NamedTuple):
+    """What filter chains lead to: any host in plain text, any host by TLS, the hosts that TLS chains name; whether tables come on demand."""
+
+    plain: bool
+    any_tls: bool
+    named: frozenset[str]
+    on_demand: bool
+
+    def lead_to(self, host: str, *, secure: bool) -> bool:
+        """Whether some filter chain leads to a host."""
+        return self.any_tls or host in self.named if secure else self.plain
 
 
 class Certificate(NamedTuple):
@@ -140,6 +154,16 @@ class View:
     def chains(self) -> Iterator[FilterChain]:
         """Filter chains of the listeners that are not draining."""
         return (c for li in self.listeners or () if li.state != "draining" for c in li.chains)
+
+    @cached_property
+    def doors(self) -> Doors:
+        """Where the filter chains lead, gathered once: a gateway has as many TLS chains as hosts."""
+        return Doors(
+            any(not c.tls for c in self.chains),
+            any(c.tls and not c.server_names for c in self.chains),
+            frozenset(name for c in self.chains if c.tls for name in c.server_names),
+            any(c.on_demand for c in self.chains),
+        )
 
     def chain_secrets(self) -> dict[str, tuple[str, ...]]:
         """Names of the certificates that the filter chain of each host shows; ``*`` is the chain without server names."""

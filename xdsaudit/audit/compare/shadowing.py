@@ -6,47 +6,115 @@ covers its path. Regexes are compared by their literal beginning, or by running 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Final, Literal
 
 from xdsaudit.audit.requests.patterns import SPECIAL, compiled, literal_prefix
 from xdsaudit.ingress.expectation import ExpectedRoute
 from xdsaudit.model.route import MatchKey, Route
 
+_Reach = Literal["path", "path, any case", "prefix", "prefix, any case", "regex", "run"]
+_Conditions = frozenset[object]
+_FEW: Final = 8
+"""Up to so many conditions of a route, their subsets are looked up; beyond, all that stand at its path are gone through."""
+
 
 def shadows(routes: Sequence[Route]) -> dict[int, int]:
     """Index of each shadowed route to the index of the first earlier route that takes all its requests."""
     found: dict[int, int] = {}
-    paths: dict[str, list[int]] = {}
-    prefixes: dict[str, list[int]] = {}
-    lengths: list[int] = []
-    shortest = 1 << 30
-    anywhere: list[int] = []  # routes whose reach no dictionary tells: regexes, and those that ignore case
+    earlier = _Earlier(routes)
     for index, route in enumerate(routes):
-        key = route.key
-        kind, value = key.kind, key.value
-        candidates = list(anywhere) if anywhere else []
-        if kind == "path":
-            candidates += paths.get(value, ())
-        text = literal_prefix(value) if kind == "safe_regex" else value
-        if len(text) >= shortest:
-            candidates += [i for n in lengths if n <= len(text) for i in prefixes.get(text[:n], ())]
-        for earlier in sorted(candidates) if candidates else ():
-            other = routes[earlier]
-            if covers(other.key, key) and not _twin(other, route):
-                found[index] = earlier
-                break
-        if key.ignore_case or kind == "safe_regex":
-            anywhere.append(index)
-        elif kind == "path":
-            paths.setdefault(value, []).append(index)
-        elif kind == "prefix":
-            if value not in prefixes:
-                prefixes[value] = []
-                if len(value) not in lengths:
-                    lengths.append(len(value))
-                    shortest = min(shortest, len(value))
-            prefixes[value].append(index)
+        winner = next((i for i in sorted(earlier.candidates(route.key)) if _hides(routes[i], route)), None)
+        if winner is not None:
+            found[index] = winner
+        earlier.add(index)
     return found
+
+
+def _hides(earlier: Route, later: Route) -> bool:
+    return covers(earlier.key, later.key) and not _twin(earlier, later)
+
+
+class _Earlier:
+    """Routes by what they take: by their text, and there by their conditions, so that few are asked about each later one."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = routes
+        self._alike: dict[MatchKey, list[int]] = {}
+        self._at: dict[tuple[_Reach, str], dict[_Conditions, list[int]]] = {}
+        self._lengths: dict[_Reach, set[int]] = {"prefix": set(), "prefix, any case": set(), "run": set()}
+
+    def add(self, index: int) -> None:
+        """Let a route stand before those that are asked about from now on."""
+        route = self._routes[index]
+        # Of routes with one key the first hides what follows, and the second its twins: a third has nothing left to hide.
+        alike = self._alike.setdefault(route.key, [])
+        if len(alike) == 2 or any(_twin(self._routes[i], route) for i in alike):
+            return
+        alike.append(index)
+        conditions = _conditions(route.key)
+        for place in _places(route.key):
+            if place[0] in self._lengths:
+                self._lengths[place[0]].add(len(place[1]))
+            self._at.setdefault(place, {}).setdefault(conditions, []).append(index)
+
+    def candidates(self, key: MatchKey) -> Iterator[int]:
+        """Indices of the routes that may take every request of a key."""
+        if not self._at:
+            return
+        conditions = _conditions(key)
+        for place in self._asked(key):
+            held = self._at.get(place)
+            if held is None:
+                continue
+            if len(conditions) > _FEW or len(held) <= 1 << len(conditions):
+                for asked, indices in held.items():
+                    if asked <= conditions:
+                        yield from indices
+            else:
+                for size in range(len(conditions) + 1):
+                    for some in combinations(conditions, size):
+                        yield from held.get(frozenset(some), ())
+
+    def _asked(self, key: MatchKey) -> Iterator[tuple[_Reach, str]]:
+        regex = key.kind == "safe_regex"
+        text = literal_prefix(key.value) if regex else key.value
+        lowered = text.lower()
+        if key.kind == "path":
+            yield "path", text
+            yield "path, any case", lowered
+            yield from (("run", text[:n]) for n in self._lengths["run"] if n <= len(text))
+        if regex:
+            yield "regex", key.value
+        yield from (("prefix", text[:n]) for n in self._lengths["prefix"] if n <= len(text))
+        yield from (("prefix, any case", lowered[:n]) for n in self._lengths["prefix, any case"] if n <= len(lowered))
+
+
+def _places(key: MatchKey) -> Iterator[tuple[_Reach, str]]:
+    """Where a route is looked for: by its text for the kinds whose reach a text tells, a regex by what every match begins with."""
+    if key.kind == "path":
+        yield ("path, any case", key.value.lower()) if key.ignore_case else ("path", key.value)
+    elif key.kind == "prefix":
+        yield ("prefix, any case", key.value.lower()) if key.ignore_case else ("prefix", key.value)
+    elif key.kind == "safe_regex":
+        yield "regex", key.value
+        yield "run", literal_prefix(key.value)
+        body = _open_end(key.value)
+        if body is not None:
+            yield "prefix", body
+
+
+def _conditions(key: MatchKey) -> _Conditions:
+    return frozenset(
+        (*(("header", h) for h in key.headers), *(("query", q) for q in key.query), *filter(None, (key.other,)))
+    )
+
+
+def _open_end(regex: str) -> str | None:
+    """The plain text of a regex that is ``text.*``, which is as good as a prefix; None for any other."""
+    body = regex.removesuffix(".*")
+    return body if body != regex and not SPECIAL.search(body) else None
 
 
 def hidden_rules(owned: Iterable[tuple[int, ExpectedRoute]], hidden: Mapping[int, int]) -> dict[int, tuple[int, int]]:
@@ -96,8 +164,8 @@ def covers(earlier: MatchKey, later: MatchKey) -> bool:
             return not later.ignore_case and _full_match(earlier.value, later.value)
         if later.kind == "safe_regex" and earlier.value == later.value:
             return True
-        body = earlier.value.removesuffix(".*")
-        if body != earlier.value and not SPECIAL.search(body):
+        body = _open_end(earlier.value)
+        if body is not None:
             text = literal_prefix(theirs) if later.kind == "safe_regex" else theirs
             return not later.ignore_case and later.kind in ("prefix", "safe_regex") and text.startswith(body)
     return False

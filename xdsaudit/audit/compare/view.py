@@ -108,28 +108,20 @@ def _absent(view: View, place: Place, table: Table | None, *, secure: bool, on_d
     if table is not None and table.blackhole:
         return "blackhole"
     if table is not None:
-        return "" if _chain(view, place, secure) else "no-chain"
+        return "" if _reachable(view, place, secure) else "no-chain"
     if view.scopes is None:
         return "no-table"
     config = view.scopes.get(place)
     if config is None:
         return "no-scope"
     if config in view.unbound:
-        return "dormant" if view.name is ViewName.GATEWAY and (on_demand or _on_demand(view)) else "not-fetched"
+        return "dormant" if view.name is ViewName.GATEWAY and (on_demand or view.doors.on_demand) else "not-fetched"
     return "blackhole"
 
 
-def _on_demand(view: View) -> bool:
-    return any(c.on_demand for c in view.chains)
-
-
-def _chain(view: View, place: Place, secure: bool) -> bool:
+def _reachable(view: View, place: Place, secure: bool) -> bool:
     """Whether some filter chain leads to the place; True as long as the listeners do not prove the contrary."""
-    if view.listeners is None:
-        return True
-    return any(
-        c.tls == secure and (not secure or not c.server_names or place[1] in c.server_names) for c in view.chains
-    )
+    return view.listeners is None or view.doors.lead_to(place[1], secure=secure)
 
 
 def _miss(result: Judgement, place: Place, expected: Iterable[ExpectedRoute], reason: str) -> None:

@@ -1,0 +1,91 @@
+"""Work grows with what there is, not with its square: steps counted at two sizes, since seconds depend on the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tests.steps import growth
+from xdsaudit.audit.compare.align import Comparer
+from xdsaudit.audit.compare.shadowing import shadows
+from xdsaudit.audit.compare.view import judge
+from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, RulePlan
+from xdsaudit.ingress.profile import Profile
+from xdsaudit.model.route import HeaderMatch, MatchKey, Route
+from xdsaudit.model.verdict import Rule
+from xdsaudit.model.view import FilterChain, Listener, Table, View, ViewName
+
+LINEAR = 5.0
+"""Four times the size may take so many times the steps; a square takes 16."""
+
+
+def header(value: str) -> tuple[HeaderMatch, ...]:
+    return (HeaderMatch("x-tenant", "exact", value),)
+
+
+KEYS: dict[str, Callable[[int], MatchKey]] = {
+    "regexes of different beginnings": lambda n: MatchKey("safe_regex", f"/shop/{n}/[0-9]+"),
+    "regexes of one beginning": lambda n: MatchKey("safe_regex", f"/shop/[0-9]+/{n}"),
+    "regexes that are prefixes": lambda n: MatchKey("safe_regex", f"/shop/{n}/.*"),
+    "regexes of any case": lambda n: MatchKey("safe_regex", f"(?i)/shop/{n}"),
+    "prefixes of any case": lambda n: MatchKey("prefix", f"/Shop/{n:05}", True),
+    "exact paths of any case": lambda n: MatchKey("path", f"/Shop/{n}", True),
+    "one path, many headers": lambda n: MatchKey("path", "/shop", headers=header(str(n))),
+    "one prefix, many headers": lambda n: MatchKey("prefix", "/shop", headers=header(str(n))),
+    "one regex, many headers": lambda n: MatchKey("safe_regex", "/shop/.*", headers=header(str(n))),
+    "copies of one route": lambda n: MatchKey("prefix", "/shop"),
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_shadowing_is_linear(name: str) -> None:
+    def make(size: int) -> Callable[[], object]:
+        routes = [Route(KEYS[name](n), "same", {}, "same") for n in range(size)]
+        return lambda: shadows(routes)
+
+    assert growth(make, 100) < LINEAR
+
+
+def test_exact_paths_before_many_regexes_do_not_run_them() -> None:
+    def make(size: int) -> Callable[[], object]:
+        keys = [MatchKey("path", f"/shop/{n}") for n in range(size)]
+        keys += [MatchKey("safe_regex", f"/shop/[0-9]+/{n}") for n in range(size)]
+        routes = [Route(k, f"r{n}", {}, f"c{n}") for n, k in enumerate(keys)]
+        return lambda: shadows(routes)
+
+    assert growth(make, 50) < LINEAR
+
+
+def secure_hosts(size: int) -> tuple[View, Expectation]:
+    key = MatchKey("prefix", "/")
+    hosts = [f"h{n}.example.com" for n in range(size)]
+    chains = tuple(FilterChain((h,), None, True, (), True) for h in hosts)
+    view = View(
+        ViewName.GATEWAY,
+        "gateway-0",
+        tables={(443, h): Table(h, (Route(key, h, {}, "c"),)) for h in hosts},
+        listeners=(Listener("0.0.0.0_443", 443, "active", chains),),
+    )
+    expected = {(443, h): (ExpectedRoute(key, h, {}, "c", (n,)),) for n, h in enumerate(hosts)}
+    plans = tuple(RulePlan(Rule("shop", h, h, "/", "Prefix")) for h in hosts)
+    return view, Expectation(plans, expected, {}, Profile())
+
+
+def test_a_filter_chain_for_each_tls_host_is_linear() -> None:
+    def make(size: int) -> Callable[[], object]:
+        view, expectation = secure_hosts(size)
+        return lambda: judge(view, expectation, Comparer(), tolerated=frozenset(), reach=True)
+
+    assert growth(make, 50) < LINEAR
+    view, expectation = secure_hosts(3)
+    assert not judge(view, expectation, Comparer(), tolerated=frozenset(), reach=True).missing
+
+
+def test_a_tls_host_without_a_chain_of_its_own_is_missing_among_many() -> None:
+    view, expectation = secure_hosts(3)
+    listener = Listener("0.0.0.0_443", 443, "active", tuple(view.chains)[:2])
+    fewer = replace(view, listeners=(listener,))
+    judged = judge(fewer, expectation, Comparer(), tolerated=frozenset(), reach=True)
+    assert [m.reason for found in judged.missing.values() for m in found] == ["no-chain"]
