@@ -26,7 +26,7 @@ from xdsaudit.ingress.objects import read_objects
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.model.snapshot import PilotCapture
 from xdsaudit.model.view import State, ViewInfo, ViewName
-from xdsaudit.testing import ingress, ingress_list
+from xdsaudit.testing import ingress, ingress_list, service
 from xdsaudit.xds.pool import TYPES, message
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
@@ -228,9 +228,18 @@ def two(view: str, *, cut: bool) -> Callable[[], set[str]]:
     return made
 
 
-def batch(*listed: Json) -> Callable[[], set[str]]:
-    objects, _ = read_objects(worlds.kube(listed))
+def batch(*listed: Json, on_service: str = "example.com/note") -> Callable[[], set[str]]:
+    web = service("web")
+    web["metadata"]["annotations"] = {on_service: "x"}
+    objects, _ = read_objects({**worlds.kube(listed), "services": ingress_list([web], "Service")})
     return lambda: codes(check(Batch(objects, {}, {}, "2026-11-24T00:00:00Z"), None, Profile()))
+
+
+def bridged(name: str, destination: str) -> Json:
+    item = ingress("a", "a.test", "/a", annotations={"higress.io/destination": destination})
+    resource = {"kind": "McpBridge", "name": name, "apiGroup": "networking.higress.io"}
+    item["spec"]["rules"][0]["http"]["paths"][0]["backend"] = {"resource": resource}
+    return item
 
 
 def noted(**notes: str) -> Json:
@@ -371,6 +380,18 @@ WORLDS: dict[str, Pair] = {
         batch({**noted(**{"ssl-redirect": "true"}), "spec": ingress("a", "a.test", "/a", tls="cert")["spec"]}),
     ),
     "pattern-taken-literally": (batch(ingress("a", "a.test", "/api/*")), batch(ingress("a", "a.test", "/api/"))),
+    "reference-missing": (
+        batch(noted(**{"default-backend": "web.default:80"})),
+        batch(noted(**{"default-backend": "default/web"})),
+    ),
+    "destination-unregistered": (
+        batch(bridged("other", "ext.dns:80")),
+        batch(bridged("default", "ext.dns:80")),
+    ),
+    "annotation-misplaced": (
+        batch(ITEMS[0], on_service=NGINX + "upstream-hash-by"),
+        batch(ITEMS[0], on_service="example.com/x"),
+    ),
     "annotation-without-effect": (
         items(ingress("a", "a.test", annotations={NGINX + "proxy-body-size": "1m"})),
         items(ingress("a", "a.test", annotations={NGINX + "rewrite-target": "/x"})),

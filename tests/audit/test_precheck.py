@@ -71,6 +71,112 @@ def test_faults(item: dict[str, Any], slug: str, words: str) -> None:
     assert words in found[slug]
 
 
+def bridge(name: str, destination: str, bridge: str = "default") -> dict[str, Any]:
+    item = ingress(name, f"{name}.test", "/", annotations={"higress.io/destination": destination})
+    resource = {"kind": "McpBridge", "name": bridge, "apiGroup": "networking.higress.io"}
+    item["spec"]["rules"][0]["http"]["paths"][0]["backend"] = {"resource": resource}
+    return item
+
+
+def with_registries(*registries: dict[str, Any], namespace: str = "higress-system") -> KubeObjects:
+    item = {
+        "kind": "McpBridge",
+        "metadata": {"name": "default", "namespace": namespace},
+        "spec": {"registries": list(registries)},
+    }
+    lists = {"ingresses": ingress_list(LIVE), "services": ingress_list([service("web")], "Service")}
+    return read_objects({**lists, "mcpbridges": ingress_list([item], "McpBridge")})[0]
+
+
+EXT = {"name": "ext", "type": "dns", "domain": "ext.test", "port": 443}
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        (bridge("a", "ext.dns:80"), "ext.dns is registered on port 443, not 80: write ext.dns:443"),
+        (bridge("a", "ext:443"), "did you mean ext.dns:443?"),
+        (bridge("a", "ext.static:443"), "did you mean ext.dns:443?"),
+        (bridge("a", "gone.dns"), "offers gone.dns (it offers ext.dns"),
+        (bridge("a", "bad.dns"), "the registry bad makes no service"),
+        (bridge("a", "gone.dns", "mine"), "McpBridge mine is not read"),
+        (ingress("new", "foo.test", "/new", service="ext", port=443), "higress.io/destination: ext.dns:443"),
+    ],
+)
+def test_destinations_that_no_registry_offers(item: dict[str, Any], words: str) -> None:
+    known = with_registries(EXT, {"name": "bad", "type": "dns", "domain": "no domain", "port": 80})
+    assert words in said(item, live=known)["destination-unregistered"]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        bridge("a", "ext.dns:443"),
+        bridge("a", "ext.dns"),
+        bridge("a", "ext.dns:443", "mine"),
+        bridge("a", "x.g.public.nacos"),
+    ],
+)
+def test_destinations_that_one_offers_or_may_offer(item: dict[str, Any]) -> None:
+    nacos = {"name": "n", "type": "nacos2", "domain": "nacos.test", "port": 8848}
+    assert said(item, live=with_registries(EXT, nacos)) == {}
+
+
+def test_a_bridge_elsewhere_and_one_that_the_controller_does_not_see() -> None:
+    elsewhere = with_registries(EXT, namespace="default")
+    assert (
+        "McpBridge default/default is not read"
+        in said(bridge("a", "ext.dns"), live=elsewhere)["destination-unregistered"]
+    )
+    mine, live = objects([bridge("a", "ext.dns:443")], secrets=None), with_registries(EXT)
+    for version, slugs in (((2, 0, 1), set()), ((2, 1, 0), {"destination-unregistered"})):
+        seen = Profile(version=version, watch_namespace="default")
+        result = check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), live, seen)
+        assert {f.slug for f in result.findings} == slugs
+
+
+def test_external_names_need_ports_too() -> None:
+    alias = {"kind": "Service", "metadata": {"name": "alias", "namespace": "default"}, "spec": {"type": "ExternalName"}}
+    item = ingress("new", "foo.test", "/new", service="alias", port=80)
+    assert "ExternalName Service default/alias has no ports" in said(item, services=(alias,))["cluster-absent"]
+    alias["spec"] = {"type": "ExternalName", "ports": [{"port": 80}]}
+    assert said(item, services=(alias,)) == {}
+
+
+@pytest.mark.parametrize(
+    ("notes", "words"),
+    [
+        ({NGINX + "default-backend": "errors.default:8080"}, "takes no port"),
+        ({NGINX + "default-backend": "gone"}, "names Service default/gone, which does not exist"),
+        ({NGINX + "mirror-target-service": "gone:80"}, "nothing is mirrored"),
+        ({NGINX + "proxy-ssl-secret": "gone", NGINX + "backend-protocol": "HTTPS"}, "names Secret default/gone"),
+    ],
+)
+def test_what_annotations_name_in_vain(notes: dict[str, str], words: str) -> None:
+    assert words in said(ingress("new", "foo.test", "/new", annotations=notes))["reference-missing"]
+
+
+def test_what_annotations_name_rightly() -> None:
+    notes = {
+        NGINX + "default-backend": "web",
+        NGINX + "mirror-target-service": "default/web:80",
+        NGINX + "proxy-ssl-secret": "cert",
+    }
+    item = ingress("new", "foo.test", "/new", annotations={**notes, NGINX + "backend-protocol": "HTTPS"})
+    assert said(item) == {}
+
+
+def test_a_secret_that_is_not_there_and_one_that_higress_https_falls_back_to() -> None:
+    text = "fallbackForInvalidSecret: true\nautomaticHttps: false\ncredentialConfig: [{domains: ['*.test'], tlsSecret: certs/wild}]"
+    meta = {"name": "higress-https", "namespace": "higress-system"}
+    maps = ingress_list([{"kind": "ConfigMap", "metadata": meta, "data": {"cert": text}}], "ConfigMap")
+    secrets = ingress_list([{"kind": "Secret", "metadata": {"name": "cert", "namespace": "other"}}], "Secret")
+    lists = {"ingresses": ingress_list(LIVE), "services": ingress_list([service("web")], "Service"), "secrets": secrets}
+    item = ingress("new", "bar.test", "/new", tls="cert")
+    assert "other/cert does" in said(item, live=read_objects(lists)[0])["certificate-warming"]
+    assert said(item, live=read_objects({**lists, "configmaps": maps})[0]) == {}
+
+
 def test_two_of_a_batch_exclude_each_other_by_name() -> None:
     found = said(ingress("b", "bar.test", "/x"), ingress("a", "bar.test", "/x"))
     assert found["duplicated-route"].startswith("default/b bar.test/x will be refused")

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from xdsaudit.ingress.objects import Registry
-from xdsaudit.ingress.profile import Profile
+from xdsaudit.ingress.profile import BOUND_INFORMERS, Profile
 
 _DIRECT: Final = frozenset({"static", "dns"})
-_DISCOVERING: Final = ("nacos", "zookeeper", "consul", "eureka")
+DISCOVERING: Final = ("nacos", "zookeeper", "consul", "eureka")
 _LABELS: Final = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+"
 _SHORT_DOMAIN: Final = re.compile(_LABELS + r"[a-zA-Z]{2,6}")
 _DOMAIN: Final = re.compile(_LABELS + r"[a-zA-Z]{2,63}")
@@ -30,9 +30,10 @@ class Registries:
     def __init__(self, registries: Iterable[Registry] | None, profile: Profile) -> None:
         """Keep those of the system namespace's McpBridge; None means that McpBridges were not read."""
         self._read = registries is not None
-        mine = [r for r in registries or () if r.bridge in (None, profile.system_namespace)]
+        hidden = profile.has(BOUND_INFORMERS) and profile.watch_namespace not in ("", profile.system_namespace)
+        mine = [] if hidden else [r for r in registries or () if r.bridge in (None, profile.system_namespace)]
         self._direct = {f"{r.name}.{r.type}": r for r in mine if r.type in _DIRECT}
-        self._suffixes = {d for r in mine for d in _DISCOVERING if r.type.startswith(d)}
+        self._suffixes = {d for r in mine for d in DISCOVERING if r.type.startswith(d)}
         self._profile = profile
 
     def knows(self, host: str) -> bool | None:

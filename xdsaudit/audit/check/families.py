@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from xdsaudit.audit.check.case import Case, Remark
+from xdsaudit.audit.check.references import references
 from xdsaudit.audit.check.results import results
 from xdsaudit.audit.check.security import security
 from xdsaudit.audit.check.values import values
 
-FAMILIES: Final[tuple[Callable[[Case], Iterator[Remark]], ...]] = (security, values, results)
+FAMILIES: Final[tuple[Callable[[Case], Iterator[Remark]], ...]] = (security, values, results, references)
 
 
 def remarks(case: Case) -> Iterator[Remark]:

@@ -98,7 +98,7 @@ def merged(batch: Batch, live: KubeObjects | None) -> KubeObjects:
         ready=old.ready,
         configmaps=_both(old.configmaps, mine.configmaps),
         secrets=(old.secrets | (mine.secrets or frozenset())) if old.secrets is not None else None,
-        registries=mine.registries if mine.registries is not None else old.registries,
+        registries=mine.registries or old.registries,
     )
 
 
@@ -253,7 +253,9 @@ def _backends(after: Expectation, refs: set[str], batch: Batch, live: KubeObject
             ports = [p.port for p in found.spec.ports or ()] if found is not None else []
             if found is None:
                 text = f"{rule}: Service {namespace}/{name} does not exist: requests will get 503"
-            elif port.isdigit() and int(port) not in ports and found.spec.type != "ExternalName":
+            elif found.spec.type == "ExternalName" and not ports:
+                text = f"{rule}: ExternalName Service {namespace}/{name} has no ports, and pilot makes no cluster of it: write spec.ports"
+            elif port.isdigit() and int(port) not in ports:
                 text = f"{rule}: Service {namespace}/{name} has no port {port}, only {', '.join(map(str, ports)) or 'none'}"
             else:
                 continue
@@ -292,8 +294,16 @@ def _certificates(after: Expectation, refs: set[str], batch: Batch, live: KubeOb
         for tls in ingress.spec.tls or ():
             key = (ingress.namespace, tls.secretName)
             if known[0] is not None and tls.secretName and key not in known[0] and key not in known[1]:
+                if tls.hosts and all(after.secrets.get(h, key) != key for h in tls.hosts):
+                    continue  # another certificate of these hosts is used: higress-https falls back, or an older Ingress brings one
                 rule = _whole(ingress.namespace, ingress.metadata.name)
-                text = f"{ref}: Secret {'/'.join(key)} does not exist: HTTPS will fail in the handshake"
+                others = sorted("/".join(s) for s in (known[0] | known[1]) if s[1] == tls.secretName)
+                there = (
+                    f" ({others[0]} does, and a certificate must stand in the namespace of its Ingress)"
+                    if others
+                    else ""
+                )
+                text = f"{ref}: Secret {'/'.join(key)} does not exist{there}: HTTPS will fail in the handshake"
                 yield _make("certificate-warming", text, rule, batch.origins)
         for host in sorted({r.host for r in ingress.spec.rules or () if r.host}):
             if ingress.spec.tls and host in hosts and host not in listed and host not in after.secrets and ref in refs:
