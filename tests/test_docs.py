@@ -7,7 +7,6 @@ import shlex
 from pathlib import Path
 
 import pytest
-import yaml
 
 import xdsaudit
 from xdsaudit.audit.causes.catalogue import CATALOGUE
@@ -78,37 +77,3 @@ def test_commands_that_are_shown_have_such_options(page: str, line: str) -> None
 
 def test_commands_are_found() -> None:
     assert len(commands()) > 15
-
-
-# --- deployment -------------------------------------------------------------------------------------------------------
-DEPLOY = [
-    (path.name, found)
-    for path in sorted((ROOT / "docs" / "deploy").glob("*.yaml"))
-    for found in yaml.safe_load_all(path.read_text())
-]
-
-
-@pytest.mark.parametrize(("name", "found"), DEPLOY, ids=[f"{n}-{f['kind']}" for n, f in DEPLOY])
-def test_deployments_run_commands_that_exist(name: str, found: dict[str, object]) -> None:
-    assert found["metadata"]["name"]  # type: ignore[index]
-
-    def containers(value: object) -> list[dict[str, object]]:
-        if isinstance(value, dict):
-            mine = value.get("containers", [])
-            return [*mine, *(c for v in value.values() for c in containers(v))]
-        return [c for v in value for c in containers(v)] if isinstance(value, list) else []
-
-    for container in containers(found):
-        command, *arguments = container["args"]  # type: ignore[misc]
-        context = cli.get_command(None, command).make_context(command, list(arguments))  # type: ignore[arg-type,union-attr]
-        assert context.params
-
-
-def test_the_roles_hold_every_call_and_write_nothing() -> None:
-    from xdsaudit.collect.kube import KINDS
-
-    rules = [rule for _, found in DEPLOY for rule in found.get("rules", ())]
-    granted = {(g, r, v) for rule in rules for g in rule["apiGroups"] for r in rule["resources"] for v in rule["verbs"]}
-    for kind in KINDS:
-        assert {(kind.group, kind.plural, "list"), (kind.group, kind.plural, "watch")} <= granted
-    assert {v for _, r, v in granted if r != "pods/portforward"} <= {"get", "list", "watch"}
