@@ -24,6 +24,11 @@ DEBUG_PAGES: Final = {"syncz.json": "/debug/syncz", "adsz.json": "/debug/adsz", 
 _NODE_BYTES: Final = 16 << 20
 
 
+def is_url(source: str) -> bool:
+    """Whether a gateway is given by its admin URL, not as a file."""
+    return source.startswith(("http://", "https://"))
+
+
 def read_gateway(source: str, timeout: float, max_bytes: int = MAX_BYTES) -> tuple[dict[str, bytes], list[str]]:
     """Pages of a gateway, from its admin URL, or a file with its config dump.
 
@@ -39,7 +44,7 @@ def read_gateway(source: str, timeout: float, max_bytes: int = MAX_BYTES) -> tup
         ReadError: the config dump could not be read; the message gives the status or the error and what to try.
     """
     budget = Budget(timeout, max_bytes)
-    if not source.startswith(("http://", "https://")):
+    if not is_url(source):
         return _from_file(Path(source), budget), []
     base = plain_url(source)
     pages: dict[str, bytes] = {}
@@ -53,6 +58,18 @@ def read_gateway(source: str, timeout: float, max_bytes: int = MAX_BYTES) -> tup
                     raise
                 complaints.append(str(error))
     return pages, complaints
+
+
+def read_dump(source: str, budget: Budget) -> bytes:
+    """The whole config dump of a gateway alone, from its admin URL or a file.
+
+    Raises:
+        ReadError: it could not be read.
+    """
+    if not is_url(source):
+        return _from_file(Path(source), budget)["config_dump.json"]
+    with pool() as connections:
+        return get_page(connections, plain_url(source) + PAGES["config_dump.json"], budget)
 
 
 def read_debug(url: str, budget: Budget) -> dict[str, bytes]:
@@ -219,7 +236,7 @@ def read_node(source: str, timeout: float) -> _Node:
     Raises:
         ReadError: it cannot be read, or shows no node.
     """
-    if source.startswith(("http://", "https://")):
+    if is_url(source):
         with pool() as connections:
             url = f"{plain_url(source)}/server_info"
             pages = {"server_info.json": get_page(connections, url, Budget(timeout, _NODE_BYTES))}

@@ -6,18 +6,17 @@ one further line per probe; pilot's own config dump never.
 
 from __future__ import annotations
 
-import json
-import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
-from urllib.parse import quote
 
-from xdsaudit.collect.admin import get_page, plain_url, pool, read_gateway
+from xdsaudit.collect.admin import is_url, read_dump
 from xdsaudit.collect.ads_stream import Follower
 from xdsaudit.collect.limits import Budget
+from xdsaudit.collect.parts import PartReader
 from xdsaudit.collect.sources import (
     Sources,
     gateway_view,
@@ -39,14 +38,7 @@ from xdsaudit.xds.session import Node
 Kube = Callable[[], tuple[Mapping[str, bytes], tuple[str, ...]]]
 WHOLE_SECONDS: Final = 1.0
 _MANY: Final = 200
-_PARTS: Final = (
-    ("ListenersConfigDump", "dynamic_listeners", False),
-    ("ScopedRoutesConfigDump", "dynamic_scoped_route_configs", False),
-    ("RoutesConfigDump", "dynamic_route_configs", True),
-    ("ClustersConfigDump", "dynamic_active_clusters", False),
-    ("SecretsConfigDump", "dynamic_warming_secrets", False),
-    ("EcdsConfigDump", "ecds_filters", False),
-)
+"""Hosts above which the whole dump of a gateway is read at once, and no part of it."""
 
 
 class LiveReader:
@@ -57,6 +49,7 @@ class LiveReader:
         self._sources, self._kube = sources, kube
         self._stack = ExitStack()
         self._followers: dict[str, Follower] = {}
+        self._parts = [PartReader(source) for source in sources.gateways]
         self._whole_at = -WHOLE_SECONDS
         self._whole: dict[str, tuple[dict[str, bytes], list[ViewInfo]]] = {}
 
@@ -122,35 +115,37 @@ class LiveReader:
         sources = self._sources
         names = replica_names(sources.gateways, sources.names)
         within = Budget(sources.access.timeout, sources.access.max_bytes)
-        jobs = [start(self._parts, source, wanted) for source in sources.gateways]
-        for name, source, job in zip(names, sources.gateways, jobs, strict=True):
-            try:
-                gateways[name] = {"config_dump.json": result_of(job, within, f"gateway {source}")}
+        for name, source, found in zip(names, sources.gateways, self._concerning(wanted, within), strict=True):
+            if isinstance(found, bytes):
+                gateways[name] = {"config_dump.json": found}
                 infos.append(ViewInfo(ViewName.GATEWAY, name, State.READ, None, now()))
-            except ReadError as error:
-                infos.append(ViewInfo(ViewName.GATEWAY, name, State.UNREAD, said(error, source, sources), now()))
+            else:
+                infos.append(ViewInfo(ViewName.GATEWAY, name, State.UNREAD, said(found, source, sources), now()))
         return self._snapshot(kube, infos, gateways, hosts=wanted)
 
-    def _parts(self, source: str, hosts: frozenset[str]) -> bytes:
-        """A config dump put together of the parts that concern some hosts."""
-        access = self._sources.access
-        if not source.startswith(("http://", "https://")) or len(hosts) > _MANY:
-            return read_gateway(source, access.timeout, access.max_bytes)[0]["config_dump.json"]
-        names = "|".join(re.escape(h) for h in sorted(hosts))
-        tables = f"^(higress-rds-[0-9]+\\.({names})|https?\\..*)$"
-        sections = []
-        budget, base = Budget(access.timeout, access.max_bytes), plain_url(source)
-        with pool() as connections:
-            for section, resource, by_name in _PARTS:
-                query = f"resource={resource}" + (f"&name_regex={quote(tables, safe='')}" if by_name else "")
-                try:
-                    entries = _configs(get_page(connections, f"{base}/config_dump?{query}", budget), source, resource)
-                except ReadError as error:
-                    if error.status != 404:
-                        raise
-                    entries = []  # Envoy's words for: there is none
-                sections.append({"@type": f"type.googleapis.com/envoy.admin.v3.{section}", resource: entries})
-        return json.dumps({"configs": sections}).encode()
+    def _concerning(self, hosts: frozenset[str], within: Budget) -> list[bytes | ReadError]:
+        """Of each gateway a dump of the parts that concern some hosts, or the whole where parts do not do, or why it cannot be read."""
+        sources, access = self._sources.gateways, self._sources.access
+
+        def budget() -> Budget:
+            return Budget(access.timeout, access.max_bytes)
+
+        found: list[Any] = [None] * len(sources)
+        if len(hosts) <= _MANY:
+            found = _all(sources, [partial(reader.read, hosts, budget()) for reader in self._parts], within)
+        left = [number for number, each in enumerate(found) if each is None]
+        if any(is_url(sources[number]) for number in left):
+            self._await_whole()
+        asked = [sources[number] for number in left]
+        wholes = _all(asked, [partial(read_dump, source, budget()) for source in asked], budget())
+        for number, whole in zip(left, wholes, strict=True):
+            found[number] = whole
+        return found
+
+    def _await_whole(self) -> None:
+        """Return once a second has passed since the last whole dump, and count this moment as the next."""
+        time.sleep(max(self._whole_at + WHOLE_SECONDS - time.monotonic(), 0))
+        self._whole_at = time.monotonic()
 
     def full(self, *, probe: bool) -> Snapshot:
         """Every view whole, pilot's served line among them; waits so that a second has passed since the last.
@@ -159,7 +154,7 @@ class LiveReader:
             probe: read one new private line too, which nothing cached can answer; else the open one stands in, since every new
                 line takes room in pilot's cache.
         """
-        time.sleep(max(self._whole_at + WHOLE_SECONDS - time.monotonic(), 0))
+        self._await_whole()
         sources, kube, _ = self._lists()
         snapshot = read(replace(sources, kube=kube, manifests=(), probe_cache=probe, grace=0.0))
         self._whole_at = time.monotonic()
@@ -196,9 +191,13 @@ class LiveReader:
         return self._snapshot(kube, infos, {n: p for n, (p, _) in self._whole.items() if p}, grace=self._sources.grace)
 
 
-def _configs(page: bytes, source: str, resource: str) -> Any:
-    """The entries of a page of one kind."""
-    try:
-        return json.loads(page).get("configs", [])
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise ReadError(f"gateway {source}: {resource} is not JSON ({error}); is this Envoy's admin port?") from error
+def _all(sources: Sequence[str], jobs: Sequence[Callable[[], Any]], within: Budget) -> list[Any]:
+    """What the job of each gateway gives, all done at once; a ReadError in place of one that fails."""
+    started = [start(job) for job in jobs]
+    found: list[Any] = []
+    for source, job in zip(sources, started, strict=True):
+        try:
+            found.append(result_of(job, within, f"gateway {source}"))
+        except ReadError as error:
+            found.append(error)
+    return found

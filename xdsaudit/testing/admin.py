@@ -68,6 +68,7 @@ class FakeAdmin(LoopbackServer):
         pages: by file name (``config_dump.json``); may be replaced while it runs.
         status: an HTTP status to answer everything with instead, or None.
         hang: when set, requests are not answered until it is cleared or the server stops.
+        longest: letters of a ``name_regex`` above which the answer is 400, as Envoy's limit of RE2 programs has it; None for any.
         asked: paths asked for, in order.
     """
 
@@ -76,6 +77,7 @@ class FakeAdmin(LoopbackServer):
         self.pages: dict[str, bytes] = dict(pages)
         self.status: int | None = None
         self.hang = False
+        self.longest: int | None = None
         self.asked: list[str] = []
         self._stopped = threading.Event()
         outer = self
@@ -87,10 +89,12 @@ class FakeAdmin(LoopbackServer):
                     pass
                 parts = urlsplit(self.path)
                 data = outer.pages.get(_PATHS.get(parts.path, ""))
-                query = parse_qs(parts.query)
+                query, refused = parse_qs(parts.query), False
                 if data is not None and "resource" in query:
-                    data = _resource(data, query["resource"][0], query.get("name_regex", [""])[0])
-                status = outer.status or (200 if data is not None else 404)
+                    regex = query.get("name_regex", [""])[0]
+                    refused = outer.longest is not None and len(regex) > outer.longest
+                    data = _resource(data, query["resource"][0], regex) if not refused else data
+                status = outer.status or (400 if refused else 200 if data is not None else 404)
                 body = data if status == 200 and data is not None else b"refused by the test"
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))

@@ -1,0 +1,146 @@
+"""Parts of a gateway's config dump: what concerns some hosts costs Envoy a hundredth of the whole.
+
+Envoy refuses a ``name_regex`` whose RE2 program is larger than its runtime ``re2.max_program_size.error_level`` allows: 100 by
+default, which is a handful of hosts, 32,768 in Higress (higress-group/istio pkg/bootstrap/config.go). How long a pattern may be is
+learned from its refusals.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+from urllib.parse import quote
+
+from xdsaudit.collect.admin import get_page, is_url, plain_url, pool
+from xdsaudit.collect.limits import Budget
+from xdsaudit.errors import ReadError
+
+_PARTS: Final = (
+    ("ListenersConfigDump", "dynamic_listeners"),
+    ("ScopedRoutesConfigDump", "dynamic_scoped_route_configs"),
+    ("ClustersConfigDump", "dynamic_active_clusters"),
+    ("SecretsConfigDump", "dynamic_warming_secrets"),
+)
+_ROUTES: Final = ("RoutesConfigDump", "dynamic_route_configs")
+_UNSCOPED: Final = r"^https?\..*$"
+"""Tables of listeners that are not scoped: each holds hosts of all kinds."""
+_LONGEST: Final = 8_000
+"""Letters of a pattern at first: a URL of it stays well below the 60 KiB of headers that Envoy takes."""
+_REQUESTS: Final = 50
+"""Requests of one round: where patterns must be so short that it takes more, the whole dump costs less."""
+_BAD_REQUEST: Final = 400
+
+
+class PartReader:
+    """Reads parts of one gateway again and again; remembers how long a pattern it takes."""
+
+    def __init__(self, source: str) -> None:
+        """Read this gateway: an admin URL, or a file, which has no parts."""
+        self._source = source
+        self._longest = _LONGEST if is_url(source) else 0
+
+    def read(self, hosts: Iterable[str], budget: Budget) -> bytes | None:
+        """A config dump of the parts that concern some hosts; None where only the whole tells of them.
+
+        Raises:
+            ReadError: a part could not be read.
+        """
+        wanted = frozenset(hosts)
+        if patterns(wanted, self._longest) is None:
+            return None
+        with pool() as connections:
+            routes = self._tables(connections, wanted, budget)
+            if routes is None:
+                return None
+            sections = [_section(*_ROUTES, routes)]
+            for section, resource in _PARTS:
+                sections.append(_section(section, resource, self._entries(connections, resource, "", budget)))
+        return json.dumps({"configs": sections}).encode()
+
+    def _tables(self, connections: Any, hosts: frozenset[str], budget: Budget) -> list[Any] | None:
+        """Route configurations of some hosts, in as few requests as the gateway lets us; None where they are too many."""
+        found = self._entries(connections, _ROUTES[1], _UNSCOPED, budget)
+        while (asked := patterns(hosts, self._longest)) is not None:
+            answers: list[Any] = []
+            for pattern in asked:
+                try:
+                    answers += self._entries(connections, _ROUTES[1], pattern, budget)
+                except ReadError as error:
+                    if error.status != _BAD_REQUEST:
+                        raise
+                    self._longest = _shorter(pattern, hosts)
+                    break
+            else:
+                return found + answers
+        return None
+
+    def _entries(self, connections: Any, resource: str, names: str, budget: Budget) -> list[Any]:
+        query = f"resource={resource}" + (f"&name_regex={quote(names, safe='')}" if names else "")
+        try:
+            page = get_page(connections, f"{plain_url(self._source)}/config_dump?{query}", budget)
+        except ReadError as error:
+            if error.status != 404:
+                raise
+            return []  # Envoy's words for: there is none
+        try:
+            entries: list[Any] = json.loads(page).get("configs", [])
+        except (ValueError, AttributeError, RecursionError) as error:
+            raise ReadError(
+                f"gateway {self._source}: {resource} is not JSON ({error}); is this Envoy's admin port?"
+            ) from error
+        return entries
+
+
+def _section(name: str, resource: str, entries: list[Any]) -> dict[str, Any]:
+    return {"@type": f"type.googleapis.com/envoy.admin.v3.{name}", resource: entries}
+
+
+def _shorter(refused: str, hosts: Iterable[str]) -> int:
+    """Half the length of a pattern that was refused, but enough for each host by itself; 0 where it was no longer than that."""
+    least = max((len(_pattern({domain: [label]})) for label, domain in map(_split, hosts)), default=0)
+    return max(len(refused) // 2, least) if len(refused) > least else 0
+
+
+def patterns(hosts: Iterable[str], longest: int) -> list[str] | None:
+    """Regexes that together match the names of the tables of some hosts; other names may match too.
+
+    Args:
+        hosts: as in the tables' names: ``higress-rds-80.HOST``.
+        longest: letters of one regex.
+
+    Returns:
+        None where one host does not fit, or too many regexes would be needed.
+    """
+    found: list[str] = []
+    batch: dict[str, list[str]] = {}
+    for label, domain in sorted((_split(h) for h in hosts), key=lambda parts: parts[::-1]):
+        batch.setdefault(domain, []).append(label)
+        if len(_pattern(batch)) > longest:
+            batch[domain].pop()
+            if any(batch.values()):
+                found.append(_pattern(batch))
+            batch = {domain: [label]}
+            if len(found) >= _REQUESTS or len(_pattern(batch)) > longest:
+                return None
+    return [*found, _pattern(batch)] if batch else found
+
+
+def _split(host: str) -> tuple[str, str]:
+    label, dot, domain = host.partition(".")
+    return label, dot + domain
+
+
+def _pattern(batch: dict[str, list[str]]) -> str:
+    return f"^.*-[0-9]+\\.({'|'.join(_alternatives(batch))})$"
+
+
+def _alternatives(batch: dict[str, list[str]]) -> Iterator[str]:
+    """Hosts with what they have in common written once, since the size of the pattern counts."""
+    for domain, labels in batch.items():
+        if labels:
+            written = [re.escape(each).replace("\\-", "-") for each in labels]
+            yield (written[0] if len(written) == 1 else f"({'|'.join(written)})") + re.escape(domain).replace(
+                "\\-", "-"
+            )
