@@ -189,6 +189,53 @@ def test_an_update_that_takes_a_live_rule_away() -> None:
     assert "default/live foo.test/live, which is live, out of effect" in found["duplicated-route"]
 
 
+def canary(path: Any = "/live", **notes: str) -> dict[str, Any]:
+    return ingress("new", "foo.test", path, annotations={NGINX + k.replace("_", "-"): v for k, v in notes.items()})
+
+
+@pytest.mark.parametrize(
+    ("item", "slug", "words"),
+    [
+        (
+            canary(canary_weight="10"),
+            "duplicated-route",
+            'which has nginx.ingress.kubernetes.io/canary-weight without canary: "true"',
+        ),
+        (canary(canary="yes"), "duplicated-route", "whose nginx.ingress.kubernetes.io/canary 'yes' is no boolean"),
+        (canary(canary="true", use_regex="true"), "orphan-canary", "the two differ in use-regex"),
+        (
+            canary(("/live", "Exact"), canary="true"),
+            "orphan-canary",
+            "has the same path as Prefix, and this one is Exact",
+        ),
+        (bridge("a", "x% a.dns\nb.dns"), "invalid-backend-service", "the line 'x% a.dns' of higress.io/destination"),
+        (bridge("a", "\n"), "invalid-backend-service", "higress.io/destination is blank"),
+        (ingress("a", "intranet", "/"), "blackhole-table", "the host intranet has no dot"),
+    ],
+)
+def test_the_cause_behind_a_refusal_is_told(item: dict[str, Any], slug: str, words: str) -> None:
+    assert words in said(item)[slug]
+
+
+def test_a_rule_that_is_said_twice_is_its_own_ingress_s_matter() -> None:
+    twice = ingress("twice", "two.test", "/x", "/x")
+    mine = objects([twice], secrets=None)
+    (finding,) = check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), objects(LIVE, service("web")), Profile()).findings
+    assert (finding.slug, finding.severity.value) == ("duplicated-route", "warning")
+    assert "said twice by its own Ingress" in finding.message
+    # Where it is live already, a batch that does not touch it is not blamed.
+    assert said(ingress("new", "foo.test", "/new"), live=objects([*LIVE, twice], service("web"))) == {}
+
+
+def test_without_what_is_live_a_service_of_nearly_that_name_is_pointed_at() -> None:
+    mine = objects([ingress("a", "foo.test", "/", service="wbe")], service("web"), secrets=None)
+    (finding,) = check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), None, Profile()).findings
+    assert (finding.slug, finding.severity.value) == ("cluster-absent", "warning")
+    assert "did you mean" in finding.message
+    other = objects([ingress("a", "foo.test", "/", service="billing")], service("web"), secrets=None)
+    assert check(Batch(other, {}, {}, "2026-11-24T00:00:00Z"), None, Profile()).findings == ()
+
+
 def test_a_service_that_comes_later_with_a_named_port() -> None:
     item = ingress("new", "foo.test", "/new", service="late", port="http")
     order = {("Ingress", "default", "new"): 1, ("Service", "default", "late"): 2}

@@ -39,6 +39,7 @@ class Case:
         mine: objects of the batch.
         objects: what there will be: the batch over what is live.
         live: what is applied already; None where it was not read.
+        before: what must be served now.
         after: what must be served then.
         refs: the batch's Ingresses, ``namespace/name`` each.
     """
@@ -46,6 +47,7 @@ class Case:
     mine: KubeObjects
     objects: KubeObjects
     live: KubeObjects | None
+    before: Expectation
     after: Expectation
     refs: frozenset[str]
 

@@ -55,16 +55,15 @@ def check(
     whole = merged(batch, live)
     after = translate(whole, profile)
     refs = {f"{i.namespace}/{i.metadata.name}" for i in batch.objects.ingresses}
+    case = Case(batch.objects, whole, live, before, after, frozenset(refs))
     found = [
-        *_refusals(after, refs, batch),
-        *_hurt(before, after, refs, batch.origins),
         *_crashes(after, refs, batch.origins),
         *_rejected(after, refs, batch.origins, extensions),
         *_shadowed(after, refs, batch.origins),
         *_backends(after, refs, batch, live),
         *_certificates(after, refs, batch, live),
         *_meaningless(after, refs, batch.origins),
-        *(_said(remark, batch.origins) for remark in remarks(Case(batch.objects, whole, live, after, frozenset(refs)))),
+        *(_said(remark, batch.origins) for remark in remarks(case)),
     ]
     known = ignored_by_ref(batch.objects.ingresses)
     found = [f for f in found if f.slug not in known.get(_ref(f), ())]
@@ -151,40 +150,6 @@ def _ref(finding: Finding) -> str:
 def _whole(namespace: str, ingress: str) -> Rule:
     """An Ingress as a whole, where a finding is of none of its paths."""
     return Rule(namespace, ingress, "", "", None)
-
-
-def _refusals(after: Expectation, refs: set[str], batch: Batch) -> Iterator[Finding]:
-    profile = after.profile
-    for plan in after.plans:
-        if plan.rule.ref not in refs:
-            continue
-        if not plan.selected:
-            slug = "class-not-ours" if profile.watches(plan.rule.namespace) else "namespace-not-watched"
-            text = f"{plan.rule} will be left alone: {BY_SLUG[slug].title.lower()}"
-            yield _make(slug, text, plan.rule, batch.origins, severity=Severity.WARNING)
-        elif plan.slug is not None:
-            row = BY_SLUG[plan.slug]
-            who = f" (won by {plan.by})" if plan.by else ""
-            title = row.title[0].lower() + row.title[1:]
-            yield _make(plan.slug, f"{plan.rule} will be refused: {title}{who}", plan.rule, batch.origins, by=plan.by)
-        elif plan.unknown:
-            yield _make("not-modelled", f"{plan.rule} is not judged: {plan.unknown}", plan.rule, batch.origins)
-
-
-def _hurt(before: Expectation, after: Expectation, refs: set[str], origins: Origins) -> Iterator[Finding]:
-    """Rules that are live, not in the batch, and would be refused because of it."""
-    fine = {p.rule for p in before.plans if p.selected and p.slug is None}
-    for plan in after.plans:
-        if plan.rule.ref in refs or plan.slug is None or plan.rule not in fine:
-            continue
-        culprit = plan.by if plan.by is not None and plan.by.ref in refs else plan.rule
-        yield _make(
-            plan.slug,
-            f"the batch would put {plan.rule}, which is live, out of effect ({plan.slug})",
-            culprit,
-            origins,
-            by=plan.by,
-        )
 
 
 def _crashes(after: Expectation, refs: set[str], origins: Origins) -> Iterator[Finding]:
