@@ -209,7 +209,7 @@ def canary(path: Any = "/live", **notes: str) -> dict[str, Any]:
             "has the same path as Prefix, and this one is Exact",
         ),
         (bridge("a", "x% a.dns\nb.dns"), "invalid-backend-service", "the line 'x% a.dns' of higress.io/destination"),
-        (bridge("a", "\n"), "invalid-backend-service", "higress.io/destination is blank"),
+        (bridge("a", " "), "invalid-backend-service", "higress.io/destination is blank"),
         (ingress("a", "intranet", "/"), "blackhole-table", "the host intranet has no dot"),
     ],
 )
