@@ -210,9 +210,9 @@ def named_and_given(what: Sequence[str]) -> tuple[frozenset[str], Manifests | No
     """Ingresses by name, and what files or folders among them hold.
 
     Raises:
-        InputError: a file that is not a manifest.
+        InputError: a document in them cannot be read.
     """
-    from xdsaudit.collect.manifests import read_manifests
+    from xdsaudit.collect.manifests import read_whole
 
     places = [w for w in what if os.path.exists(w)]  # noqa: PTH110 - the name of an Ingress is no path
-    return frozenset(w for w in what if w not in places), read_manifests(places) if places else None
+    return frozenset(w for w in what if w not in places), read_whole(places) if places else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from xdsaudit.audit.causes.catalogue import CATALOGUE
 from xdsaudit.audit.questions.explain import journeys
 from xdsaudit.audit.questions.precheck import Batch, check
 from xdsaudit.audit.verdicts import judged
+from xdsaudit.collect.manifests import read_manifests
 from xdsaudit.collect.snapshot import load
 from xdsaudit.ingress.objects import read_objects
 from xdsaudit.ingress.profile import Profile
@@ -246,6 +248,31 @@ def noted(**notes: str) -> Json:
     return ingress("a", "a.test", "/a", annotations={f"higress.io/{key}": value for key, value in notes.items()})
 
 
+def written(text: str) -> Callable[[], set[str]]:
+    """What a check says of a manifest as it was typed."""
+
+    def made() -> set[str]:
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(text)
+            file.flush()
+            given = read_manifests([file.name], to_check=True)
+        objects, _ = read_objects(given.lists)
+        when = "2026-11-24T00:00:00Z"
+        return codes(check(Batch(objects, given.origins, given.order, when, given.complaints), None, Profile()))
+
+    return made
+
+
+TYPED = """
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: a, namespace: shop}
+spec:
+  ingressClassName: higress
+  rules: [{host: a.test, http: {paths: [{path: /a, pathType: Prefix, backend: {service: {name: a, port: {number: 80}}}}]}}]
+"""
+
+
 def taken(second: str) -> Callable[[], set[str]]:
     """What the journey of a rule says of requests that another takes."""
 
@@ -342,6 +369,13 @@ OLD = plugin_worlds.served([wasm("auth", matchRules=[rule({"on": False}, ingress
 NOW = plugin_worlds.served([AUTH])
 
 WORLDS: dict[str, Pair] = {
+    "manifest-unreadable": (written(TYPED.replace("80", '"80"')), written(TYPED)),
+    "refused-by-api": (written(TYPED.replace("80", "70000")), written(TYPED.replace("80", "65535"))),
+    "unknown-field": (written(TYPED.replace("ClassName", "Classname")), written(TYPED)),
+    "object-repeated": (
+        written(TYPED + "---" + TYPED.replace("/a,", "/b,")),
+        written(TYPED + "---" + TYPED.replace("name: a, namespace", "name: b, namespace").replace("/a,", "/b,")),
+    ),
     "class-not-ours": (items(ingress("a", "a.test", ingress_class="nginx")), items(ingress("a", "a.test"))),
     "namespace-not-watched": (lambda: of(worlds.world(ITEMS, controller=WATCHING)), items(*ITEMS)),
     "empty-rule": (items(rule_free(paths=False)), items(rule_free(paths=True))),

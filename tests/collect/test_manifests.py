@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from xdsaudit import InputError
-from xdsaudit.collect.manifests import read_manifests
+from xdsaudit.collect.manifests import read_manifests, read_whole
 from xdsaudit.ingress.objects import read_objects
 from xdsaudit.testing import ingress, service
 
@@ -67,7 +67,7 @@ def test_values_of_secrets_are_dropped(tmp_path: Path) -> None:
         ("kind: Service\nmetadata: {name: a}", "no Ingress among 1 document"),
         ("", "no Ingress among 0 document"),
         ("\x00", "not YAML"),
-        ("a: &a [*a]\nkind: 3", "no kind"),
+        ("a: &a [*a]\nkind: 3", r"line 1, column 8: has the alias \*a inside"),
     ],
 )
 def test_what_is_no_manifest(tmp_path: Path, text: str, said: str) -> None:
@@ -82,3 +82,83 @@ def test_missing_and_empty_places(tmp_path: Path) -> None:
         read_manifests([str(tmp_path / "none.yaml")])
     with pytest.raises(InputError, match="holds no"):
         read_manifests([str(tmp_path)])
+
+
+CASES = Path(__file__).with_name("manifests")
+
+
+@pytest.mark.parametrize(
+    ("name", "unread"),
+    [
+        ("bomb", "17:38: repeats more than 100,000 values"),
+        ("cyc", "13:14: has the alias"),
+        ("deepj", "nested deeper"),
+        ("nslist", "12:21: Service c: metadata.namespace is a list, expected text"),
+        ("secnum", "13:1: Secret default/c: data is a number, expected a mapping"),
+        ("crd", ""),
+        ("kindlist", ""),
+        ("ts", ""),
+    ],
+)
+def test_one_bad_document_never_stops_the_rest(name: str, unread: str) -> None:
+    given = read_manifests([str(CASES / f"{name}.yaml")])
+    assert given.refs == {"default/a"}
+    assert [unread in text for text in given.unread] == ([True] if unread else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "places"),
+    [
+        ("port-as-text", ["4:138"]),
+        ("unknown-fields", ["5:3", "11:9", "10:9"]),
+        ("api-would-refuse", ["3:12", "7:5", "10:9", "13:9", "14:45", "17:19"]),
+    ],
+)
+def test_each_fault_has_its_line_and_column(name: str, places: list[str]) -> None:
+    given = read_manifests([str(CASES / f"check-{name}.yaml")], to_check=True)
+    assert [f"{c.origin.line}:{c.origin.column}" for c in given.complaints] == places
+
+
+def test_values_of_secrets_and_annotations_are_in_no_complaint(tmp_path: Path) -> None:
+    place = tmp_path / "a.yaml"
+    place.write_text(
+        yaml.safe_dump_all(
+            [
+                {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": "CANARY"},
+                {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": ["CANARY"]}},
+                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "s", "annotations": "CANARY"}},
+                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "s"}, "data": {"a": 777777}},
+            ]
+        )
+    )
+    said = "\n".join(map(str, read_manifests([str(place)], to_check=True).complaints))
+    assert said.count("expected") == 3
+    assert "CANARY" not in said
+    assert "777777" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "grade"),
+    [
+        ("replicas: 2\nimage: {tag: x}", "skipped"),
+        ("apiVersion: v1\nmetadata: {name: a}", "unreadable"),
+        ("apiVersion: networking.internal.knative.dev/v1alpha1\nkind: Ingress\nmetadata: {name: a}", "skipped"),
+        ("apiVersion: networking.k8s.io/v1beta1\nkind: Ingress\nmetadata: {name: a}", "unreadable"),
+    ],
+)
+def test_what_is_none_of_ours_is_left_out_and_what_may_be_is_not(tmp_path: Path, text: str, grade: str) -> None:
+    (tmp_path / "a.yaml").write_text(text + "\n---\n" + yaml.safe_dump(ingress("a", "foo.test")))
+    given = read_manifests([str(tmp_path)])
+    assert [c.grade.value for c in given.complaints] == [grade]
+    assert given.refs == {"default/a"}
+
+
+def test_a_file_that_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xdsaudit.collect.manifests._MOST_BYTES", 1 << 20)
+    with pytest.raises(InputError, match="larger than 1 MiB"):
+        read_manifests(["/dev/zero"])
+
+
+def test_those_who_must_know_every_rule_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"13:14: has the alias.*xdsaudit check -f"):
+        read_whole([str(CASES / "cyc.yaml")])

@@ -48,7 +48,7 @@ def check(output: str, reports: tuple[str, ...], **options: Any) -> int:
     if not options["manifests"]:
         raise InputError("nothing to check: give the manifests of the batch with -f PATH")
     fail_on = fail_on_of(options["fail_on"])
-    given = read_manifests(options["manifests"])
+    given = read_manifests(options["manifests"], to_check=True)
     mine, complaints = read_objects(given.lists)
     if complaints:
         raise InputError("; ".join(complaints))
@@ -64,7 +64,12 @@ def check(output: str, reports: tuple[str, ...], **options: Any) -> int:
     else:
         live, controller = _cluster(options, controller)
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    result = judge(Batch(mine, given.origins, given.order, now), live, profile_of(controller), extensions=extensions)
+    result = judge(
+        Batch(mine, given.origins, given.order, now, given.complaints),
+        live,
+        profile_of(controller),
+        extensions=extensions,
+    )
     result = by_code(result, only=codes_of("only", options["only"]), skip=codes_of("skip", options["skip"]))
     show(result, output, reports)
     return result.exit_code(fail_on)

@@ -192,7 +192,7 @@ def _rollout(
 ) -> int:
     import shlex
 
-    from xdsaudit.collect.manifests import files_of, read_manifests
+    from xdsaudit.collect.manifests import files_of, read_whole
     from xdsaudit.connection import Connection
     from xdsaudit.live.wait import nothing, rollout
 
@@ -206,7 +206,7 @@ def _rollout(
     step = size or len(files)
     batches = [tuple(files[n : n + step]) for n in range(0, len(files), step)]
     by_file: dict[str, set[str]] = {}
-    for (ref, host, _), origin in read_manifests(files).origins.items():
+    for (ref, host, _), origin in read_whole(files).origins.items():
         if not host:
             by_file.setdefault(origin.file, set()).add(ref)
 

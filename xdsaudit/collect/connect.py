@@ -191,7 +191,7 @@ def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Itera
     progress(f"found Higress in {higress.namespace}")
     kube, complaints = lists(at_once, higress.namespace)
     progress("read the Kubernetes objects")
-    wanted = Wanted(given.lists, given.origins, options.manifests) if given is not None else None
+    wanted = Wanted(given.lists, given.origins, options.manifests, given.unread) if given is not None else None
     sources = replace(sources, manifests=(), kube=kube, complaints=tuple(complaints), wanted=wanted)
     with reach(at_once, higress, sources, mint=options.mint_token, ports=_ports(options), progress=progress) as reached:
         yield Opened(reached, (api, higress.namespace), given.refs if given is not None else frozenset())
@@ -232,7 +232,8 @@ def live_reader(reach: Opened) -> Iterator[LiveReader]:
 
             kube = stack.enter_context(KubeStore(*reach.cluster)).read
         elif sources.manifests:
-            sources = replace(sources, kube=read_manifests(sources.manifests).lists, manifests=())
+            given = read_manifests(sources.manifests)
+            sources = replace(sources, kube=given.lists, manifests=(), complaints=given.unread)
         yield stack.enter_context(LiveReader(sources, kube))
 
 

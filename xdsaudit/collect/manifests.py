@@ -1,31 +1,35 @@
-"""Manifests (YAML or JSON, files, directories, standard input) to the Kubernetes lists of a snapshot."""
+"""Manifests (YAML or JSON, files, directories, standard input) to the Kubernetes lists of a snapshot.
+
+One bad document never stops the rest: what is wrong is kept beside what could be read, with its file, line and column.
+"""
 
 from __future__ import annotations
 
-import json
+import os
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import yaml
+import msgspec
 
+from xdsaudit.collect.documents import Document, Keys, Trouble, parse
 from xdsaudit.errors import InputError
+from xdsaudit.ingress.api_rules import Complaint, Fault, Grade, shape_faults, value_faults
+from xdsaudit.ingress.objects import KINDS
 from xdsaudit.model.verdict import Origin, Origins
 
-_PLURALS: Final = {
-    "Ingress": "ingresses",
-    "IngressClass": "ingressclasses",
-    "Service": "services",
-    "EndpointSlice": "endpointslices",
-    "McpBridge": "mcpbridges",
-    "ConfigMap": "configmaps",
-    "Secret": "secrets",
-    "WasmPlugin": "wasmplugins",
+_PLURALS: Final[Mapping[str, str]] = {kind: plural for plural, (kind, _) in KINDS.items()}
+_VERSION: Final = "networking.k8s.io/v1"
+_OLD_VERSIONS: Final[Mapping[str, str]] = {
+    "extensions/v1beta1": "removed in Kubernetes 1.22",
+    "networking.k8s.io/v1beta1": "removed in Kubernetes 1.22",
 }
-_OTHERS: Final = {"WasmPlugin": "extensions.higress.io/v1alpha1"}
+_GROUPS: Final = {"WasmPlugin": "extensions.higress.io/v1alpha1"}
 """Kinds of that name in other groups are other kinds."""
-_VERSIONS: Final = {"Ingress": "networking.k8s.io/v1"}
+_MOST_BYTES: Final = 256 << 20
+_MOST_FILES: Final = 20_000
 
 
 class Manifests(NamedTuple):
@@ -35,11 +39,13 @@ class Manifests(NamedTuple):
         lists: Kubernetes lists by plural.
         origins: files and lines of Ingresses and their paths; of WasmPlugins under ``wasmplugin/namespace/name``.
         order: position of each object, by kind, namespace and name: what is applied earlier counts less.
+        complaints: what is wrong with them, in the order of the files.
     """
 
     lists: dict[str, bytes]
     origins: Origins
     order: dict[tuple[str, str, str], int]
+    complaints: tuple[Complaint, ...] = ()
 
     @property
     def refs(self) -> frozenset[str]:
@@ -52,147 +58,261 @@ class Manifests(NamedTuple):
         named = (ref for ref, _, _ in self.origins if ref.startswith("wasmplugin/"))
         return frozenset(ref.partition("/")[2] for ref in named)
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """What could not be read, in words: it may hold rules."""
+        return tuple(str(c) for c in self.complaints if c.grade is Grade.UNREADABLE)
 
-def read_manifests(places: Iterable[str], default_namespace: str = "default") -> Manifests:
+
+class _Item(NamedTuple):
+    """An object in a document: ``keys`` lead to it."""
+
+    source: str
+    document: Document
+    keys: Keys
+    value: Any
+    number: int
+
+    def place(self, keys: Keys = ()) -> Origin:
+        return Origin(self.source, *self.document.mark((*self.keys, *keys)))
+
+    def says(self, grade: Grade, text: str, keys: Keys = (), ref: str = "") -> Complaint:
+        return Complaint(grade, self.place(keys), text, ref)
+
+
+def read_manifests(places: Iterable[str], default_namespace: str = "default", *, to_check: bool = False) -> Manifests:
     """Lists by plural of every object in these manifests; ``-`` is standard input.
 
     Values of Secrets are dropped while reading. Kinds that were not given at all are absent, so that what depends on them is
     unknown rather than missing.
 
+    Args:
+        places: files, folders and ``-``.
+        default_namespace: of objects that name none.
+        to_check: return the complaints even where they left no Ingress to read.
+
     Raises:
-        InputError: a path does not exist, a file is not YAML, or an object is not what it should be; the message names file and line.
+        InputError: a path does not exist or cannot be read, or not one Ingress could be read; the message names file and line.
     """
     places = tuple(places)
     objects: dict[tuple[str, str, str], dict[str, Any]] = {}
     origins: dict[tuple[str, str, str], Origin] = {}
     order: dict[tuple[str, str, str], int] = {}
+    complaints: list[Complaint] = []
     count = 0
-    for place in places:
-        for source, node, found in _documents(place):
-            count += 1
-            kind, item = _checked(found, f"-f {source}, line {_line(node)}", default_namespace)
-            if kind is None:
-                continue
-            meta = item["metadata"]
-            key = (kind, meta["namespace"], meta["name"])
-            objects[key], order[key] = item, count
-            if kind == "WasmPlugin":
-                origins[f"wasmplugin/{meta['namespace']}/{meta['name']}", "", ""] = Origin(source, _line(node))
-            if kind == "Ingress":
-                origins.update(_origins(f"{meta['namespace']}/{meta['name']}", source, node))
+    for item in _items(places, complaints):
+        count = item.number
+        found = _checked(item, default_namespace, complaints)
+        if found is None:
+            continue
+        kind, value = found
+        key = (kind, value["metadata"]["namespace"], value["metadata"]["name"])
+        if key in objects and kind == "Ingress":
+            said = f"{kind} {key[1]}/{key[2]} stands here a second time; the last one counts, as kubectl applies them in order"
+            complaints.append(item.says(Grade.REPEATED, said, ("metadata", "name"), f"{key[1]}/{key[2]}"))
+        objects[key], order[key] = value, count
+        if kind == "WasmPlugin":
+            origins[f"wasmplugin/{key[1]}/{key[2]}", "", ""] = item.place()._replace(column=0)
+        if kind == "Ingress":
+            origins.update(_origins(f"{key[1]}/{key[2]}", item))
     lists: dict[str, list[dict[str, Any]]] = {}
-    for (kind, _, _), item in objects.items():
-        lists.setdefault(_PLURALS[kind], []).append(item)
-    if not lists.keys() & {"ingresses", "wasmplugins"}:
-        raise InputError(
-            f"-f {', '.join(places)}: no Ingress among {count} documents, and no WasmPlugin; give the manifests of the Ingresses too"
-        )
-    return Manifests({plural: _encode(plural, items) for plural, items in lists.items()}, origins, order)
+    for (kind, _, _), value in objects.items():
+        lists.setdefault(_PLURALS[kind], []).append(value)
+    if not lists.keys() & {"ingresses", "wasmplugins"} and not (to_check and complaints):
+        _no_ingress(places, count, complaints)
+    return Manifests(
+        {plural: _encode(plural, items) for plural, items in lists.items()}, origins, order, tuple(complaints)
+    )
 
 
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
-
-
-def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
-    if not isinstance(node, yaml.MappingNode):
-        return None
-    return next((v for k, v in node.value if isinstance(k, yaml.ScalarNode) and k.value == key), None)
-
-
-def _items(node: yaml.Node | None) -> list[yaml.Node]:
-    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
-
-
-def _text(node: yaml.Node | None, default: str) -> str:
-    return node.value or default if isinstance(node, yaml.ScalarNode) else default
-
-
-def _origins(ref: str, source: str, node: yaml.Node) -> Iterator[tuple[tuple[str, str, str], Origin]]:
-    """Lines of an Ingress and of each of its paths."""
-    yield (ref, "", ""), Origin(source, _line(node))
-    spec = _child(node, "spec")
-    for rule in _items(_child(spec, "rules")):
-        host = _text(_child(rule, "host"), "*")
-        for path in _items(_child(_child(rule, "http"), "paths")):
-            yield (ref, host, _text(_child(path, "path"), "/")), Origin(source, _line(path))
+def _no_ingress(places: tuple[str, ...], count: int, complaints: list[Complaint]) -> None:
+    worst = [c for c in complaints if c.grade is not Grade.SKIPPED] or complaints
+    if not worst:
+        said = f"no Ingress among {count} documents, and no WasmPlugin; give the manifests of the Ingresses too"
+        raise InputError(f"-f {', '.join(places)}: {said}")
+    more = f"; {len(worst) - 1} more like it" if len(worst) > 1 else ""
+    first = worst[0]
+    raise InputError(
+        f"-f {first.origin.file}, line {first.origin.line}, column {first.origin.column}: {first.text}{more}"
+    )
 
 
 def _encode(plural: str, items: list[dict[str, Any]]) -> bytes:
-    kind = next(k for k, p in _PLURALS.items() if p == plural)
-    return json.dumps({"apiVersion": "v1", "kind": f"{kind}List", "items": items}, default=str).encode()
+    return msgspec.json.encode({"apiVersion": "v1", "kind": f"{KINDS[plural][0]}List", "items": items})
+
+
+def read_whole(places: Iterable[str], default_namespace: str = "default") -> Manifests:
+    """As `read_manifests`, for those who must know every rule: what could not be read is an error.
+
+    Raises:
+        InputError: any document could not be read, and what `read_manifests` raises.
+    """
+    given = read_manifests(places, default_namespace)
+    if given.unread:
+        more = f"; {len(given.unread) - 1} more like it" if len(given.unread) > 1 else ""
+        raise InputError(f"-f {given.unread[0]}{more}; xdsaudit check -f lists what is wrong")
+    return given
 
 
 def files_of(path: Path) -> list[Path]:
     """A file, or the manifests in a folder, in order.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or there are too many to be meant.
     """
     if not path.exists():
         raise InputError(f"-f {path}: no such file or directory; check the path")
-    files = sorted(p for p in path.rglob("*") if p.suffix in (".yaml", ".yml", ".json")) if path.is_dir() else [path]
+    if not path.is_dir():
+        return [path]
+    files: list[Path] = []
+    for folder, _, names in os.walk(path):
+        files += [Path(folder, name) for name in names if name.endswith((".yaml", ".yml", ".json"))]
+        if len(files) > _MOST_FILES:
+            raise InputError(f"-f {path}: holds more than {_MOST_FILES:,} manifests; name the folders that are meant")
     if not files:
         raise InputError(f"-f {path}: holds no .yaml, .yml or .json file; check the path")
-    return files
+    return sorted(files)
 
 
-def _documents(place: str) -> Iterator[tuple[str, yaml.Node, Any]]:
-    if place == "-":
-        yield from _parse("standard input", sys.stdin.buffer.read())
-        return
-    for file in files_of(Path(place)):
-        try:
-            data = file.read_bytes()
-        except OSError as error:
-            raise InputError(f"-f {file}: {error.strerror or error}; check its permissions") from error
-        yield from _parse(str(file), data)
-
-
-def _parse(source: str, data: bytes) -> Iterator[tuple[str, yaml.Node, Any]]:
-    try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(data)
-        while loader.check_node():
-            node: Any = loader.get_node()
-            document = loader.construct_document(node)
-            if document is None:
+def _items(places: Iterable[str], complaints: list[Complaint]) -> Iterator[_Item]:
+    """Every object, lists taken apart, numbered by their documents; what cannot be read is complained of."""
+    number = 0
+    for source, data in _texts(places):
+        for found in parse(data):
+            if isinstance(found, Trouble):
+                said = f"{found.text}; correct it"
+                complaints.append(Complaint(Grade.UNREADABLE, Origin(source, *found.mark), said))
+                number += 1
                 continue
-            if (
-                isinstance(document, dict)
-                and str(document.get("kind", "")).endswith("List")
-                and isinstance(document.get("items"), list)
-            ):
-                inner = document["kind"].removesuffix("List")
-                for inside, item in zip(_items(_child(node, "items")), document["items"], strict=False):
-                    bare = isinstance(item, dict) and inner and "kind" not in item
-                    yield source, inside, {"kind": inner, **item} if bare else item
-            else:
-                yield source, node, document
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark is not None else ""
-        said = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise InputError(f"-f {source}{where}: is not YAML ({said}); correct it") from error
-    except RecursionError as error:
-        raise InputError(f"-f {source}: is nested too deeply; correct it") from error
+            for keys, value in _objects(found.value):
+                number += 1
+                yield _Item(source, found, keys, value, number)
 
 
-def _checked(found: Any, where: str, namespace: str) -> tuple[str | None, dict[str, Any]]:
-    if not isinstance(found, dict) or not isinstance(found.get("kind"), str):
-        raise InputError(f"{where}: is no Kubernetes object (it has no kind); correct it or leave the file out")
-    kind = found["kind"]
-    if kind not in _PLURALS:
-        return None, {}  # other kinds may stand in the same folder
-    version = str(found.get("apiVersion", ""))
-    if kind in _OTHERS and version != _OTHERS[kind]:
-        return None, {}
-    if kind in _VERSIONS and version != _VERSIONS[kind]:
-        raise InputError(f"{where}: {kind} of {version or 'no apiVersion'}; this version reads {_VERSIONS[kind]}")
-    meta = found.get("metadata")
-    if not isinstance(meta, dict) or not isinstance(meta.get("name"), str):
-        raise InputError(f"{where}: {kind} has no metadata.name; correct it")
-    cluster_wide = kind == "IngressClass"
-    meta.setdefault("namespace", "" if cluster_wide else namespace)
+def _objects(value: Any) -> Iterator[tuple[Keys, Any]]:
+    if value is None:
+        return
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if isinstance(kind, str) and kind.endswith("List") and isinstance(value.get("items"), list):
+        inner = kind.removesuffix("List")
+        for index, item in enumerate(value["items"]):
+            bare = isinstance(item, dict) and inner and "kind" not in item
+            yield ("items", index), {"kind": inner, "apiVersion": value.get("apiVersion"), **item} if bare else item
+    else:
+        yield (), value
+
+
+def _texts(places: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    for place in places:
+        if place == "-":
+            yield "standard input", _bounded("standard input", sys.stdin.buffer.read(_MOST_BYTES + 1))
+            continue
+        for file in files_of(Path(place)):
+            try:
+                with file.open("rb") as stream:
+                    data = stream.read(_MOST_BYTES + 1)
+            except OSError as error:
+                raise InputError(f"-f {file}: {error.strerror or error}; check its permissions") from error
+            yield str(file), _bounded(str(file), data)
+
+
+def _bounded(source: str, data: bytes) -> bytes:
+    if len(data) > _MOST_BYTES:
+        raise InputError(f"-f {source}: is larger than {_MOST_BYTES >> 20} MiB; split it")
+    return data
+
+
+def _checked(item: _Item, namespace: str, complaints: list[Complaint]) -> tuple[str, dict[str, Any]] | None:
+    """The object and its kind, its metadata completed; None when it is not read, and then why is among the complaints."""
+    value = item.value
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if not isinstance(kind, str):
+        like = isinstance(value, dict) and ("kind" in value or "apiVersion" in value or "metadata" in value)
+        said = "is no Kubernetes object (it has no kind); correct it or leave the file out"
+        complaints.append(item.says(Grade.UNREADABLE if like else Grade.SKIPPED, said))
+        return None
+    version = value.get("apiVersion")
+    if kind not in _PLURALS or _GROUPS.get(kind, version) != version:
+        return None  # other kinds may stand in the same folder
+    if kind == "Ingress" and version != _VERSION:
+        _other_ingress(item, version, complaints)
+        return None
+    meta = value.get("metadata")
+    if not isinstance(meta, dict) or not isinstance(meta.get("name"), str) or not meta["name"]:
+        complaints.append(item.says(Grade.UNREADABLE, f"{kind} has no metadata.name; correct it", ("metadata",)))
+        return None
+    space = meta.get("namespace")
+    if space is None or space == "":
+        space = "" if kind == "IngressClass" else namespace
+    name = f"{space}/{meta['name']}" if isinstance(space, str) and space else meta["name"]
+    said = f"{kind} {name}"
+    ref = name if kind == "Ingress" else ""
+    value = {**value, "metadata": {**meta, "namespace": space}}
     if kind == "Secret":
-        found = {**found, "data": dict.fromkeys(found.get("data") or {}, ""), "stringData": {}}
-    return kind, found
+        value = _without_values(value)
+    faults = [*shape_faults(kind, value), *_untyped(kind, value)]
+    typed = [f for f in faults if f.typed]
+    if not typed:
+        faults += value_faults(kind, value)
+    depth = len(item.keys)
+    twice = [k[depth:] for k in item.document.twice if k[:depth] == item.keys]
+    faults += [Fault(keys, "is written twice; the last one counts", unknown=True) for keys in twice]
+    complaints += [item.says(_grade(f), f"{said}: {f.path} {f.text}", f.keys, ref) for f in dict.fromkeys(faults)]
+    return None if typed else (kind, value)
+
+
+def _grade(fault: Fault) -> Grade:
+    if fault.typed:
+        return Grade.UNREADABLE
+    return Grade.UNKNOWN_FIELD if fault.unknown else Grade.REFUSED
+
+
+def _other_ingress(item: _Item, version: Any, complaints: list[Complaint]) -> None:
+    """An Ingress of another API: Knative's is none of ours, an old one would be refused."""
+    if (
+        isinstance(version, str)
+        and version
+        and version not in _OLD_VERSIONS
+        and "." in version
+        and "k8s.io" not in version
+    ):
+        complaints.append(item.says(Grade.SKIPPED, f"Ingress of {version} is another kind and was left out"))
+        return
+    why = f" ({_OLD_VERSIONS[version]})" if isinstance(version, str) and version in _OLD_VERSIONS else ""
+    told = version if isinstance(version, str) and version else "no apiVersion"
+    complaints.append(item.says(Grade.UNREADABLE, f"Ingress of {told}{why}; write it for {_VERSION}", ("apiVersion",)))
+
+
+def _without_values(secret: dict[str, Any]) -> dict[str, Any]:
+    """A Secret with the names of its keys alone; what is no mapping stays, to be complained of."""
+    data = secret.get("data")
+    kept = dict.fromkeys(data, "") if isinstance(data, dict) else [] if isinstance(data, list) else data
+    return {**secret, "data": kept, "stringData": {}}
+
+
+def _untyped(kind: str, value: dict[str, Any]) -> Iterator[Fault]:
+    """What translation cannot take of kinds that the table of fields does not hold (McpBridge, EndpointSlice)."""
+    try:
+        msgspec.convert(value, KINDS[_PLURALS[kind]][1], strict=True)
+    except msgspec.ValidationError as error:
+        if not shape_faults(kind, value):
+            said, _, path = str(error).partition(" - at `$")
+            yield Fault(_keys(path.rstrip("`")), f"cannot be read: {said[:1].lower()}{said[1:]}", typed=True)
+
+
+_STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+
+
+def _keys(path: str) -> Keys:
+    """The way that msgspec gives as text, as far as it is certain."""
+    return tuple(int(index) if index else name for name, index in _STEP.findall(path.partition("[...]")[0]))
+
+
+def _origins(ref: str, item: _Item) -> Iterator[tuple[tuple[str, str, str], Origin]]:
+    """Lines of an Ingress and of each of its paths."""
+    yield (ref, "", ""), item.place()._replace(column=0)
+    for r, rule in enumerate((item.value.get("spec") or {}).get("rules") or ()):
+        paths = ((rule or {}).get("http") or {}).get("paths") or ()
+        for p, path in enumerate(paths):
+            where = item.place(("spec", "rules", r, "http", "paths", p))._replace(column=0)
+            yield (ref, (rule or {}).get("host") or "*", (path or {}).get("path") or "/"), where

@@ -47,15 +47,17 @@ class Tunnel(Protocol):
 
 
 class Wanted(NamedTuple):
-    """What manifests ask the API to hold: lists by plural, where each was written, and the places they were read from."""
+    """What manifests ask the API to hold: lists by plural, where each was written, the places read, and what of them was not."""
 
     lists: Mapping[str, bytes]
     origins: Origins
     places: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def put_on(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot with the view ``manifest``."""
-        info = ViewInfo(ViewName.MANIFEST, None, State.READ, None, now(), ", ".join(self.places) or None)
+        state, why = State.PARTIAL if self.unread else State.READ, "; ".join(self.unread) or None
+        info = ViewInfo(ViewName.MANIFEST, None, state, why, now(), ", ".join(self.places) or None)
         views = (info, *(v for v in snapshot.views if v.name is not ViewName.MANIFEST))
         return replace(snapshot, manifest=self.lists, origins={**snapshot.origins, **self.origins}, views=views)
 
@@ -127,6 +129,7 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
     if sources.manifests:
         given = read_manifests(sources.manifests, sources.namespace)
         kube |= given.lists
+        sources = replace(sources, complaints=(*sources.complaints, *given.unread))
         origins = given.origins
         progress("read the manifests")
     if kube or sources.complaints:

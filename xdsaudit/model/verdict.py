@@ -131,13 +131,14 @@ class RuleVerdict(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where an object or a path was written: a file and its line, counted from 1."""
+    """Where an object or a path was written: a file, its line and column counted from 1; column 0 means the line as a whole."""
 
     file: str
     line: int
+    column: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" + (f":{self.column}" if self.column else "")
 
 
 Origins = Mapping[tuple[str, str, str], Origin]

@@ -124,6 +124,7 @@ def to_github(audit: Audit) -> str:
         properties = []
         if entry.at is not None:
             properties += [f"file={_property(entry.at.file)}", f"line={entry.at.line}"]
+            properties += [f"col={entry.at.column}"] if entry.at.column else []
         properties.append(f"title={_property(f'{entry.code or chr(45)} {entry.name}')}")
         text = "\n".join((entry.title, *entry.lines, *((f"remedy: {entry.remedy}",) if entry.remedy else ())))
         lines.append(f"::{word[entry.severity]} {','.join(properties)}::{_message(text)}\n")
@@ -181,7 +182,7 @@ def _result(entry: Entry) -> dict[str, Any]:
     if entry.at is not None:
         location["physicalLocation"] = {
             "artifactLocation": {"uri": uri_of(entry.at.file)},
-            "region": {"startLine": entry.at.line},
+            "region": {"startLine": entry.at.line, **({"startColumn": entry.at.column} if entry.at.column else {})},
         }
     safe = "\n".join(printable(line) for line in text.split("\n"))
     return {

@@ -96,7 +96,7 @@ def _meaningless(world: World) -> Iterator[Finding]:
         yield _make(
             "annotation-without-effect",
             f"annotation {short(key)} of {who} has no effect: {said}",
-            tuple(Concern(ViewName.INGRESS.value, None, key, *ref.split("/")) for ref in refs[:20]),
+            tuple(Concern(ViewName.INGRESS.value, None, key, *ref.split("/", 1)) for ref in refs[:20]),
         )
 
 

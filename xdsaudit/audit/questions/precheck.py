@@ -14,6 +14,8 @@ from xdsaudit.audit.causes.validate import flaw_of
 from xdsaudit.audit.check.case import Case, Remark
 from xdsaudit.audit.check.families import remarks
 from xdsaudit.audit.compare.shadowing import hidden_rules, shadows
+from xdsaudit.audit.questions.api_findings import findings_of, notes_of
+from xdsaudit.ingress.api_rules import Complaint
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
 from xdsaudit.ingress.objects import Ingress, KubeObjects
 from xdsaudit.ingress.profile import Profile
@@ -32,12 +34,14 @@ class Batch:
         origins: where its Ingresses were written.
         order: position of each object, by kind, namespace and name.
         now: time of the check (RFC 3339): what is new is created then, and loses against what is older.
+        complaints: what is wrong with the manifests as such.
     """
 
     objects: KubeObjects
     origins: Origins
     order: Mapping[tuple[str, str, str], int]
     now: str
+    complaints: tuple[Complaint, ...] = ()
 
 
 def check(
@@ -57,6 +61,7 @@ def check(
     refs = {f"{i.namespace}/{i.metadata.name}" for i in batch.objects.ingresses}
     case = Case(batch.objects, whole, live, before, after, frozenset(refs))
     found = [
+        *findings_of(batch.complaints),
         *_crashes(after, refs, batch.origins),
         *_rejected(after, refs, batch.origins, extensions),
         *_shadowed(after, refs, batch.origins),
@@ -74,7 +79,8 @@ def check(
         counts={},
         rules=(),
         findings=tuple(sorted(dict.fromkeys(found), key=_place)),
-        notes=tuple(f"assumed {a}" for a in profile.assumed)
+        notes=notes_of(batch.complaints)
+        + tuple(f"assumed {a}" for a in profile.assumed)
         + (() if live is not None else ("what is live was not read: only the batch itself was checked",)),
         origins=batch.origins,
     )

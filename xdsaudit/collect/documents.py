@@ -1,0 +1,346 @@
+"""Bytes of YAML or JSON to plain values that know their line and column.
+
+Values are what Kubernetes' own reader makes of them (YAML 1.1 as go-yaml reads it: dates stay text, no base 60). Built from the
+parser's events, so that aliases, depth and numbers are bounded before anything is made of them. Must not know what an object means.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+import yaml
+
+Keys: TypeAlias = tuple[str | int, ...]
+"""The way to a value: keys and indexes from the document down."""
+
+_DEPTH: Final = 100
+_BY_ALIASES: Final = 100_000
+_TROUBLES: Final = 50
+_DOCUMENT: Final = re.compile(rb"^---(?=\s|$)", re.MULTILINE)
+
+
+class Mark(NamedTuple):
+    """A place in a text; lines and columns are counted from 1."""
+
+    line: int
+    column: int
+
+
+class Document(NamedTuple):
+    """One document.
+
+    Attributes:
+        value: dicts with keys of text, lists, text, numbers, truth values and None.
+        mark: where the value at these keys stands, or what holds it when that is not known.
+        twice: keys that were written more than once; the last one counts.
+    """
+
+    value: Any
+    mark: Callable[[Keys], Mark]
+    twice: tuple[Keys, ...] = ()
+
+
+class Trouble(NamedTuple):
+    """A part of a text that cannot be read."""
+
+    mark: Mark
+    text: str
+
+
+class _UnreadableError(Exception):
+    def __init__(self, mark: Any, text: str) -> None:
+        super().__init__(text)
+        self.mark, self.text = Mark(mark.line + 1, mark.column + 1), text
+
+
+def parse(data: bytes) -> Iterator[Document | Trouble]:
+    """Every document of a text; after one that cannot be read it goes on at the next line that begins with ``---``."""
+    if data.lstrip()[:1] in (b"{", b"["):
+        try:
+            value = msgspec.json.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # flow style of YAML, or to be told with its line
+        else:
+            yield Document(value, _JsonMarks(data))
+            return
+    start, line = 0, 0
+    for _ in range(_TROUBLES):
+        trouble = yield from _documents(data[start:], line)
+        if trouble is None:
+            return
+        yield trouble
+        after = next(
+            (m.start() for m in _DOCUMENT.finditer(data, start) if _passed(data, start, line, m, trouble)), None
+        )
+        if after is None:
+            return
+        start, line = after, line + data.count(b"\n", start, after)
+    yield Trouble(
+        Mark(line + 1, 1), f"has more than {_TROUBLES} documents that cannot be read; what follows was not read"
+    )
+
+
+def _passed(data: bytes, start: int, line: int, found: re.Match[bytes], trouble: Trouble) -> bool:
+    """Whether a document begins after the trouble."""
+    return found.start() > start and line + data.count(b"\n", start, found.start()) + 1 >= trouble.mark.line
+
+
+def _documents(data: bytes, lines: int) -> Generator[Document, None, Trouble | None]:
+    """Documents up to the first that cannot be read; why is returned."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    builder = _Builder(lines)
+    try:
+        for event in yaml.parse(data, Loader=loader):
+            done = builder.take(event)
+            if done is not None:
+                yield done
+    except _UnreadableError as error:
+        return Trouble(Mark(error.mark.line + lines, error.mark.column), error.text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = Mark(mark.line + 1 + lines, mark.column + 1) if mark is not None else Mark(lines + 1, 1)
+        return Trouble(where, f"is not YAML ({error.problem or error.context})")
+    except (yaml.YAMLError, UnicodeError) as error:
+        position = getattr(error, "position", None)
+        at = position if isinstance(position, int) else getattr(error, "start", 0)
+        line = data.count(b"\n", 0, at) + 1
+        said = getattr(error, "reason", None) or str(error).splitlines()[0]
+        return Trouble(Mark(line + lines, at - data.rfind(b"\n", 0, at)), f"is not YAML ({said})")
+    return None
+
+
+class _Made(NamedTuple):
+    """A finished value, how many values it holds (those that aliases repeat counted again), and how deep it is."""
+
+    value: Any
+    size: int
+    depth: int
+
+
+_NO_KEY: Final = object()
+_MERGE: Final = object()
+
+
+class _Open:
+    """A mapping or sequence that is being filled; ``key`` is the key whose value comes next."""
+
+    __slots__ = ("anchor", "count", "depth", "key", "keys", "merges", "value")
+
+    def __init__(self, value: Any, keys: Keys, anchor: str | None) -> None:
+        self.value, self.keys, self.anchor = value, keys, anchor
+        self.key: Any = _NO_KEY
+        self.count, self.depth = 1, 0
+        self.merges: list[Any] = []
+
+    @property
+    def next_keys(self) -> Keys:
+        return (*self.keys, len(self.value) if isinstance(self.value, list) else self.key)
+
+
+class _Builder:
+    """Values from events, on a stack of our own: depth is a number and not the interpreter's limit."""
+
+    def __init__(self, lines: int) -> None:
+        self._lines = lines
+        self._aliased = 0
+        self._new()
+
+    def _new(self) -> None:
+        self._stack: list[_Open] = []
+        self._marks: dict[Keys, Mark] = {}
+        self._anchors: dict[str, _Made | None] = {}
+        self._twice: list[Keys] = []
+        self._root: Any = None
+
+    def take(self, event: Any) -> Document | None:
+        """Use one event; a document when this event ends one."""
+        if isinstance(event, yaml.ScalarEvent):
+            made = _Made(_scalar(event), 1, 0)
+            if event.anchor:
+                self._anchors[event.anchor] = made
+            self._add(made, event)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self._open(event)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._close(event)
+        elif isinstance(event, yaml.AliasEvent):
+            self._add(self._alias(event), event)
+        elif isinstance(event, yaml.DocumentEndEvent):
+            marks, top = self._marks, self._marks.get((), Mark(self._lines + 1, 1))
+            done = Document(self._root, lambda keys: _nearest(marks, keys, top), tuple(self._twice))
+            self._new()
+            return done
+        return None
+
+    def _mark(self, keys: Keys, event: Any) -> None:
+        self._marks.setdefault(keys, Mark(event.start_mark.line + 1 + self._lines, event.start_mark.column + 1))
+
+    def _open(self, event: Any) -> None:
+        if len(self._stack) >= _DEPTH:
+            raise _UnreadableError(event.start_mark, f"is nested deeper than {_DEPTH} levels")
+        top = self._stack[-1] if self._stack else None
+        if top is not None and isinstance(top.value, dict) and top.key is _NO_KEY:
+            raise _UnreadableError(event.start_mark, "has a key that is no text")
+        keys = top.next_keys if top is not None else ()
+        self._mark(keys, event)
+        if event.anchor:
+            self._anchors[event.anchor] = None  # open: an alias to it would hold itself
+        self._stack.append(_Open({} if isinstance(event, yaml.MappingStartEvent) else [], keys, event.anchor))
+
+    def _close(self, event: Any) -> None:
+        top = self._stack.pop()
+        for merged in top.merges:
+            top.value.update({k: v for k, v in merged.items() if k not in top.value})
+        made = _Made(top.value, top.count, top.depth + 1)
+        if top.anchor:
+            self._anchors[top.anchor] = made
+        self._add(made, event)
+
+    def _alias(self, event: Any) -> _Made:
+        made = self._anchors.get(event.anchor)
+        if made is None:
+            why = "inside what it stands for" if event.anchor in self._anchors else "without an anchor"
+            raise _UnreadableError(event.start_mark, f"has the alias *{event.anchor} {why}")
+        self._aliased += made.size
+        if self._aliased > _BY_ALIASES:
+            said = f"repeats more than {_BY_ALIASES:,} values by aliases such as *{event.anchor}"
+            raise _UnreadableError(event.start_mark, said)
+        if len(self._stack) + made.depth > _DEPTH:
+            raise _UnreadableError(event.start_mark, f"is nested deeper than {_DEPTH} levels by *{event.anchor}")
+        return made
+
+    def _add(self, made: _Made, event: Any) -> None:
+        if not self._stack:
+            self._mark((), event)
+            self._root = made.value
+            return
+        top = self._stack[-1]
+        top.count += made.size
+        top.depth = max(top.depth, made.depth)
+        if isinstance(top.value, list):
+            self._mark(top.next_keys, event)
+            top.value.append(made.value)
+        elif top.key is _NO_KEY:
+            self._key(top, made.value, event)
+        elif top.key is _MERGE:
+            self._merge(top, made.value, event)
+        else:
+            top.value[top.key] = made.value
+            top.key = _NO_KEY
+
+    def _key(self, top: _Open, key: Any, event: Any) -> None:
+        if isinstance(key, dict | list):
+            raise _UnreadableError(event.start_mark, "has a key that is no text")
+        if isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]:
+            top.key = _MERGE
+            return
+        top.key = key if isinstance(key, str) else msgspec.json.encode(key).decode()
+        if top.key in top.value:
+            self._twice.append(top.next_keys)
+            self._marks.pop(top.next_keys, None)  # the later place counts, as the later value does
+        self._mark(top.next_keys, event)
+
+    def _merge(self, top: _Open, value: Any, event: Any) -> None:
+        merged = value if isinstance(value, list) else [value]
+        if not all(isinstance(each, dict) for each in merged):
+            raise _UnreadableError(event.start_mark, "merges what is no mapping with <<")
+        top.merges += merged
+        top.key = _NO_KEY
+
+
+def _nearest(marks: dict[Keys, Mark], keys: Keys, top: Mark) -> Mark:
+    for length in range(len(keys), 0, -1):
+        if keys[:length] in marks:
+            return marks[keys[:length]]
+    return top
+
+
+_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_TRUE: Final = frozenset({"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"})
+_FALSE: Final = frozenset({"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"})
+_INTEGER: Final = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]{1,16}|0[bB][01]{1,64}|0[oO]?[0-7]{1,22}|[0-9]{1,20})")
+_FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_TAG: Final = "tag:yaml.org,2002:"
+
+
+def _scalar(event: Any) -> Any:
+    """The value of a scalar, as go-yaml resolves it (github.com/go-yaml/yaml v2 resolve.go): quoted text and other tags are text."""
+    text: str = event.value
+    if not (event.implicit[0] or (event.tag or "").removeprefix(_TAG) in ("null", "bool", "int", "float")):
+        return text
+    if text in _NULLS:
+        return None
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    if text[0] not in "+-.0123456789":
+        return text
+    digits = text.replace("_", "")
+    if _INTEGER.fullmatch(digits):
+        return _integer(digits)
+    if _FLOAT.fullmatch(digits) and len(digits) < _LONGEST_NUMBER:
+        number = float(digits)
+        return text if math.isinf(number) else number
+    return text
+
+
+_LONGEST_NUMBER: Final = 400
+_LARGEST: Final = 1 << 64
+
+
+def _integer(digits: str) -> int | float | str:
+    octal = re.fullmatch(r"([-+]?)0([0-7]+)", digits)
+    try:
+        number = int(f"{octal[1]}0o{octal[2]}", 0) if octal else int(digits, 0)
+    except ValueError:  # 08 and 09 are no octal numbers
+        return float(digits)
+    return number if abs(number) < _LARGEST else float(number)
+
+
+class _JsonMarks:
+    """Places in JSON text, found when they are asked for: by taking the text apart on the way to the value."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._parts: dict[Keys, dict[str | int, tuple[int, int]]] = {}
+        self._seen = (0, 1, -1)  # an offset, its line and the line end before it: counted on from here when asked in order
+
+    def __call__(self, keys: Keys) -> Mark:
+        start, end = 0, len(self._data)
+        for length, key in enumerate(keys):
+            parts = self._parts.get(keys[:length])
+            if parts is None:
+                parts = self._parts[keys[:length]] = _take_apart(self._data, start, end)
+            if key not in parts:
+                break
+            start, end = parts[key]
+        before, line, ended = self._seen if self._seen[0] <= start else (0, 1, -1)
+        line += self._data.count(b"\n", before, start)
+        ended = max(ended, self._data.rfind(b"\n", before, start))
+        self._seen = (start, line, ended)
+        return Mark(line, start - ended)
+
+
+def _take_apart(data: bytes, start: int, end: int) -> dict[str | int, tuple[int, int]]:
+    """Start and end of each value in an object or list."""
+    text = data[start:end]
+    first = text.lstrip()[:1]
+    shape: Any = dict[str, msgspec.Raw] if first == b"{" else list[msgspec.Raw] if first == b"[" else None
+    if shape is None:
+        return {}
+    found = msgspec.json.decode(text, type=shape)
+    items: list[tuple[Any, Any]] = list(found.items() if isinstance(found, dict) else enumerate(found))
+    parts: dict[str | int, tuple[int, int]] = {}
+    at = start + 1
+    for key, raw in items:
+        if isinstance(key, str):
+            named = data.find(msgspec.json.encode(key), at, end)
+            at = named + len(key) + 2 if named >= 0 else at
+        value = bytes(raw)
+        at = max(data.find(value, at, end), at)
+        parts[key] = (at, at + len(value))
+        at += len(value)
+    return parts
