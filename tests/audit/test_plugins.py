@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests import plugin_worlds, worlds
 from tests.plugin_worlds import rule, wasm
 from xdsaudit import Audit, Stage, Verdict, audit, redact
-from xdsaudit.audit.questions.narrow import Scope, by_code, narrow, since
+from xdsaudit.audit.questions.narrow import Scope, narrow
+from xdsaudit.audit.questions.suppress import by_code, since
 from xdsaudit.model.plugin_verdict import PluginVerdict
 from xdsaudit.model.verdict import Severity
 from xdsaudit.model.view import State, ViewInfo, ViewName

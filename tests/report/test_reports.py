@@ -120,10 +120,31 @@ def test_a_matrix_of_replicas_that_disagree() -> None:
     snapshot = worlds.world(items)
     stale = {"config_dump.json": worlds.config_dump(cut), "stats.json": worlds.stats()}
     many = {f"gateway-{n}": stale if n in (1, 4) else snapshot.gateway["gateway-0"] for n in range(6)}
-    text = render(audit(replace(snapshot, gateway=many)), "table")
-    (row,) = [
-        line for line in text.splitlines() if line.strip().startswith("default/b foo.test/b  ") and "." in line[-12:]
-    ]
-    assert row.split()[2:] == [".", ".", "L", ".", ".", "L", "."]
-    assert "2 of 6 gateway replicas" in text
-    assert "REPLICAS DISAGREE" not in render(audit(snapshot), "table")
+    result = audit(replace(snapshot, gateway=many))
+    text = render(result, "table")
+    assert "default/b  foo.test/b (Prefix), 2 of 6 gateways: gateway-1, gateway-4" in " ".join(text.split()).replace(
+        "default/b foo", "default/b  foo"
+    )
+    assert "REPLICAS DISAGREE" not in text  # the cause says it already
+    wide = render(result, "wide").splitlines()
+    (row,) = [line for line in wide if line.strip().startswith("default/b foo.test/b  ")]
+    assert row.split()[2:] == [".", ".", "L"]  # pilot, four gateways that are alike, two that are alike
+    assert any(line.split() == ["3", "gateway", "(2)", "gateway-1,", "gateway-4"] for line in wide)
+    assert "REPLICAS DISAGREE" not in render(audit(snapshot), "wide")
+
+
+def test_a_matrix_where_replicas_lack_different_rules() -> None:
+    items = [ingress(name, "foo.test", f"/{name}") for name in "abc"]
+    tables = worlds.expectation(items).tables
+    snapshot = worlds.world(items)
+
+    def without(name: str) -> dict[str, bytes]:
+        cut = {p: tuple(r for r in rs if r.name != f"default/{name}") for p, rs in tables.items()}
+        return {"config_dump.json": worlds.config_dump(cut), "stats.json": worlds.stats()}
+
+    gateways = {"gateway-0": snapshot.gateway["gateway-0"], "gateway-1": without("a"), "gateway-2": without("b")}
+    text = render(audit(replace(snapshot, gateway=gateways)), "table")
+    rows = {
+        line.split()[0]: line.split()[2:] for line in text.splitlines() if " foo.test/" in line and "." in line[-8:]
+    }
+    assert rows == {"default/a": [".", ".", "L", "."], "default/b": [".", ".", ".", "L"]}

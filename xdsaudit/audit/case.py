@@ -94,7 +94,7 @@ def build(snapshot: Snapshot, memory: Memory) -> World:
     views = _read_views(snapshot, attempt, infos, memory, notes)
     scoped = next((v.scopes is not None for v in views if v.name is not ViewName.CORE and v.tables), None)
     profile = profile_of(snapshot.controller, scoped=scoped)
-    notes += [f"assumed {a}" for a in profile.assumed]
+    notes += [f"assumed: {a}" for a in profile.assumed]
     notes += untested(profile)
     if snapshot.verified is False:
         notes.append("the snapshot does not list its files: whether it is whole was not verified")

@@ -37,9 +37,9 @@ def check(output: str, reports: tuple[str, ...], **options: Any) -> int:
     \b
     xdsaudit check -f batch/ --snapshot incident.tar.gz
     """  # noqa: D205, D301 - click reads \b as "do not wrap"
-    from xdsaudit.audit.questions.narrow import by_code
     from xdsaudit.audit.questions.precheck import Batch
     from xdsaudit.audit.questions.precheck import check as judge
+    from xdsaudit.audit.questions.suppress import by_code
     from xdsaudit.cli.options import codes_of, controller_of
     from xdsaudit.collect.manifests import read_manifests
     from xdsaudit.ingress.objects import read_objects

@@ -20,7 +20,7 @@ from xdsaudit.cli.options import (
     sources_of,
     xds_options,
 )
-from xdsaudit.cli.output import clear_progress, gaps, progress, show
+from xdsaudit.cli.output import FOR_PEOPLE, clear_progress, gaps, on_one_screen, progress, show
 from xdsaudit.errors import InputError
 
 
@@ -41,7 +41,8 @@ def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
     xdsaudit diff -f ingresses.yaml --ads 127.0.0.1:15010 --gateway http://127.0.0.1:15000
     """  # noqa: D301 - click reads \b as "do not wrap"
     from xdsaudit.audit import audit
-    from xdsaudit.audit.questions.narrow import Scope, by_code, narrow, since
+    from xdsaudit.audit.questions.narrow import Scope, narrow
+    from xdsaudit.audit.questions.suppress import by_code, since
     from xdsaudit.collect.connect import snapshot_of
 
     fail_on = fail_on_of(options["fail_on"])
@@ -54,7 +55,8 @@ def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
     if options["baseline"] is not None:
         result = since(result, _baseline(options["baseline"]))
     show(result, output, reports)
-    gaps(result)
+    if output not in FOR_PEOPLE or not on_one_screen():
+        gaps(result)  # else the table's first lines say so
     return result.exit_code(fail_on)
 
 

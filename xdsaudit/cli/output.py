@@ -14,7 +14,8 @@ import click
 from xdsaudit.errors import InputError
 from xdsaudit.model.verdict import Audit
 
-_FOR_PEOPLE = ("table", "wide")
+FOR_PEOPLE = ("table", "wide")
+"""Formats that wrap, and say in their first lines what was not looked at."""
 
 
 def progress() -> Callable[[str], None]:
@@ -39,6 +40,11 @@ def colored() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def on_one_screen() -> bool:
+    """Whether somebody sees stdout and stderr together, and need not be told anything twice."""
+    return sys.stdout.isatty() and sys.stderr.isatty()
+
+
 def show(audit: Audit, form: str, reports: tuple[str, ...]) -> None:
     """Print an audit and write the further reports, each ``FORMAT=FILE``.
 
@@ -55,7 +61,7 @@ def show(audit: Audit, form: str, reports: tuple[str, ...]) -> None:
             write_whole(Path(file), render(audit, name))
         except OSError as error:
             raise InputError(f"--report {file}: {error.strerror or error}; name another file") from error
-    if form in _FOR_PEOPLE:
+    if form in FOR_PEOPLE:
         emit(lambda width, color: render(audit, form, width=width, color=color))
     else:
         emit("", render(audit, form))

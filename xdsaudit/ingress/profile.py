@@ -118,7 +118,12 @@ _OPTIONS: Final = (
     ("http_port", "http_port"),
     ("https_port", "https_port"),
 )
-_SAID: Final = frozenset({"ingress_class", "system_namespace", "host_rds_merge_subset"})
+_SAID: Final = {
+    "ingress_class": "the controller takes the class higress (--ingress-class says another)",
+    "system_namespace": "the controller is in the namespace higress-system (--system-namespace says another)",
+    "host_rds_merge_subset": "the routes of a wildcard host are not appended to those of the hosts it covers (--merge-subset: they are)",
+}
+"""What is said of an option that nothing tells."""
 
 
 def parse_version(text: str) -> Version | None:
@@ -138,7 +143,7 @@ def profile_of(controller: Mapping[str, Any], *, scoped: bool | None = None) -> 
     assumed = []
     version = parse_version(str(controller.get("version") or ""))
     if version is None:
-        assumed.append(f"controller version {'.'.join(map(str, DEFAULT_VERSION))}")
+        assumed.append(f"controller version {'.'.join(map(str, DEFAULT_VERSION))} (--controller-version says another)")
     else:
         values["version"] = version
     for key, name in _OPTIONS:
@@ -148,7 +153,7 @@ def profile_of(controller: Mapping[str, Any], *, scoped: bool | None = None) -> 
         if value is not None:
             values[name] = value
         elif key in _SAID:
-            assumed.append(f"{key.replace('_', ' ')} {getattr(Profile, name)!r}")
+            assumed.append(_SAID[key])
     return Profile(**values, assumed=tuple(assumed))
 
 

@@ -97,6 +97,27 @@ class Concern(NamedTuple):
     ingress: str | None = None
 
 
+class Fix(NamedTuple):
+    """A command that heals or looks closer, ready to be copied; nothing here ever runs it."""
+
+    title: str
+    command: str
+
+
+class LeftOut(NamedTuple):
+    """What an option hid (contract 2, ``left_out``).
+
+    Attributes:
+        by: the option without its dashes: ``only``, ``skip``, ``baseline`` or ``ignore`` (an annotation).
+        code: of the catalogue, None for a route that no Ingress explains.
+        what: a line each: the rule with its verdict, or the finding's message.
+    """
+
+    by: str
+    code: str | None
+    what: tuple[str, ...]
+
+
 class RuleVerdict(NamedTuple):
     """The verdict of one rule (contract 2, ``rules``). A tuple, since there are many."""
 
@@ -112,6 +133,7 @@ class RuleVerdict(NamedTuple):
     replicas: tuple[ReplicaVerdict, ...] = ()
     evidence: tuple[str, ...] = ()
     remedy: str | None = None
+    fix: tuple[Fix, ...] = ()
 
     @property
     def said(self) -> str:
@@ -174,6 +196,7 @@ class Finding:
     evidence: tuple[str, ...] = ()
     remedy: str | None = None
     at: Origin | None = None
+    fix: tuple[Fix, ...] = ()
 
 
 FAILING: Final = frozenset({Verdict.LOST, Verdict.CHANGED, Verdict.REFUSED, Verdict.SHADOWED, Verdict.NO_UPSTREAM})
@@ -186,7 +209,7 @@ class Audit:
 
     ``rules`` holds no ``not_selected`` rule; those stand in ``not_selected``. ``conclusive`` is False when a view
     that was asked for could not be read, or a rule stayed unknown or pending. ``plugins`` is empty also where nobody looked
-    for WasmPlugins.
+    for WasmPlugins. ``left_out`` tells what options hid; the verdicts themselves look at everything.
     """
 
     captured_at: str | None
@@ -201,6 +224,7 @@ class Audit:
     enough: bool = True
     origins: Origins = field(default_factory=dict)
     plugins: tuple[PluginVerdict, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     def origin(self, rule: Rule) -> Origin | None:
         """Where a rule was written, when its Ingress came from a file."""

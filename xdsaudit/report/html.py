@@ -6,15 +6,19 @@ It loads nothing, works without JavaScript but for the filters, and shows strang
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from importlib import resources
 from itertools import groupby
 from typing import Final
 
+from xdsaudit.audit.groups import Group, causes
 from xdsaudit.model.plugin_verdict import said
 from xdsaudit.model.verdict import FAILING, Audit, RuleVerdict, Severity, Stage, Verdict
 from xdsaudit.model.view import State, ViewInfo, ViewName
+from xdsaudit.report.head import left_out, unseen
 from xdsaudit.report.plugins import counted
-from xdsaudit.report.terminal import ORDER, printable
+from xdsaudit.report.table import extent
+from xdsaudit.report.terminal import printable
 
 _TONES: Final = {
     "lost": "bad",
@@ -46,6 +50,7 @@ def to_html(audit: Audit) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     replicas = sorted({r.replica for v in audit.rules for r in v.replicas if r.replica})
     headline, tone = _headline(audit)
+    found = causes(audit)
     return environment.from_string(source).render(
         audit=audit,
         headline=headline,
@@ -57,7 +62,11 @@ def to_html(audit: Audit) -> str:
         severities=_SEVERITIES,
         namespaces=sorted({r.rule.namespace for r in audit.rules}),
         replicas=replicas,
-        groups=[{"verdict": v.value, "rules": audit.of(v)} for v in ORDER if audit.of(v)],
+        sections=_sections(found.groups),
+        told=found.told,
+        extent=extent,
+        unseen=unseen(audit),
+        left_out=tuple(left_out(audit)),
         fine=_by_namespace(audit),
         plugins=audit.plugins,
         plugins_bad=any(p.verdicts & FAILING for p in audit.plugins),
@@ -67,6 +76,10 @@ def to_html(audit: Audit) -> str:
         bad_replicas=_bad_replicas,
         holds=lambda info: _holds(audit, info),
     )
+
+
+def _sections(groups: Iterable[Group]) -> list[tuple[str, list[Group]]]:
+    return [(verdict.value, list(listed)) for verdict, listed in groupby(groups, key=lambda g: g.verdict)]
 
 
 def _headline(audit: Audit) -> tuple[str, str]:

@@ -6,7 +6,9 @@ from typing import Any, Final
 
 import msgspec
 
-from xdsaudit.model.verdict import Audit, Concern, Extra, Finding, Rule, RuleVerdict
+from xdsaudit.audit.groups import causes
+from xdsaudit.model.verdict import Audit, Concern, Extra, Finding, LeftOut, Rule, RuleVerdict
+from xdsaudit.report.head import unseen
 from xdsaudit.report.plugins import plugin_object
 
 SCHEMA: Final = "xdsaudit.audit/1"
@@ -43,13 +45,41 @@ def to_object(audit: Audit) -> dict[str, Any]:
             ],
         },
         "conclusive": audit.conclusive,
+        "not_looked_at": list(unseen(audit)),
         "summary": {"rules": len(audit.rules), "by_verdict": audit.by_verdict},
         "rules": [rule_object(r) for r in audit.rules],
         "extra": [extra_object(e) for e in audit.extra],
         "findings": [finding_object(f) for f in audit.findings],
         "notes": list(audit.notes),
         "plugins": [plugin_object(p) for p in audit.plugins],
+        "left_out": [left_out_object(x) for x in audit.left_out],
+        "groups": _groups(audit),
     }
+
+
+def left_out_object(left: LeftOut) -> dict[str, Any]:
+    """What an option hid, of one code, as plain data (contract 2, `left_out`)."""
+    return {"by": left.by, "code": left.code, "count": len(left.what), "what": list(left.what)}
+
+
+def _groups(audit: Audit) -> list[dict[str, Any]]:
+    """Rules by cause; ``rules`` are places in the list of rules, counted from 0."""
+    numbers = {id(r): i for i, r in enumerate(audit.rules)}
+    return [
+        {
+            "verdict": g.verdict.value,
+            "stage": g.stage.value if g.stage else None,
+            "code": g.code,
+            "slug": g.slug,
+            "by": _by(g.by),
+            "rules": [numbers[id(r)] for r in g.rules],
+            "hosts": g.hosts,
+            "replicas": [{"view": s.view, "replicas": list(s.replicas), "of": s.of} for s in g.shares],
+            "evidence": list(g.lines),
+            "remedy": g.remedy,
+        }
+        for g in causes(audit).groups
+    ]
 
 
 def _by(rule: Rule | None) -> dict[str, Any] | None:

@@ -12,7 +12,8 @@ from xdsaudit import __version__
 from xdsaudit.audit.causes.catalogue import BY_SLUG, CATALOGUE
 from xdsaudit.model.plugin_verdict import PluginVerdict, said
 from xdsaudit.model.verdict import FAILING, Audit, Finding, Origin, RuleVerdict, Severity, Verdict
-from xdsaudit.report.json import as_json, extra_object, finding_object, rule_object
+from xdsaudit.report.head import left_out, unseen
+from xdsaudit.report.json import as_json, extra_object, finding_object, left_out_object, rule_object
 from xdsaudit.report.plugins import QUIET, own_rules, plugin_object, troubled
 from xdsaudit.report.terminal import printable
 
@@ -108,18 +109,26 @@ def _of_finding(finding: Finding) -> Entry:
 
 
 def to_jsonl(audit: Audit) -> str:
-    """One JSON object a line: ``{"kind": "rule"|"extra"|"finding"|"plugin", …}`` with the keys of ``-o json``."""
-    rows: list[dict[str, Any]] = [{"kind": "rule", **rule_object(r)} for r in audit.rules]
+    """One JSON object a line: first ``{"kind": "scope"}`` with what was not looked at, then each with its ``kind`` and the keys of ``-o json``."""
+    rows: list[dict[str, Any]] = [
+        {"kind": "scope", "conclusive": audit.conclusive, "not_looked_at": list(unseen(audit))}
+    ]
+    rows += [{"kind": "rule", **rule_object(r)} for r in audit.rules]
     rows += [{"kind": "extra", **extra_object(e)} for e in audit.extra]
     rows += [{"kind": "finding", **finding_object(f)} for f in audit.findings]
     rows += [{"kind": "plugin", **plugin_object(p)} for p in audit.plugins]
+    rows += [{"kind": "left_out", **left_out_object(x)} for x in audit.left_out]
     return "".join(msgspec.json.encode(row, enc_hook=str).decode() + "\n" for row in rows)
 
 
 def to_github(audit: Audit) -> str:
     """Workflow commands that annotate files and lines: ``::error file=…,line=…,title=…::…``."""
     word = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
-    lines = []
+    lines = [f"::notice title=not looked at::{_message(text)}\n" for text in unseen(audit)]
+    lines += [
+        f"::notice title=left out by {option}::{count} ({_message(codes)})\n"
+        for option, count, codes in left_out(audit)
+    ]
     for entry in entries(audit):
         properties = []
         if entry.at is not None:
@@ -165,6 +174,10 @@ def to_sarif(audit: Audit) -> str:
         "tool": {"driver": driver},
         "results": [_result(e) for e in found],
         "columnKind": "unicodeCodePoints",
+        "properties": {
+            "notLookedAt": [printable(text) for text in unseen(audit)],
+            "leftOut": [f"{option}: {count} ({codes})" for option, count, codes in left_out(audit)],
+        },
     }
     document = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -205,7 +218,7 @@ def uri_of(file: str) -> str:
 
 
 def to_junit(audit: Audit) -> str:
-    """JUnit XML: a test case per rule, findings and extras as cases of their own; unknown and pending rules are errors."""
+    """JUnit XML: a test case per rule, findings and extras as cases of their own; unknown and pending rules are errors, what was left out is skipped."""
     from xml.etree import ElementTree as Xml
 
     cases: list[tuple[str, str, str | None, str, str]] = []
@@ -222,13 +235,22 @@ def to_junit(audit: Audit) -> str:
     for other in entries(replace(audit, rules=())):
         word = {Severity.ERROR: "failure", Severity.WARNING: "error", Severity.INFO: None}[other.severity]
         cases.append((f"xdsaudit.{other.code or 'extra'}", other.name, word, other.title, _body(other)))
+    for left in audit.left_out:
+        cases += [
+            (f"xdsaudit.{left.code or 'extra'}", what, "skipped", f"left out by --{left.by}", "") for what in left.what
+        ]
     failures = sum(kind == "failure" for _, _, kind, _, _ in cases)
     errors = sum(kind == "error" for _, _, kind, _, _ in cases)
     counts = {"tests": str(len(cases)), "failures": str(failures), "errors": str(errors)}
     root = Xml.Element("testsuites", {"name": "xdsaudit", **counts})
-    suite = Xml.SubElement(root, "testsuite", {"name": "xdsaudit", **counts, "skipped": "0", "time": "0"})
+    skipped = str(sum(kind == "skipped" for _, _, kind, _, _ in cases))
+    suite = Xml.SubElement(root, "testsuite", {"name": "xdsaudit", **counts, "skipped": skipped, "time": "0"})
     if audit.captured_at:
         suite.set("timestamp", audit.captured_at.partition(".")[0].removesuffix("Z"))
+    if unseen(audit):
+        properties = Xml.SubElement(suite, "properties")
+        for text in unseen(audit):
+            Xml.SubElement(properties, "property", {"name": "not looked at", "value": printable(text)})
     for group, name, outcome, title, body in cases:
         case = Xml.SubElement(suite, "testcase", {"classname": printable(group), "name": printable(name), "time": "0"})
         if outcome is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from xdsaudit.audit.sayings import listed
 from xdsaudit.model.verdict import Audit, RuleVerdict, Verdict
 from xdsaudit.report.terminal import many, printable, say
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 _CELL: Final = {Verdict.IN_SYNC: ".", Verdict.LOST: "L", Verdict.CHANGED: "C", Verdict.UNKNOWN: "?"}
 _SHOWN: Final = 12
-Column = tuple[str, str]
 
 
 def divergent(audit: Audit) -> tuple[RuleVerdict, ...]:
@@ -29,30 +29,46 @@ def divergent(audit: Audit) -> tuple[RuleVerdict, ...]:
     return tuple(found)
 
 
+class Column(NamedTuple):
+    """Replicas of one view of which each rule says the same."""
+
+    view: str
+    replicas: tuple[str, ...]
+    cells: tuple[str, ...]
+
+
+def columns(rules: Sequence[RuleVerdict]) -> tuple[Column, ...]:
+    """The replicas, those that are alike in every rule as one; a cell a rule: ``.`` has it, L lost, C changed, ? not read."""
+    cells: dict[tuple[str, str], dict[int, str]] = {}
+    for number, rule in enumerate(rules):
+        for each in rule.replicas:
+            cells.setdefault((each.view, each.replica or ""), {})[number] = _CELL.get(each.verdict, "?")
+    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (view, replica), column in cells.items():
+        found.setdefault((view, tuple(column.get(n, "?") for n in range(len(rules)))), []).append(replica)
+    return tuple(Column(view, tuple(names), held) for (view, held), names in found.items())
+
+
 def matrix(console: Console, audit: Audit, *, wide: bool) -> None:
-    """A line per rule and a column per replica: ``.`` has it, L lost, C changed, ? not read."""
+    """A line per rule and a column per kind of replica, where more than one column of a view says so."""
     rules = divergent(audit)
-    if not rules:
-        return
-    columns: list[Column] = [(r.view, r.replica or "") for r in rules[0].replicas]
+    found = columns(rules)
+    if not rules or (not wide and len({c.cells for c in found}) < 3):
+        return  # who has it and who has not stands with the cause
     console.print()
     say(console, "REPLICAS DISAGREE: . has it, L lost, C changed, ? not read", "bold yellow")
-    digits = len(str(len(columns)))
-    for number, (view, replica) in enumerate(columns, 1):
-        say(console, f"{number:>{digits}}  {view} {replica}".rstrip(), "dim", indent=4)
+    digits = len(str(len(found)))
+    for number, column in enumerate(found, 1):
+        count = f" ({len(column.replicas)})" if len(column.replicas) > 1 else ""
+        names = ", ".join(column.replicas) if wide else listed(column.replicas)
+        say(console, f"{number:>{digits}}  {column.view}{count} {names}".rstrip(), "dim", indent=4, hang=digits + 2)
     shown = rules if wide else rules[:_SHOWN]
-    room = max(console.width - 6 - len(columns) * (digits + 1), 20)
-    header = " ".join(f"{n:>{digits}}" for n in range(1, len(columns) + 1))
-    _row(console, "", header, room)
-    for rule in shown:
-        _row(console, str(rule.rule), _cells(rule, columns, digits), room)
+    room = max(console.width - 6 - len(found) * (digits + 1), 20)
+    _row(console, "", " ".join(f"{n:>{digits}}" for n in range(1, len(found) + 1)), room)
+    for number, rule in enumerate(shown):
+        _row(console, str(rule.rule), " ".join(f"{c.cells[number]:>{digits}}" for c in found), room)
     if len(rules) > len(shown):
         say(console, f"... and {many(len(rules) - len(shown), 'more rule')} (-o wide shows all)", "dim", indent=4)
-
-
-def _cells(rule: RuleVerdict, columns: Sequence[Column], digits: int) -> str:
-    held = {(r.view, r.replica or ""): r.verdict for r in rule.replicas}
-    return " ".join(f"{_CELL.get(held.get(c, Verdict.UNKNOWN), '?'):>{digits}}" for c in columns)
 
 
 def _row(console: Console, name: str, cells: str, room: int) -> None:

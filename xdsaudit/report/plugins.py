@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from xdsaudit.audit.groups import ORDER
 from xdsaudit.model.plugin_verdict import MatchVerdict, PluginVerdict, said
 from xdsaudit.model.verdict import FAILING, Audit, Verdict
-from xdsaudit.report.terminal import ORDER, STYLE, many, say
+from xdsaudit.report.terminal import STYLE, many, say
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,6 +9,8 @@ from typing import Any
 
 from xdsaudit.model.verdict import Audit
 from xdsaudit.model.view import State
+from xdsaudit.report.head import unseen
+from xdsaudit.report.terminal import printable
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ def to_prom(
     rounds: int | None = None,
 ) -> str:
     """An audit as metrics; a watch adds its transitions, latencies and rounds."""
-    lines: list[str] = []
+    lines: list[str] = [f"# not looked at: {printable(text)}" for text in unseen(audit)]
 
     def metric(name: str, kind: str, text: str, values: Iterable[tuple[Mapping[str, str], float]]) -> None:
         lines.append(f"# HELP {name} {text}")
@@ -85,6 +87,12 @@ def to_prom(
             for v in audit.views
             if v.state is not State.NOT_ASKED
         ),
+    )
+    metric(
+        "xdsaudit_left_out",
+        "gauge",
+        "Rules, findings and routes that --only, --skip or --baseline left out.",
+        (({"by": x.by, "code": x.code or ""}, float(len(x.what))) for x in audit.left_out),
     )
     from xdsaudit.model.snapshot import moment_of
 

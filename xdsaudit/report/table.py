@@ -5,15 +5,18 @@ It fits 80 columns. Names come from strangers: control and direction characters 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from xdsaudit.audit.groups import Group, Told, causes
+from xdsaudit.audit.sayings import listed
 from xdsaudit.model.verdict import Audit, RuleVerdict, Severity, Verdict
-from xdsaudit.model.view import State
+from xdsaudit.report.head import head, left_out
 from xdsaudit.report.matrix import matrix
 from xdsaudit.report.plugins import section
-from xdsaudit.report.terminal import ORDER, STYLE, many, name_of, paper, say
+from xdsaudit.report.terminal import STYLE, many, name_of, paper, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,13 +34,14 @@ def to_table(audit: Audit, *, width: int = 80, color: bool = False, wide: bool =
         wide: show every rule and every line of evidence, those in sync and not selected too.
     """
     console, finish = paper(width, color=color)
-    _head(console, audit)
-    for verdict in ORDER:
-        _section(console, verdict, audit.of(verdict), wide)
+    found = causes(audit)
+    head(console, audit)
+    _groups(console, audit, found.groups, wide)
     _extras(console, audit, wide)
-    _findings(console, audit)
     section(console, audit, wide=wide)
+    _findings(console, found.told)
     matrix(console, audit, wide=wide)
+    _left_out(console, audit, wide)
     _in_sync(console, audit, wide)
     if wide and audit.not_selected:
         say(console, "not selected", "dim")
@@ -47,66 +51,63 @@ def to_table(audit: Audit, *, width: int = 80, color: bool = False, wide: bool =
     return finish()
 
 
-def _head(console: Console, audit: Audit) -> None:
-    controller = audit.controller
-    name = str(controller.get("kind") or "higress").capitalize()
-    version = controller.get("version")
-    say(
-        console,
-        f"{name} {version or '(version not known)'}, captured {audit.captured_at or 'at an unknown time'}",
-        "bold",
-    )
-    for info in audit.views:
-        label = f"{info.name.value} {info.replica or ''}".strip()
-        if info.state in (State.UNREAD, State.PARTIAL):
-            say(console, f"  {label}: {info.state.value}: {info.why}", "yellow", hang=4)
-        elif info.state is State.NOT_ASKED:
-            say(console, f"  {label}: not asked", "dim")
+def _groups(console: Console, audit: Audit, groups: Iterable[Group], wide: bool) -> None:
+    for verdict, group in groupby(groups, key=lambda g: g.verdict):
+        console.print()
+        word = verdict.value.upper().replace("_", " ")
+        say(console, f"{word}: {many(len(audit.of(verdict)), 'rule')}", STYLE[verdict])
+        for each in group:
+            _group(console, each, wide)
+
+
+def _group(console: Console, group: Group, wide: bool) -> None:
+    """One cause: what it is, how far it reaches, the proof, the rules, what heals it."""
+    slug = f"{group.code} {group.slug}" if group.code else ""
+    where = f"stage {group.stage.value}" if group.stage else ""
+    culprit = f"by {group.by}" if group.by is not None else ""
+    title = " - ".join(x for x in (where, slug, culprit) if x) or group.verdict.value
+    say(console, title, "bold", indent=2, hang=2)
+    single = len(group.rules) == 1
+    reach = extent(group, wide=wide)
+    say(console, f"{name_of(group.rules[0])}{reach}" if single else reach, indent=4, hang=2)
+    for text in group.lines:
+        # Why something could not be read stands in the first lines.
+        short = re.sub(r"( could not be read): .*", r"\1", text) if group.slug == "unreadable" else text
+        say(console, f"- {short}", indent=6 if single else 4, hang=2)
+    if group.verdict is Verdict.UNKNOWN and not wide and len(group.parts) == 1 and len(group.rules) > 3:
+        for line in _runs(group.rules):  # one reason for all of them: their names say nothing more
+            say(console, line, "dim", indent=6, hang=2)
+        room = 0
+    else:
+        room = len(group.rules) if wide else _SHOWN
+    shown_all = room == 0 or room >= len(group.rules)
+    for part in group.parts:
+        shown = part.rules[:room]
+        for rule in () if single else shown:
+            say(console, name_of(rule), indent=6, hang=2)
+        for line in part.lines if shown else ():
+            say(console, f"- {line}", indent=6 if single else 8, hang=2)
+        room -= len(shown)
+    if not shown_all:
+        say(console, f"... and {len(group.rules) - _SHOWN:,} more (-o wide shows all)", "dim", indent=6)
+    if group.remedy:
+        say(console, f"remedy: {group.remedy}", indent=4, hang=8)
+
+
+def extent(group: Group, *, wide: bool = False) -> str:
+    """How far a cause reaches: ``7 rules on 6 hosts, 3 of 20 gateways: gw-1, gw-2, gw-3``."""
+    rules = group.rules
+    text = f"{many(len(rules), 'rule')} on {many(group.hosts, 'host')}" if len(rules) > 1 else ""
+    for share in group.shares:
+        if share.of < 2:
+            continue
+        name = share.view.replace("pilot_fresh", "private cache line")
+        if len(share.replicas) == share.of:
+            text += f", all {share.of} {name}s"
         else:
-            counted = audit.counts.get((info.name.value, info.replica))
-            said = many(len(audit.rules), "rule")
-            if counted:
-                said = f"{many(counted['routes'], 'route')} on {many(counted['hosts'], 'host')}"
-            say(console, f"  {label}: {said}", "dim")
-    for note in audit.notes:
-        say(console, f"  {note}", "dim", hang=4)
-
-
-def _section(console: Console, verdict: Verdict, rules: tuple[RuleVerdict, ...], wide: bool) -> None:
-    if not rules:
-        return
-    style = STYLE[verdict]
-    console.print()
-    say(console, f"{verdict.value.upper().replace('_', ' ')}: {many(len(rules), 'rule')}", style)
-
-    def alike(rule: RuleVerdict) -> tuple[str, str]:
-        return rule.code or "", rule.stage.value if rule.stage else ""
-
-    for (code, stage), group in groupby(sorted(rules, key=alike), key=alike):
-        listed = list(group)
-        slug = f"{code} {listed[0].slug}" if code else ""
-        where = f"stage {stage}" if stage else ""
-        say(console, " - ".join(x for x in (where, slug) if x) or verdict.value, "bold", indent=2)
-        shown = listed if wide else listed[:_SHOWN]
-        proofs: tuple[str, ...] = ()
-        for rule in shown:
-            say(console, name_of(rule), indent=4, hang=2)
-            if rule.by is not None:
-                say(console, f"by {rule.by}", "dim", indent=6, hang=2)
-            lines = (
-                rule.evidence
-                if wide or verdict in (Verdict.LOST, Verdict.CHANGED) or len(listed) <= 3
-                else rule.evidence[:1]
-            )
-            if lines == proofs or (verdict is Verdict.REFUSED and not wide):
-                continue
-            proofs = lines
-            for line in lines:
-                say(console, f"- {line}", "dim", indent=6, hang=2)
-        if len(listed) > len(shown):
-            say(console, f"... and {len(listed) - len(shown)} more (-o wide shows all)", "dim", indent=4)
-        if listed[0].remedy:
-            say(console, f"remedy: {listed[0].remedy}", indent=4, hang=8)
+            names = ", ".join(share.replicas) if wide else listed(share.replicas)
+            text += f", {len(share.replicas)} of {share.of} {name}s: {names}"
+    return text
 
 
 def _extras(console: Console, audit: Audit, wide: bool) -> None:
@@ -122,16 +123,30 @@ def _extras(console: Console, audit: Audit, wide: bool) -> None:
         say(console, f"... and {len(audit.extra) - len(shown)} more (-o wide shows all)", "dim", indent=4)
 
 
-def _findings(console: Console, audit: Audit) -> None:
-    for finding in audit.findings:
+def _findings(console: Console, told: Iterable[Told]) -> None:
+    for finding, likewise in told:
         console.print()
         style = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}.get(finding.severity, "dim")
         say(console, f"{finding.severity.value.upper()}: {finding.code} {finding.slug}", style)
-        say(console, f"{finding.at}: {finding.message}" if finding.at else finding.message, indent=2, hang=2)
+        text = f"{finding.at}: {finding.message}" if finding.at else finding.message
+        say(console, f"{text}; {likewise}" if likewise.replicas else text, indent=2, hang=2)
         for line in finding.evidence:
-            say(console, f"- {line}", "dim", indent=4, hang=2)
+            say(console, f"- {line}", indent=4, hang=2)
         if finding.remedy:
             say(console, f"remedy: {finding.remedy}", indent=2, hang=8)
+
+
+def _left_out(console: Console, audit: Audit, wide: bool) -> None:
+    """What options hid, by name: nobody may take it for in sync."""
+    what = [(each.by, line) for each in audit.left_out for line in each.what]
+    if not what:
+        return
+    console.print()
+    say(console, f"LEFT OUT: {len(what):,}", "yellow")
+    for by, line in what if wide else what[:_SHOWN]:
+        say(console, f"{line} (--{by})", "dim", indent=4, hang=2)
+    if len(what) > _SHOWN and not wide:
+        say(console, f"... and {len(what) - _SHOWN:,} more (-o wide shows all)", "dim", indent=4)
 
 
 def _in_sync(console: Console, audit: Audit, wide: bool) -> None:
@@ -175,4 +190,5 @@ def _totals(console: Console, audit: Audit) -> None:
         counted.append(f"{len(audit.extra)} extra")
     if not audit.conclusive:
         counted.append("inconclusive")
+    counted += [f"{count:,} left out by {option}" for option, count, _ in left_out(audit)]
     say(console, f"{many(len(audit.rules), 'rule')}: {', '.join(counted) or 'nothing to audit'}", "bold")

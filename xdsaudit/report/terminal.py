@@ -13,17 +13,6 @@ from xdsaudit.model.verdict import RuleVerdict, Verdict
 if TYPE_CHECKING:
     from rich.console import Console
 
-ORDER: Final = (
-    Verdict.LOST,
-    Verdict.CHANGED,
-    Verdict.PENDING,
-    Verdict.UNKNOWN,
-    Verdict.NO_UPSTREAM,
-    Verdict.SHADOWED,
-    Verdict.REFUSED,
-    Verdict.DORMANT,
-)
-"""Verdicts as reports list them, what is worst first."""
 STYLE: Final = {
     Verdict.LOST: "bold red",
     Verdict.CHANGED: "bold red",

@@ -6,16 +6,15 @@ The judgement itself always looks at everything, since rules of one namespace wi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from xdsaudit.errors import InputError, ReadError
 from xdsaudit.ingress.objects import decode_list
 from xdsaudit.model.plugin_verdict import PluginVerdict
 from xdsaudit.model.route import ingress_of
 from xdsaudit.model.snapshot import Snapshot
-from xdsaudit.model.verdict import Audit, RuleVerdict, Verdict
+from xdsaudit.model.verdict import Audit
 
 Labels = Mapping[str, str]
 _TERM = re.compile(
@@ -114,62 +113,3 @@ def _labels(snapshot: Snapshot) -> dict[str, Labels]:
     except ReadError:
         return {}
     return {f"{i.namespace}/{i.metadata.name}": i.metadata.labels or {} for i in items}
-
-
-def by_code(audit: Audit, *, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Audit:
-    """The audit without the codes skipped, or with none but those named; rules in sync stay."""
-    wanted, dropped = frozenset(only), frozenset(skip)
-
-    def keeps(code: str | None) -> bool:
-        return code is None or ((not wanted or code in wanted) and code not in dropped)
-
-    return replace(
-        audit,
-        rules=tuple(r for r in audit.rules if keeps(r.code)),
-        findings=tuple(f for f in audit.findings if keeps(f.code)),
-        plugins=tuple(
-            p._replace(rules=tuple(r for r in p.rules if keeps(r.code))) for p in audit.plugins if keeps(p.code)
-        ),
-    )
-
-
-def _identity(rule: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(rule.get(k) for k in ("namespace", "ingress", "host", "path", "path_type", "verdict", "code"))
-
-
-def since(audit: Audit, baseline: Mapping[str, Any]) -> Audit:
-    """The audit without what an earlier one (its JSON object) said already, so that old debts do not fail a roll-out.
-
-    Raises:
-        InputError: the baseline is no audit.
-    """
-    if baseline.get("schema") != "xdsaudit.audit/1":
-        raise InputError("the baseline is no xdsaudit audit: write one with xdsaudit diff -o json")
-    try:
-        known = {_identity(r) for r in baseline["rules"]}
-        extras = {tuple(e.values()) for e in baseline["extra"]}
-        said = {(f["code"], f["message"]) for f in baseline["findings"]}
-        plugins = {_of_plugin(p) for p in baseline.get("plugins", ())}
-    except (TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"the baseline is not complete ({error}): write one with xdsaudit diff -o json") from error
-
-    def new(verdict: RuleVerdict) -> bool:
-        if verdict.verdict is Verdict.IN_SYNC:
-            return True
-        return (
-            _identity({**verdict.rule._asdict(), "verdict": verdict.verdict.value, "code": verdict.code}) not in known
-        )
-
-    return replace(
-        audit,
-        rules=tuple(r for r in audit.rules if new(r)),
-        extra=tuple(e for e in audit.extra if tuple(e) not in extras),
-        findings=tuple(f for f in audit.findings if (f.code, f.message) not in said),
-        plugins=tuple(p for p in audit.plugins if p.verdicts <= {Verdict.IN_SYNC} or p.identity not in plugins),
-    )
-
-
-def _of_plugin(found: Mapping[str, Any]) -> tuple[Any, ...]:
-    """``PluginVerdict.identity`` of a plugin in an earlier report."""
-    own = tuple(found.get(k) for k in ("namespace", "name", "verdict", "code"))
-    return (*own, *((r["number"], r["verdict"], r["code"]) for r in found["rules"]))

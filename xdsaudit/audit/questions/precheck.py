@@ -80,7 +80,7 @@ def check(
         rules=(),
         findings=tuple(sorted(dict.fromkeys(found), key=_place)),
         notes=notes_of(batch.complaints)
-        + tuple(f"assumed {a}" for a in profile.assumed)
+        + tuple(f"assumed: {a}" for a in profile.assumed)
         + (() if live is not None else ("what is live was not read: only the batch itself was checked",)),
         origins=batch.origins,
     )
