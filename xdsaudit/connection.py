@@ -145,7 +145,7 @@ class Connection:
         """Block until rules are in effect in every gateway, or it is clear that one will not be.
 
         Args:
-            *what: ``namespace/ingress``, or a file or folder of manifests, which the API must hold as they say; none means
+            *what: ``namespace/ingress``, ``wasmplugin/namespace/name``, or a file or folder of manifests, which the API must hold as they say; none means
                 what the connection's manifests choose, and without any every Ingress.
             **settings: of ``xdsaudit.wait``: ``deadline``, ``grace``, ``interval``, ``rounds``, ``tell`` ...
 
@@ -155,7 +155,7 @@ class Connection:
         named, given = named_and_given(what)
         if given is None:
             return wait(self.rounds, named or self.reach.refs, **settings)
-        return wait(_Wanting(self.rounds, given), named | given.refs, **settings)
+        return wait(_Wanting(self.rounds, given), named | given.chosen, **settings)
 
     def watch(
         self, *, interval: float = 2.0, clock: Callable[[], float] = time.monotonic
@@ -181,7 +181,8 @@ def wait(
 
     Args:
         reader: where to look, round after round (``LiveReader``).
-        refs: Ingresses, each ``namespace/name``; none means all that the API holds.
+        refs: Ingresses, each ``namespace/name``, and WasmPlugins, each ``wasmplugin/namespace/name``; none means all Ingresses
+            that the API holds.
         clock: seconds, monotonic.
         sleep: waits so many seconds.
         **settings: ``deadline``, ``grace``, ``interval``, ``rounds``, ``patience`` (seconds but for ``rounds``) and ``tell``.

@@ -13,13 +13,20 @@ from hypothesis import strategies as st
 from tests import plugin_worlds, worlds
 from tests.plugin_worlds import rule, wasm
 from xdsaudit import Audit, Stage, Verdict, audit, redact
+from xdsaudit.audit.questions.explain import explain
 from xdsaudit.audit.questions.narrow import Scope, narrow
+from xdsaudit.audit.questions.precheck import Batch, check
 from xdsaudit.audit.questions.suppress import by_code, since
+from xdsaudit.audit.requests.request import parse_request
+from xdsaudit.audit.verdicts import judged
+from xdsaudit.ingress.objects import KubeObjects, read_objects
+from xdsaudit.ingress.profile import Profile
 from xdsaudit.model.plugin_verdict import PluginVerdict
-from xdsaudit.model.verdict import Severity
+from xdsaudit.model.verdict import Origin, Severity
 from xdsaudit.model.view import State, ViewInfo, ViewName
+from xdsaudit.report.explanation import explanation_object, explanation_text
 from xdsaudit.report.json import to_object
-from xdsaudit.testing import ingress
+from xdsaudit.testing import ingress, ingress_list
 
 SECRET = "s3cret-credential-1"
 AUTH = wasm(
@@ -404,3 +411,128 @@ def test_codes_and_a_baseline_hide_plugins_as_they_hide_rules() -> None:
     assert since(result, before).exit_code() == 0
     del before["plugins"]  # an earlier version's report
     assert [p.name for p in since(result, before).plugins] == ["auth", "log"]
+
+
+def wanting(mine: list[Any], *api: Any, **cut: Any) -> Audit:
+    """What an audit says where a manifest asks for these and the API holds those."""
+    manifest = {"wasmplugins": ingress_list(mine, "WasmPlugin")}
+    return audit(replace(plugin_worlds.world(api, **cut), manifest=manifest))
+
+
+def test_a_plugin_that_the_api_lacks_is_lost_at_apply_with_its_file() -> None:
+    result = wanting([AUTH], LOG)
+    found = only(result)
+    assert (found.verdict, found.stage, found.slug) == (Verdict.LOST, Stage.APPLY, "not-applied")
+    assert only(result, "log").verdict is Verdict.IN_SYNC
+    origins = {("wasmplugin/higress-system/auth", "", ""): Origin("auth.yaml", 3)}
+    snapshot = replace(
+        plugin_worlds.world([LOG]), manifest={"wasmplugins": ingress_list([AUTH], "WasmPlugin")}, origins=origins
+    )
+    assert only(audit(snapshot)).evidence[0] == "auth.yaml:3 asks for it"
+
+
+@pytest.mark.parametrize(
+    ("spec", "fields"),
+    [
+        ({"defaultConfig": {"credential": "s3cret-credential-9"}}, {"config.credential"}),
+        ({"priority": 7}, {"priority"}),
+        ({"matchRules": AUTH["spec"]["matchRules"][:1]}, {"matchRules"}),
+        ({"matchRules": [*AUTH["spec"]["matchRules"], rule(domain="x.test")]}, {"matchRules[2]"}),
+        ({"defaultConfigDisable": True, "matchRules": []}, {"spec"}),
+    ],
+)
+def test_a_plugin_that_the_api_holds_otherwise_is_changed_at_apply(spec: Any, fields: set[str]) -> None:
+    mine = {**AUTH, "spec": {**AUTH["spec"], **spec}}
+    found = only(wanting([mine], AUTH))
+    assert (found.verdict, found.stage, found.slug) == (Verdict.CHANGED, Stage.APPLY, "applied-differently")
+    assert {d.field for d in found.fields} == fields
+    assert "s3cret" not in str(found)
+
+
+def test_what_the_api_adds_to_a_plugin_is_no_difference() -> None:
+    held = {
+        **AUTH,
+        "metadata": {**AUTH["metadata"], "uid": "1"},
+        "spec": {**AUTH["spec"], "imagePullPolicy": "UNSPECIFIED_POLICY"},
+    }
+    assert only(wanting([AUTH], held)).verdict is Verdict.IN_SYNC
+
+
+def test_an_api_whose_plugins_could_not_be_listed_lacks_none() -> None:
+    snapshot = plugin_worlds.world([AUTH])
+    kube = {k: v for k, v in snapshot.kube.items() if k != "wasmplugins"}
+    result = audit(replace(snapshot, kube=kube, manifest={"wasmplugins": ingress_list([AUTH], "WasmPlugin")}))
+    assert [p.verdict for p in result.plugins] == [Verdict.UNKNOWN]
+
+
+def actions(url: str, *objects: Any, **cut: Any) -> list[tuple[str, bool | None, int | None]]:
+    world, result = judged(plugin_worlds.world(objects, **cut))
+    return [(a.plugin.partition("/")[2], a.acts, a.rule) for a in explain(world, result, parse_request(url)).plugins]
+
+
+@pytest.mark.parametrize(
+    ("rules", "default", "expected"),
+    [
+        ([rule({"n": 1}, ingress="default/a")], None, (True, 0)),
+        ([rule({"n": 1}, ingress="default/b")], None, (False, None)),
+        ([rule({"n": 1}, ingress="default/b")], {"d": 1}, (True, None)),
+        ([rule({"n": 1}, domain="*.test")], None, (True, 0)),
+        ([rule({"n": 1}, domain="bar*"), rule({"n": 2}, domain="foo*")], None, (True, 1)),
+        ([rule({"n": 1}, service="web.default.svc.cluster.local:80")], None, (True, 0)),
+        ([rule({"n": 1}, service="web.default.svc.cluster.local:81")], None, (False, None)),
+        ([rule({"n": 1}, ingress="default/a", service="other")], None, (False, None)),
+        ([rule({"n": 1}, ingress="default/a", configDisable=True), rule({"n": 2}, domain="foo.test")], None, (True, 1)),
+        ([], None, (True, None)),
+    ],
+)
+def test_explain_tells_which_match_rule_a_request_meets(rules: Any, default: Any, expected: Any) -> None:
+    plugin = wasm("auth", defaultConfig=default, matchRules=rules)
+    assert actions("http://foo.test/a", plugin) == [("auth", *expected)]
+
+
+def test_explain_lists_plugins_in_the_order_of_their_filters_and_names_keys_alone() -> None:
+    world, result = judged(plugin_worlds.world([LOG, AUTH]))
+    found = explain(world, result, parse_request("http://foo.test/a"))
+    assert [a.plugin for a in found.plugins] == ["higress-system/auth", "higress-system/log"]
+    assert [a.keys for a in found.plugins] == [("n",), ("level",)]
+    text = explanation_text(found)
+    assert "1. higress-system/auth acts by matchRules[0] (route default/a), with n" in text
+    assert SECRET not in text
+    assert explanation_object(found)["plugins"][1]["keys"] == ["level"]
+
+
+def test_explain_tells_of_a_plugin_that_answers_500_and_of_one_that_is_passed_by() -> None:
+    world, result = judged(plugin_worlds.world(OBJECTS, gateway={}))
+    said = {a.plugin: a.said for a in explain(world, result, parse_request("http://foo.test/a")).plugins}
+    assert said["higress-system/auth"].endswith("500")
+    assert "passes without it" in said["higress-system/log"]
+
+
+def checked(*objects: Any, live: Any = None) -> list[str]:
+    lists = {**worlds.kube(plugin_worlds.ITEMS), "wasmplugins": ingress_list(objects, "WasmPlugin")}
+    mine, _ = read_objects(lists)
+    origins = {(f"wasmplugin/{p.ref}", "", ""): Origin("p.yaml", 1) for p in mine.plugins or ()}
+    found = check(Batch(mine, origins, {}, "2026-11-24T00:00:00Z"), live, Profile(version=(2, 1, 9)))
+    assert all(f.at == Origin("p.yaml", 1) for f in found.findings if f.slug.startswith("plugin"))
+    return [f.slug for f in found.findings if f.slug.startswith("plugin")]
+
+
+@pytest.mark.parametrize(
+    ("plugin", "slugs"),
+    [
+        (AUTH, []),
+        (wasm("auth", "shop"), ["plugin-elsewhere"]),
+        (wasm("auth", matchRules=[rule()]), ["plugin-rule-without-condition"]),
+        (wasm("auth", pluginConfig={}, matchRules=[rule(domain="x")]), ["plugin-rules-ignored"]),
+        (wasm("auth", matchRules=[rule(domain="foo.test"), rule(ingress="default/a")]), ["plugin-rule-unreachable"]),
+        (wasm("auth", matchRules=[rule(ingress="a")]), ["plugin-rule-wrong-namespace"]),
+        (wasm("auth", matchRules=[rule(ingress="default/x")]), ["plugin-rule-dangling"]),
+        (wasm("auth", matchRules=[rule(domain="elsewhere.test")]), []),
+    ],
+)
+def test_check_tells_of_plugins_before_they_are_applied(plugin: Any, slugs: list[str]) -> None:
+    assert checked(plugin, live=KubeObjects()) == slugs
+
+
+def test_check_without_what_is_live_calls_no_ingress_absent() -> None:
+    assert checked(wasm("auth", matchRules=[rule(ingress="default/x")])) == []

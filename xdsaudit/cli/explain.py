@@ -18,7 +18,7 @@ _CODE = re.compile(r"^(XA\d+|[a-z]+(-[a-z0-9]+)*)$", re.IGNORECASE)
 
 
 @click.command(cls=GroupedCommand, short_help="Which route answers a request, whose it is, and why another does not.")
-@click.argument("subject", required=False, metavar="[URL | NS/INGRESS | LOG | CODE]")
+@click.argument("subject", required=False, metavar="[URL | NS/INGRESS | NS/PLUGIN | LOG | CODE]")
 @click.option("-X", "--method", default="GET", show_default=True, metavar="METHOD", help="Method of the request.")
 @click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Header of it (repeatable).")
 @click.option(
@@ -44,7 +44,8 @@ def explain(
     xdsaudit explain XA401
 
     A URL: the route that answers it in each replica, whose Ingress that is, and every other rule it might have been meant
-    for, with where that was lost. NAMESPACE/INGRESS: the way of its rules through all views. LOG is a file of Higress's JSON
+    for, with where that was lost, and the plugins on its way. NAMESPACE/INGRESS: the way of its rules through all views;
+    NAMESPACE/PLUGIN: that of a WasmPlugin and its match rules. LOG is a file of Higress's JSON
     access log, - for standard input, or one line of it: its 404 NR requests are grouped and explained. CODE, such as XA401 or
     stale-route-cache: what it means; nothing at all lists the codes. Exits with 1 when no route answers.
     """  # noqa: D301 - click reads \b as "do not wrap"
@@ -116,6 +117,9 @@ def _ingress(ref: str, output: str, options: dict[str, Any]) -> int:
     from xdsaudit.report.json import as_json
 
     world, audit = _judged(options)
+    plugin = next((p for p in audit.plugins if p.ref == ref), None)
+    if plugin is not None and all(plan.rule.ref != ref for plan in world.expectation.plans):
+        return _plugin(plugin, audit, output)
     narrowed = narrow(audit, world.snapshot, Scope(ingresses=frozenset({ref})))
     found = journeys(world, audit, ref)
     emit(
@@ -124,6 +128,20 @@ def _ingress(ref: str, output: str, options: dict[str, Any]) -> int:
     )
     gaps(audit)
     return narrowed.exit_code()
+
+
+def _plugin(plugin: Any, audit: Any, output: str) -> int:
+    from dataclasses import replace
+
+    from xdsaudit.report.json import as_json
+    from xdsaudit.report.plugins import plugin_object, plugin_text
+
+    emit(
+        lambda width, color: plugin_text(plugin, width=width, color=color),
+        as_json({"plugin": plugin_object(plugin)}) if output == "json" else None,
+    )
+    gaps(audit)
+    return int(replace(audit, rules=(), extra=(), findings=(), plugins=(plugin,)).exit_code())
 
 
 def _log(subject: str, groups: int, output: str, options: dict[str, Any]) -> int:

@@ -158,8 +158,17 @@ def _telling() -> Iterator[Callable[[Audit], None]]:
             if rule.verdict not in (Verdict.IN_SYNC, Verdict.DORMANT):
                 where = rule.first_missing or rule.slug or rule.verdict.value
                 held[where] = held.get(where, 0) + 1
+        fine = {Verdict.IN_SYNC, Verdict.DORMANT}
+        for plugin in result.plugins:
+            if plugin.verdicts - fine:
+                where = plugin.first_missing or plugin.slug or plugin.verdict.value
+                held[where] = held.get(where, 0) + 1
         waiting = ", ".join(f"{n} not yet in {w.replace('pilot_fresh', 'pilot')}" for w, n in held.items())
-        text = f"{ready} of {len(result.rules)} rules in effect" + (f" ({waiting})" if waiting else "")
+        text = f"{ready} of {len(result.rules)} rules in effect"
+        if result.plugins:
+            good = sum(p.verdicts <= fine for p in result.plugins)
+            text += f", {good} of {len(result.plugins)} plugins"
+        text += f" ({waiting})" if waiting else ""
         if sys.stderr.isatty():
             click.echo(f"\r\x1b[K{time.monotonic() - began:5.1f} s  {printable(text)}", nl=False, err=True)
         elif text != last[0]:
@@ -224,7 +233,7 @@ def _rollout(
         def wait_for(batch: tuple[str, ...]) -> Outcome:
             refs = {ref for file in batch for ref in by_file.get(file, ())}
             if not refs:
-                return nothing("no Ingress in this batch")
+                return nothing("no Ingress and no WasmPlugin in this batch")
             with _telling() as tell:
                 return connection.wait(*sorted(refs), tell=tell, **settings)
 

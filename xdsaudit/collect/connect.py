@@ -194,7 +194,7 @@ def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Itera
     wanted = Wanted(given.lists, given.origins, options.manifests, given.unread) if given is not None else None
     sources = replace(sources, manifests=(), kube=kube, complaints=tuple(complaints), wanted=wanted)
     with reach(at_once, higress, sources, mint=options.mint_token, ports=_ports(options), progress=progress) as reached:
-        yield Opened(reached, (api, higress.namespace), given.refs if given is not None else frozenset())
+        yield Opened(reached, (api, higress.namespace), given.chosen if given is not None else frozenset())
 
 
 def where_of(options: SourceOptions) -> Where:

@@ -53,6 +53,11 @@ class Manifests(NamedTuple):
         return frozenset(ref for ref, host, _ in self.origins if not host and ref.count("/") == 1)
 
     @property
+    def chosen(self) -> frozenset[str]:
+        """The Ingresses, and the WasmPlugins as ``wasmplugin/namespace/name``: what is waited for."""
+        return self.refs | frozenset(f"wasmplugin/{ref}" for ref in self.plugins)
+
+    @property
     def plugins(self) -> frozenset[str]:
         """The WasmPlugins, each ``namespace/name``."""
         named = (ref for ref, _, _ in self.origins if ref.startswith("wasmplugin/"))

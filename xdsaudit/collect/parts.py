@@ -22,6 +22,7 @@ _PARTS: Final = (
     ("ScopedRoutesConfigDump", "dynamic_scoped_route_configs"),
     ("ClustersConfigDump", "dynamic_active_clusters"),
     ("SecretsConfigDump", "dynamic_warming_secrets"),
+    ("EcdsConfigDump", "ecds_filters"),
 )
 _ROUTES: Final = ("RoutesConfigDump", "dynamic_route_configs")
 _UNSCOPED: Final = r"^https?\..*$"

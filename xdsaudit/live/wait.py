@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
 from xdsaudit.audit.memory import Memory
+from xdsaudit.audit.plugins.judge import PROVEN as PLUGIN_PROVEN
 from xdsaudit.audit.verdicts import PROVEN, audit
+from xdsaudit.model.plugin_verdict import PluginVerdict
 from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.model.verdict import FAILING, Audit, RuleVerdict, Stage, Verdict
 from xdsaudit.model.view import State, ViewName
@@ -19,6 +21,7 @@ from xdsaudit.model.view import State, ViewName
 T = TypeVar("T")
 _DONE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
 _NEVER: Final = frozenset({Verdict.REFUSED, Verdict.NOT_SELECTED})
+_PLUGIN: Final = "wasmplugin/"
 _SETTLE_SECONDS: Final = 1.0
 _LONGEST_SECONDS: Final = 4.0
 
@@ -42,7 +45,7 @@ class Outcome:
         audit: the last audit, of the batch's rules alone.
         seconds: how long it took.
         rounds: how often was looked.
-        missing: Ingresses of the batch that the API does not hold.
+        missing: Ingresses and WasmPlugins of the batch that the API does not hold.
         why: a sentence for people.
     """
 
@@ -81,7 +84,8 @@ def wait(
 
     Args:
         reader: where to look.
-        refs: Ingresses, each ``namespace/name``; none means all that the API holds.
+        refs: Ingresses, each ``namespace/name``, and WasmPlugins, each ``wasmplugin/namespace/name``; none means all Ingresses
+            that the API holds.
         clock: seconds, monotonic.
         sleep: waits so many seconds; may return earlier, when something changed.
         interval: seconds between two rounds.
@@ -109,7 +113,10 @@ class _Wait:
         patience: float,
         tell: Callable[[Audit], None],
     ) -> None:
-        self.reader, self.refs, self.clock, self.tell = reader, refs, clock, tell
+        self.reader, self.clock, self.tell = reader, clock, tell
+        self.everything = not refs
+        self.refs = frozenset(r for r in refs if not r.startswith(_PLUGIN))
+        self.plugins = frozenset(r.removeprefix(_PLUGIN) for r in refs if r.startswith(_PLUGIN))
         self.interval, self.rounds, self.deadline, self.grace, self.patience = (
             interval,
             rounds,
@@ -144,7 +151,8 @@ class _Wait:
             self.stable += 1
             return self.end(0, result, missing, "every rule is in effect") if self.stable >= self.rounds else None
         self.stable = 0
-        never = [r for r in (*result.rules, *result.not_selected) if r.verdict in _NEVER and not _differs_in_api(r)]
+        never: list[object] = [p for p in result.plugins if p.verdicts & _NEVER and p.stage is not Stage.APPLY]
+        never += [r for r in (*result.rules, *result.not_selected) if r.verdict in _NEVER and not _differs_in_api(r)]
         if never:
             return self.end(1, result, missing, "the controller leaves rules out for good: see which and why")
         blind = self.blind(result, began)
@@ -165,25 +173,28 @@ class _Wait:
             if not result.gaps:  # a source that is silent would be waited for twice in one round
                 result = audit(self.reader.quick(hosts), memory=self.quick_memory)
         refs = {r.rule.ref for r in (*result.rules, *result.not_selected)}
-        return self.narrowed(result), tuple(sorted(self.refs - refs))
+        missing = {f"WasmPlugin {p}" for p in self.plugins - {p.ref for p in result.plugins}}
+        return self.narrowed(result), tuple(sorted((self.refs - refs) | missing))
 
     def hosts_of(self, result: Audit) -> frozenset[str]:
-        hosts = {r.rule.host for r in result.rules if not self.refs or r.rule.ref in self.refs}
+        hosts = {r.rule.host for r in result.rules if self.everything or r.rule.ref in self.refs}
         return frozenset(hosts)
 
     def narrowed(self, result: Audit) -> Audit:
-        if not self.refs:
-            return replace(result, not_selected=())
+        if self.everything:
+            return replace(result, not_selected=(), plugins=())
         return replace(
             result,
             rules=tuple(r for r in result.rules if r.rule.ref in self.refs),
             not_selected=tuple(r for r in result.not_selected if r.rule.ref in self.refs),
             extra=(),
+            plugins=tuple(p for p in result.plugins if p.ref in self.plugins),
         )
 
     def done(self, result: Audit, missing: tuple[str, ...]) -> bool:
         rules = (*result.rules, *result.not_selected)
-        return bool(rules) and not missing and not result.gaps and all(r.verdict in _DONE for r in rules)
+        fine = all(r.verdict in _DONE for r in rules) and all(p.verdicts <= _DONE for p in result.plugins)
+        return bool(rules or result.plugins) and not missing and not result.gaps and fine
 
     def blind(self, result: Audit, began: float) -> str | None:
         """Why nothing can be said any more, once a source has been unreadable for longer than it may: since this round began."""
@@ -200,7 +211,8 @@ class _Wait:
 
     def suspect(self, result: Audit, missing: tuple[str, ...], now: float) -> Outcome | None:
         """Look whole once rules have been behind for a while; two such looks that agree on a proof end the wait."""
-        behind = [r for r in result.rules if r.verdict not in _DONE and r.stage is not Stage.APPLY]
+        behind: list[object] = [r for r in result.rules if r.verdict not in _DONE and r.stage is not Stage.APPLY]
+        behind += [p for p in result.plugins if p.verdicts - _DONE and p.stage is not Stage.APPLY]
         if not behind:
             self.since_behind, self.suspects, self.pause = None, frozenset(), _SETTLE_SECONDS
             return None
@@ -211,7 +223,10 @@ class _Wait:
         self.whole = whole = self.aged(
             self.narrowed(audit(self.reader.full(probe=bool(self.suspects)), memory=self.full_memory))
         )
-        lost = frozenset((r.rule, r.slug) for r in whole.rules if r.verdict in FAILING and r.stage is not Stage.APPLY)
+        lost: frozenset[object] = frozenset(
+            (r.rule, r.slug) for r in whole.rules if r.verdict in FAILING and r.stage is not Stage.APPLY
+        )
+        lost |= {p.identity for p in whole.plugins if p.verdicts & FAILING and p.stage is not Stage.APPLY}
         if lost and lost == self.suspects:
             return self.end(1, whole, missing, "will not come by itself: see stage and remedy")
         self.pause = _SETTLE_SECONDS if lost else min(self.pause * 2, _LONGEST_SECONDS)
@@ -229,7 +244,7 @@ class _Wait:
                 return rule
             return rule._replace(verdict=Verdict.PENDING)
 
-        return replace(whole, rules=tuple(map(judged, whole.rules)))
+        return replace(whole, rules=tuple(map(judged, whole.rules)), plugins=tuple(map(_young, whole.plugins)))
 
     def end(self, code: int, result: Audit, missing: tuple[str, ...], why: str) -> Outcome:
         if missing and code != 0:
@@ -243,12 +258,26 @@ class _Wait:
                     else r
                     for r in result.rules
                 ),
+                plugins=tuple(map(_young, result.plugins)),
             )
             unapplied = [r for r in result.rules if r.stage is Stage.APPLY]
             if unapplied:
                 more = f" and {len(unapplied) - 1} more" if len(unapplied) > 1 else ""
                 why = f"{why}; the API does not hold {unapplied[0].rule}{more} as the manifest asks for it"
         return Outcome(code, result, self.clock() - self.began, self.looked, missing, why)
+
+
+def _young(plugin: PluginVerdict) -> PluginVerdict:
+    """A plugin that may still come: one lost or changed without proof is pending, and so are its match rules."""
+    if (
+        plugin.slug in PLUGIN_PROVEN
+        or plugin.stage is Stage.APPLY
+        or not plugin.verdicts & {Verdict.LOST, Verdict.CHANGED}
+    ):
+        return plugin
+    held = (Verdict.LOST, Verdict.CHANGED)
+    rules = tuple(r._replace(verdict=Verdict.PENDING) if r.verdict in held else r for r in plugin.rules)
+    return plugin._replace(verdict=Verdict.PENDING, rules=rules)
 
 
 def _differs_in_api(rule: RuleVerdict) -> bool:

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from xdsaudit.audit.causes.code import Code
+from xdsaudit.audit.plugins.acting import PluginAction
 from xdsaudit.audit.questions.explain import Explanation, Journey, ReplicaAnswer
 from xdsaudit.audit.requests.access_log import LogSummary
 from xdsaudit.model.verdict import Verdict
@@ -26,9 +27,27 @@ def explanation_text(found: Explanation, *, width: int = 80, color: bool = False
     _answers(console, found.answers)
     if not found.answers:
         say(console, "no pilot and no gateway was read: nobody can say what answers", "cyan", indent=2)
+    _plugins(console, found.plugins)
     console.print()
     _candidates(console, found)
     return finish()
+
+
+def _plugins(console: Console, actions: Sequence[PluginAction]) -> None:
+    """The plugins on the request's way in their order, once for replicas that run the same."""
+    by_replica: dict[tuple[str, str | None], list[tuple[str, str, bool | None]]] = {}
+    for each in actions:
+        keys = f", with {', '.join(each.keys[:_SHOWN])}" if each.keys else ""
+        by_replica.setdefault((each.view, each.replica), []).append((each.plugin, f"{each.said}{keys}", each.acts))
+    alike: dict[tuple[tuple[str, str, bool | None], ...], list[str]] = {}
+    for (view, replica), listed in by_replica.items():
+        alike.setdefault(tuple(listed), []).append(f"{view} {replica or ''}".strip())
+    for lines, names in alike.items():
+        console.print()
+        say(console, f"Plugins on its way, in their order, in {', '.join(names[:_SHOWN])}:", "bold")
+        for number, (plugin, text, acts) in enumerate(lines, 1):
+            style = "bold red" if text.endswith("500") else "" if acts else "dim"
+            say(console, f"{number}. {plugin} {text}", style, indent=2, hang=3)
 
 
 def _answers(console: Console, answers: Sequence[ReplicaAnswer]) -> None:
@@ -94,6 +113,7 @@ def explanation_object(found: Explanation) -> dict[str, Any]:
         },
         "expected": found.expected._asdict() if found.expected else None,
         "answers": [{**a._asdict(), "rule": a.rule._asdict() if a.rule else None} for a in found.answers],
+        "plugins": [{**p._asdict(), "keys": list(p.keys)} for p in found.plugins],
         "candidates": [{"why": c.why, "rule": rule_object(c.verdict)} for c in found.candidates],
     }
 

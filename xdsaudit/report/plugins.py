@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xdsaudit.audit.groups import ORDER
 from xdsaudit.model.plugin_verdict import MatchVerdict, PluginVerdict, said
 from xdsaudit.model.verdict import FAILING, Audit, Verdict
-from xdsaudit.report.terminal import STYLE, many, say
+from xdsaudit.report.terminal import STYLE, many, paper, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -106,6 +106,29 @@ def section(console: Console, audit: Audit, *, wide: bool) -> None:
         if plugin.remedy and proofs != (plugin.remedy,) and plugin.verdict not in QUIET:
             say(console, f"remedy: {plugin.remedy}", indent=6, hang=8)
         proofs = (plugin.remedy or "",)
+
+
+def plugin_text(plugin: PluginVerdict, *, width: int = 80, color: bool = False) -> str:
+    """The way of one plugin and of its match rules through the views, for people."""
+    console, finish = paper(width, color=color)
+    say(console, f"WasmPlugin {plugin.ref}: {said(plugin)}", STYLE.get(plugin.verdict, "dim"), hang=4)
+    if plugin.by is not None:
+        say(console, f"by {plugin.by}", indent=2, hang=2)
+    for line in plugin.evidence:
+        say(console, f"- {line}", "dim", indent=2, hang=2)
+    if not plugin.evidence:
+        for each in plugin.replicas:
+            say(console, f"- {each.view} {each.replica or ''}".rstrip() + " has it", "dim", indent=2, hang=2)
+    if plugin.remedy:
+        say(console, f"remedy: {plugin.remedy}", indent=2, hang=8)
+    for rule in plugin.rules:
+        console.print()
+        say(console, f"{rule.said}: {said(rule)}", STYLE.get(rule.verdict, "dim"), hang=4)
+        for line in rule.evidence:
+            say(console, f"- {line}", "dim", indent=2, hang=2)
+        if rule.remedy and rule.code != plugin.code:
+            say(console, f"remedy: {rule.remedy}", indent=2, hang=8)
+    return finish()
 
 
 def _rule_lines(plugin: PluginVerdict, wide: bool) -> Iterator[str]:

@@ -18,7 +18,7 @@ from xdsaudit.model.snapshot import moment_of
 from xdsaudit.model.verdict import FieldDelta, ReplicaVerdict, Stage, Verdict
 from xdsaudit.model.view import State, View, ViewName
 
-_PROVEN: Final = frozenset({"plugin-config-rejected", "gateway-disconnected", "listener-rejected"})
+PROVEN: Final = frozenset({"plugin-config-rejected", "gateway-disconnected", "listener-rejected"})
 """Slugs that no grace period excuses."""
 
 
@@ -113,7 +113,7 @@ class PluginJudge:
 
     def _held_back(self, plan: PluginPlan, verdict: Verdict, where: Where, sights: list[Sight]) -> PluginVerdict:
         slug, refusal = self._cause(plan, where)
-        if slug not in _PROVEN and self._young(plan):
+        if slug not in PROVEN and self._young(plan):
             verdict = Verdict.PENDING
         by = None
         if refusal is not None and refusal.culprit not in (None, plan.filter_name):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from xdsaudit.audit.case import World
 from xdsaudit.audit.causes.catalogue import BY_SLUG
 from xdsaudit.audit.causes.upstream import Upstream
+from xdsaudit.audit.plugins.applied import with_manifest
 from xdsaudit.audit.plugins.judge import PluginJudge, suspicion
 from xdsaudit.audit.plugins.rejection import Refusal, refusals
 from xdsaudit.audit.plugins.traps import Trap, names_of, traps, unread_conditions
@@ -44,13 +45,14 @@ def judge_plugins(world: World) -> Plugins:
     said = [*(_refused(r, broken) for r in refused.values())]
     listed = world.objects.plugins
     if listed is None:
-        return Plugins((), tuple(said), tuple(_unjudged(world)), broken)
+        wanted = with_manifest(world.snapshot, world.expectation.profile, None, ())
+        return Plugins(wanted, tuple(said), tuple(_unjudged(world)), broken)
     plans = plan_plugins(listed, world.expectation.profile)
     served = [p for p in plans if p.expected is not None]
     caught = traps(served, names_of(world)) if any(p.rules for p in served) else {}
     judge = PluginJudge(world, plans, refused, caught)
-    verdicts = tuple(judge(p) for p in plans)
-    found = (*said, *_written(plans, caught), *_unexplained(world, plans))
+    verdicts = with_manifest(world.snapshot, world.expectation.profile, plans, [judge(p) for p in plans])
+    found = (*said, *written(plans, caught), *_unexplained(world, plans))
     return Plugins(verdicts, found, (), broken, plans)
 
 
@@ -101,7 +103,7 @@ def _refused(refusal: Refusal, broken: Mapping[int, Upstream]) -> Finding:
     )
 
 
-def _written(plans: tuple[PluginPlan, ...], caught: Mapping[tuple[str, int], Trap]) -> Iterator[Finding]:
+def written(plans: tuple[PluginPlan, ...], caught: Mapping[tuple[str, int], Trap]) -> Iterator[Finding]:
     """What is wrong with objects as they are written, whatever the views hold."""
     for plan in plans:
         if plan.slug == "plugin-elsewhere":

@@ -78,23 +78,48 @@ def _compared(view: View, plan: PluginPlan, expected: Plugin, held: Plugin, mask
         return Sight(view, "", (delta("type", WASM.rpartition(".")[2], held.kind.rpartition(".")[2]),))
     if held.settings is None:
         return None
-    fields = [delta(*found) for found in _fields(expected.fields, held.fields, masks)]
+    fields, rules = _parts(expected, held, plan, masks)
+    return Sight(
+        view,
+        "",
+        tuple(delta(*each) for each in fields),
+        {n: tuple(delta(*each) for each in found) for n, found in rules.items()},
+    )
+
+
+Difference = tuple[str, Any, Any]
+
+
+def differences(wanted: Plugin, held: Plugin, plan: PluginPlan, masks: Masks) -> list[Difference]:
+    """All that differs between two plugins, values of configurations masked; a match rule that is not there by its name alone."""
+    fields, rules = _parts(wanted, held, plan, masks)
+    for number, found in sorted(rules.items()):
+        fields += found or [(f"matchRules[{number}]", number, None)]
+    return fields
+
+
+def _parts(
+    expected: Plugin, held: Plugin, plan: PluginPlan, masks: Masks
+) -> tuple[list[Difference], dict[int, list[Difference]]]:
+    """What differs beside the match rules, and what of those by their number: nothing where a rule is not there."""
+    fields = list(_fields(expected.fields, held.fields, masks))
     if held.settings == expected.settings:
-        return Sight(view, "", tuple(fields))
+        return fields, {}
     assert expected.settings is not None
+    assert held.settings is not None
     wanted, found = expected.settings, held.settings
-    fields += [delta(f"config{path}", a, b) for path, a, b in _differences(wanted.default, found.default, masks)]
+    fields += [(f"config{path}", a, b) for path, a, b in _differences(wanted.default, found.default, masks)]
     places = {r.place: r for r in plan.rules if r.place is not None}
     rules = {
-        places[n].number: tuple(delta(f"matchRules[{places[n].number}]{path}", a, b) for path, a, b in differs)
+        places[n].number: [(f"matchRules[{places[n].number}]{path}", a, b) for path, a, b in differs]
         for n, differs in _rules(wanted, found, masks)
         if n in places
     }
     if len(found.rules) > len(wanted.rules):
-        fields.append(delta("matchRules", len(wanted.rules), len(found.rules)))
+        fields.append(("matchRules", len(wanted.rules), len(found.rules)))
     elif not fields and not rules:  # rules written by hand into pluginConfig
-        fields.append(delta("config._rules_", len(wanted.rules), len(found.rules)))
-    return Sight(view, "", tuple(fields), rules)
+        fields.append(("config._rules_", len(wanted.rules), len(found.rules)))
+    return fields, rules
 
 
 def _fields(wanted: Mapping[str, Any], held: Mapping[str, Any], masks: Masks) -> Iterator[tuple[str, Any, Any]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from xdsaudit.audit.case import PIPELINE, World
+from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.plugins import PluginPlan, RulePlan
 from xdsaudit.model.verdict import Verdict
 from xdsaudit.model.view import ViewName
@@ -53,18 +54,12 @@ def names_of(world: World) -> Names:
     serving = [v for v in views if v.name is not ViewName.CORE]
     if world.snapshot.hosts is not None or not serving:
         return Names(system, None)
-    hosts: dict[str, set[str]] = {}
-    for place, expected in expectation.tables.items():
-        for route in expected:
-            hosts.setdefault(route.name, set()).add(place[1])
+    hosts = {name: set(found) for name, found in hosts_by_route(expectation).items()}
     for view in views:
         for place, table in view.tables.items():
             for served in table.routes:
                 hosts.setdefault(served.name, set()).add(place[1])
-    known = {
-        i.metadata.name if i.namespace == system else f"{i.namespace}/{i.metadata.name}"
-        for i in world.objects.ingresses
-    }
+    known = {route_name(i.namespace, i.metadata.name, system) for i in world.objects.ingresses}
     clusters = [v.clusters for v in serving if v.clusters is not None]
     services = {(p[3], p[1]) for c in clusters for name in c for p in (name.split("|"),) if len(p) == 4}
     places = {host for _, host in expectation.tables} | {host for v in views for _, host in v.tables}
@@ -75,6 +70,20 @@ def names_of(world: World) -> Names:
         frozenset(h.lower() for h in places),
         frozenset(services) if clusters else None,
     )
+
+
+def hosts_by_route(expectation: Expectation) -> dict[str, frozenset[str]]:
+    """Hosts of each route that must be served, by its name."""
+    hosts: dict[str, set[str]] = {}
+    for place, expected in expectation.tables.items():
+        for route in expected:
+            hosts.setdefault(route.name, set()).add(place[1])
+    return {name: frozenset(found) for name, found in hosts.items()}
+
+
+def route_name(namespace: str, ingress: str, system: str) -> str:
+    """The name of an Ingress's routes: without the namespace for those of the controller's own."""
+    return ingress if namespace == system else f"{namespace}/{ingress}"
 
 
 def traps(plans: Iterable[PluginPlan], names: Names) -> dict[tuple[str, int], Trap]:

@@ -9,10 +9,12 @@ from typing import NamedTuple
 from xdsaudit.audit.case import World
 from xdsaudit.audit.causes.catalogue import BY_SLUG
 from xdsaudit.audit.causes.evidence import journey, upstream_view
+from xdsaudit.audit.plugins.acting import PluginAction, plugins_for
 from xdsaudit.audit.requests.example import requests
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import answer, candidates, look_up, matches
 from xdsaudit.ingress.expectation import RulePlan
+from xdsaudit.ingress.plugins import plan_plugins
 from xdsaudit.model.route import Place, Route, ingress_of
 from xdsaudit.model.verdict import Audit, Rule, RuleVerdict, Verdict
 from xdsaudit.model.view import View, ViewName
@@ -57,6 +59,7 @@ class Explanation:
         answers: by replica, gateways first.
         candidates: rules that match it too, or would if they were not refused.
         serving: the answers that clients get: the gateways', or the pilots' where no gateway was read.
+        plugins: what the plugins on its way do with it, replica by replica of those that serve, in their order.
     """
 
     request: Request
@@ -64,6 +67,7 @@ class Explanation:
     answers: tuple[ReplicaAnswer, ...]
     candidates: tuple[Candidate, ...]
     serving: tuple[ReplicaAnswer, ...]
+    plugins: tuple[PluginAction, ...] = ()
 
     def exit_code(self) -> int:
         """0 when a route answers in every replica that was read, 1 when not, 3 when none was read."""
@@ -93,7 +97,18 @@ def explain(world: World, audit: Audit, request: Request) -> Explanation:
         answers,
         tuple(_candidates(world, request, expected, verdicts)),
         tuple(a for a in answers if (a.view, a.replica) in serving),
+        tuple(_plugins(world, request)),
     )
+
+
+def _plugins(world: World, request: Request) -> Iterator[PluginAction]:
+    listed = plan_plugins(world.objects.plugins or (), world.expectation.profile)
+    plans = {p.filter_name: p for p in listed}
+    for judged in upstream_view(world):
+        found = answer(judged.view, request)
+        if found.place is not None and found.index is not None:
+            route = judged.view.tables[found.place].routes[found.index]
+            yield from plugins_for(judged.view, request, route, plans)
 
 
 def _verdicts(world: World, audit: Audit) -> list[RuleVerdict]:

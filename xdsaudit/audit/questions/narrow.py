@@ -17,6 +17,7 @@ from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.model.verdict import Audit
 
 Labels = Mapping[str, str]
+_PLUGIN = "wasmplugin/"
 _TERM = re.compile(
     r"^\s*(?:(?P<no>!)?(?P<has>[\w./-]+)|(?P<key>[\w./-]+)\s*(?P<op>==?|!=)\s*(?P<value>[\w.-]*)"
     r"|(?P<skey>[\w./-]+)\s+(?P<sop>in|notin)\s*\((?P<set>[^()]*)\))\s*$"
@@ -25,7 +26,10 @@ _TERM = re.compile(
 
 @dataclass(frozen=True)
 class Scope:
-    """Namespaces, Ingresses (``namespace/name``) and a label selector; empty means everything."""
+    """Namespaces, Ingresses (``namespace/name``) and a label selector; empty means everything.
+
+    Among the Ingresses may be WasmPlugins, each ``wasmplugin/namespace/name``.
+    """
 
     namespaces: frozenset[str] = frozenset()
     ingresses: frozenset[str] = frozenset()
@@ -71,6 +75,15 @@ def narrow(audit: Audit, snapshot: Snapshot, scope: Scope) -> Audit:
         return audit
     every = (*audit.rules, *audit.not_selected)
     refs = {r.rule.ref for r in every}
+    named = {i.removeprefix(_PLUGIN) for i in scope.ingresses if i.startswith(_PLUGIN)}
+    if named:
+        asked = frozenset(i for i in scope.ingresses if not i.startswith(_PLUGIN))
+        plugins = tuple(p for p in audit.plugins if p.ref in named)
+        others = replace(scope, ingresses=asked)
+        if not (asked or scope.namespaces or scope.selector):
+            return replace(audit, rules=(), not_selected=(), extra=(), plugins=plugins)
+        rest = narrow(audit, snapshot, others)
+        return replace(rest, plugins=tuple(dict.fromkeys((*rest.plugins, *plugins))))
     unknown = sorted(scope.ingresses - refs)
     if unknown:
         raise InputError(

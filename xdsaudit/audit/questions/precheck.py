@@ -14,6 +14,7 @@ from xdsaudit.audit.causes.validate import flaw_of
 from xdsaudit.audit.check.case import Case, Remark
 from xdsaudit.audit.check.families import remarks
 from xdsaudit.audit.compare.shadowing import hidden_rules, shadows
+from xdsaudit.audit.plugins.batch import check_plugins
 from xdsaudit.audit.questions.api_findings import findings_of, notes_of
 from xdsaudit.ingress.api_rules import Complaint
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
@@ -68,6 +69,7 @@ def check(
         *_backends(after, refs, batch, live),
         *_certificates(after, refs, batch, live),
         *_meaningless(after, refs, batch.origins),
+        *check_plugins(batch.objects, whole, after, batch.origins, live=live is not None),
         *(_said(remark, batch.origins) for remark in remarks(case)),
     ]
     known = ignored_by_ref(batch.objects.ingresses)

@@ -121,6 +121,13 @@ def answer(view: View, request: Request) -> Answer:
     return look_up({p: t.routes for p, t in tables.items()}, request, scoped=view.scopes is not None)
 
 
+def chain_of(view: View, request: Request) -> FilterChain | None:
+    """The filter chain that a request comes in by, None where there is none or listeners were not read."""
+    if request.secure:
+        return _chain(view, request.server_name or request.host)
+    return next((c for c in view.chains if not c.tls), None)
+
+
 def _chain(view: View, name: str) -> FilterChain | None:
     """The TLS filter chain for a server name: the most specific one (Envoy's FilterChainMatch.server_names)."""
     chains = [c for c in view.chains if c.tls]
