@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := $(VENV)/.demo
 
-.PHONY: demo test quick hostile coverage lint bench soak docs clean
+.PHONY: demo test quick hostile coverage lint bench soak docs man clean
 
 demo: $(DEMO)  ## the batch-loss incident, live on this machine
 	$(BIN)/xdsaudit demo
@@ -41,6 +41,9 @@ soak: $(STAMP)  ## 1,000 random changes under watch, with a real Envoy
 
 docs: $(STAMP)  ## the documentation, warnings as errors
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+man: $(STAMP)  ## the man page, into docs/_build
+	$(BIN)/python tools/man_page.py docs/_build
 
 # What the demo needs is a third of what the tests and linters need, and pip shows its progress.
 $(DEMO): pyproject.toml

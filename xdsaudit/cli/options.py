@@ -11,6 +11,8 @@ import click
 from xdsaudit.errors import InputError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from xdsaudit.collect.connect import SourceOptions
 
 FORMATS = ("table", "wide", "json", "jsonl", "junit", "sarif", "github", "html", "prom")
@@ -18,6 +20,13 @@ FORMATS = ("table", "wide", "json", "jsonl", "junit", "sarif", "github", "html",
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _EXISTING = click.Path(path_type=Path)
+
+
+def files(_: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """File names, completed by the shell, for options whose value is no file alone."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
 
 
 class GroupedCommand(click.Command):
@@ -69,9 +78,17 @@ def _stack(group: str, *options: Decorator) -> Decorator:
 
 source_options: Decorator = _stack(
     "Sources",
-    click.option("--snapshot", metavar="PATH", help="Read a snapshot: a directory, .tar.gz, .tar.xz or .zip."),
     click.option(
-        "--kubeconfig", metavar="FILE", help="kubeconfig of the cluster (default: KUBECONFIG, ~/.kube/config)."
+        "--snapshot",
+        metavar="PATH",
+        shell_complete=files,
+        help="Read a snapshot: a directory, .tar.gz, .tar.xz or .zip.",
+    ),
+    click.option(
+        "--kubeconfig",
+        metavar="FILE",
+        shell_complete=files,
+        help="kubeconfig of the cluster (default: KUBECONFIG, ~/.kube/config).",
     ),
     click.option("--context", metavar="NAME", help="Context of the kubeconfig (default: the current one)."),
     click.option(
@@ -80,6 +97,7 @@ source_options: Decorator = _stack(
         "manifests",
         multiple=True,
         metavar="PATH",
+        shell_complete=files,
         help="Manifests with the Ingresses, Services and so on: file, folder or - (repeatable). Without --ads and --gateway "
         "they choose Ingresses of the cluster.",
     ),
@@ -96,6 +114,7 @@ source_options: Decorator = _stack(
         "gateways",
         multiple=True,
         metavar="URL|FILE",
+        shell_complete=files,
         help="A gateway's admin port (http://HOST:15000) or its saved config dump (repeatable).",
     ),
 )
