@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -153,3 +154,13 @@ def test_it(xds_audit, xds_control_plane):
     env = {**os.environ, "PYTHONPATH": str(place)}
     done = subprocess.run(run, capture_output=True, text=True, env=env, cwd=tmp_path, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_nothing_that_is_ignored_is_tracked() -> None:
+    """A virtual environment or a log that got in by mistake breaks every other checkout."""
+    root = Path(__file__).parent.parent
+    if shutil.which("git") is None or not (root / ".git").exists():
+        pytest.skip("no checkout of git")
+    command = ["git", "-C", str(root), "ls-files", "--cached", "--ignored", "--exclude-standard"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == ""

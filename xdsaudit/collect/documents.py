@@ -306,7 +306,11 @@ class _JsonMarks:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._parts: dict[Keys, dict[str | int, tuple[int, int]]] = {}
-        self._seen = (0, 1, -1)  # an offset, its line and the line end before it: counted on from here when asked in order
+        self._seen = (
+            0,
+            1,
+            -1,
+        )  # an offset, its line and the line end before it: counted on from here when asked in order
 
     def __call__(self, keys: Keys) -> Mark:
         start, end = 0, len(self._data)
