@@ -32,6 +32,7 @@ lint: $(STAMP)  ## formatting, lint, types, layers, generated files
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/basedpyright --verifytypes xdsaudit --ignoreexternal >$(VENV)/types.log 2>&1 || { cat $(VENV)/types.log; exit 1; }
 	$(BIN)/lint-imports
 	$(BIN)/python tools/build_proto.py --check
+	$(BIN)/python tools/build_help.py --check
 
 bench: $(STAMP)  ## speed and size on 10,000 rules, as ratios to a floor of the same run
 	$(BIN)/python tools/bench.py

@@ -10,7 +10,8 @@ import pytest
 
 import xdsaudit
 from xdsaudit.audit.causes.catalogue import CATALOGUE
-from xdsaudit.cli.main import _COMMANDS, cli, run
+from xdsaudit.cli.group import _COMMANDS, cli
+from xdsaudit.cli.main import run
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import xdsaudit
+from xdsaudit.cli.front import answer, program
 
 HEAVY = (
     "grpc",
@@ -86,13 +87,52 @@ def test_import_is_light(code: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_help_imports_nothing_heavy() -> None:
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--version"], []])
+def test_help_loads_no_command_and_no_click(arguments: list[str]) -> None:
+    assert loaded(arguments, (*HEAVY, "click", "msgspec", "dataclasses", "pathlib", "xdsaudit.cli.group")) == []
+
+
+def test_a_code_loads_the_catalogue_alone() -> None:
+    assert loaded(["explain", "XA401"], (*HEAVY, "xdsaudit.audit.verdicts", "xdsaudit.report.json")) in ([], ["click"])
+
+
+def loaded(arguments: list[str], modules: tuple[str, ...]) -> list[str]:
+    """Which of these modules a command line has imported when it ends."""
     script = (
-        "import sys; from xdsaudit.cli.main import run; run(['--help']); "
-        f"print([m for m in {HEAVY!r} if m in sys.modules and m != 'click'], file=sys.stderr)"
+        f"import sys; sys.argv = ['xdsaudit', *{arguments!r}]; from xdsaudit.cli.main import run; run(); "
+        f"print(*[m for m in {modules!r} if m in sys.modules], file=sys.stderr)"
     )
+    done = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, check=True, env=ENV)
+    assert done.stdout
+    return done.stderr.split()
+
+
+ENV = {**os.environ, "COLUMNS": "100", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+
+
+@pytest.mark.parametrize("called", ["xdsaudit", "/usr/local/bin/kubectl-xdsaudit"])
+@pytest.mark.parametrize("columns", ["80", "200"])
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["--version"]])
+def test_help_at_hand_is_what_click_says(
+    called: str, columns: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = program(called)
+    monkeypatch.setenv("COLUMNS", columns)
+    script = f"from xdsaudit.cli.group import cli; cli.main({arguments!r}, prog_name={name!r})"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stderr.strip() in ("[]", "['msgspec']")
+    assert answer(arguments, name) == done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["diff"], ["--help", "diff"], ["diff", "--help"], ["--bogus"], ["--version", "x"]]
+)
+def test_anything_else_is_left_to_the_commands(arguments: list[str]) -> None:
+    assert answer(arguments, "xdsaudit") is None
+
+
+def test_a_narrow_terminal_gets_help_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert answer(["--help"], "xdsaudit") is None
 
 
 def test_shell_completion_knows_the_commands() -> None:

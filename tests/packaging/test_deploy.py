@@ -17,7 +17,7 @@ import yaml
 
 import xdsaudit
 from xdsaudit import audit
-from xdsaudit.cli.main import cli
+from xdsaudit.cli.group import cli
 from xdsaudit.collect.kube import KINDS
 from xdsaudit.report.prom import Histogram, to_prom
 

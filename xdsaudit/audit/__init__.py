@@ -9,17 +9,30 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from xdsaudit.audit.memory import Memory
-from xdsaudit.audit.verdicts import audit
-from xdsaudit.model.snapshot import Snapshot
-from xdsaudit.model.verdict import Audit
+if TYPE_CHECKING:
+    from xdsaudit.audit.memory import Memory
+    from xdsaudit.audit.verdicts import audit
+    from xdsaudit.model.snapshot import Snapshot
+    from xdsaudit.model.verdict import Audit
 
 __all__ = ["audit"]
 
 
+def __getattr__(name: str) -> Any:
+    """The function, imported when it is asked for: the catalogue of codes alone needs no audit."""
+    if name != "audit":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from xdsaudit.audit.verdicts import audit
+
+    return audit
+
+
 class _Callable(ModuleType):
     def __call__(self, snapshot: Snapshot, *, memory: Memory | None = None) -> Audit:
+        from xdsaudit.audit.verdicts import audit
+
         return audit(snapshot, memory=memory)
 
 

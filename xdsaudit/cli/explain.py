@@ -49,10 +49,10 @@ def explain(
     access log, - for standard input, or one line of it: its 404 NR requests are grouped and explained. CODE, such as XA401 or
     stale-route-cache: what it means; nothing at all lists the codes. Exits with 1 when no route answers.
     """  # noqa: D301 - click reads \b as "do not wrap"
-    from xdsaudit.audit.requests.access_log import is_log_line
-
     if subject is None or (_CODE.match(subject) and not Path(subject).exists()):
         return _code(subject, output)
+    from xdsaudit.audit.requests.access_log import is_log_line
+
     if subject == "-" or is_log_line(subject) or ("://" not in subject and Path(subject).is_file()):
         return _log(subject, groups, output, options)
     if _REF.match(subject) and not headers:
@@ -62,16 +62,20 @@ def explain(
 
 def _code(word: str | None, output: str) -> int:
     from xdsaudit.audit.causes.catalogue import CATALOGUE, find
-    from xdsaudit.report.explanation import code_text
-    from xdsaudit.report.json import as_json
 
-    if word is None:
-        emit(as_json([r._asdict() for r in CATALOGUE]) if output == "json" else _listed(CATALOGUE))
-        return 0
-    found = find(word)
-    if found is None:
+    found = find(word) if word is not None else None
+    if word is not None and found is None:
         raise InputError(f"{word}: is not a code, URL, NAMESPACE/INGRESS or file; xdsaudit explain lists the codes")
-    emit(as_json(found._asdict()) if output == "json" else code_text(found))
+    if output == "json":
+        from xdsaudit.report.json import as_json
+
+        emit(as_json(found._asdict() if found is not None else [r._asdict() for r in CATALOGUE]))
+    elif found is None:
+        emit(_listed(CATALOGUE))
+    else:
+        from xdsaudit.report.code import code_text
+
+        emit(code_text(found))
     return 0
 
 

@@ -1,66 +1,16 @@
-"""Entry point: the group of commands, and the promise of exit codes (an uncaught bug is 70, never 1)."""
+"""Entry point: the promise of exit codes (an uncaught bug is 70, never 1). It imports little: what help asks for is at hand."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
-
-from xdsaudit import __version__
 from xdsaudit.errors import InputError, XdsauditError
 
-_COMMANDS = {
-    "diff": ("xdsaudit.cli.diff", "diff"),
-    "wait": ("xdsaudit.cli.wait", "wait"),
-    "watch": ("xdsaudit.cli.watch", "watch"),
-    "capture": ("xdsaudit.cli.capture", "capture"),
-    "explain": ("xdsaudit.cli.explain", "explain"),
-    "check": ("xdsaudit.cli.check", "check"),
-    "status": ("xdsaudit.cli.status", "status"),
-    "merge": ("xdsaudit.cli.merge", "merge"),
-    "demo": ("xdsaudit.cli.demo", "demo"),
-}
-_EPILOG = (
-    "Start with: xdsaudit diff (the cluster of your kubeconfig), xdsaudit diff --snapshot PATH, or xdsaudit demo. "
-    "Exit codes: 0 all in sync, 1 something is wrong, 3 could not look at everything, 2 wrong usage or unreadable input."
-)
-
-
-class _Lazy(click.Group):
-    """Imports a command when it is used, so that --help stays quick."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
-        if name not in _COMMANDS:
-            return None
-        from importlib import import_module
-
-        module, attribute = _COMMANDS[name]
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
-
-
-@click.command(
-    cls=_Lazy,
-    epilog=_EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=False,
-    invoke_without_command=True,
-)
-@click.version_option(__version__, message="xdsaudit %(version)s (tested against Higress 2.0.1 and 2.1.9, Envoy 1.40)")
-@click.pass_context
-def cli(context: click.Context) -> None:
-    """Name the Higress route that got lost between Ingress and Envoy, and the stage that lost it.
-
-    Reads only: it never writes to a cluster, a control plane or an Envoy.
-    """
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+if TYPE_CHECKING:
+    import click
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -73,7 +23,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    name = "kubectl xdsaudit" if Path(sys.argv[0]).name.startswith("kubectl") else "xdsaudit"
+    from xdsaudit.cli.front import answer, program
+
+    name = program(sys.argv[0])
+    said = answer(sys.argv[1:] if arguments is None else arguments, name)
+    try:
+        if said is not None:
+            sys.stdout.write(said)
+            sys.stdout.flush()
+            return 0
+        return _command(arguments, name)
+    except BrokenPipeError:
+        # The reader of our output went away; nothing is left to tell it.
+        _give_up_output()
+        return 0
+    except KeyboardInterrupt as error:
+        return _interrupted(error)
+    except Exception as error:
+        return _failed(error)
+
+
+def _command(arguments: Sequence[str] | None, name: str) -> int:
+    """Run one command; what click raises becomes an exit code."""
+    import click
+
+    from xdsaudit.cli.group import cli
+
     try:
         code = cli.main(args=arguments, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
@@ -82,20 +57,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         _usage(error)
         return 2
-    except (click.Abort, KeyboardInterrupt) as error:
+    except click.Abort as error:
         return _interrupted(error.__cause__ or error)
-    except BrokenPipeError:
-        # The reader of our output went away; nothing is left to tell it.
-        _give_up_output()
-        return 0
-    except Exception as error:
-        return _failed(error)
     return int(code or 0)
 
 
 def _usage(error: click.ClickException) -> None:
     """What click says of wrong usage, harmless on a terminal."""
     from io import StringIO
+
+    import click
 
     from xdsaudit.report.terminal import printable
 

@@ -7,7 +7,6 @@ Go's protobuf Struct holds them (doubles), keys in any order.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -116,6 +115,8 @@ def same_code(url: str, sha256: str, file: str) -> bool:
     The agent keeps a module as ``<sha256 of its name>/<checksum>.wasm``, its name being the URL without tag and digest
     (istio pkg/wasm/cache.go getModulePath, moduleNameFromURL).
     """
+    import hashlib
+
     cached = _CACHED.search(file)
     if cached is None:
         return True

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 
 from xdsaudit.model.verdict import Audit
-from xdsaudit.report.json import to_json
-from xdsaudit.report.table import to_table
 
 FORMATS = ("table", "wide", "json", "jsonl", "junit", "sarif", "github", "html", "prom")
 
@@ -16,6 +14,8 @@ def render(audit: Audit, form: str, *, width: int = 80, color: bool = False) -> 
         ValueError: a form that is none of them.
     """
     if form in ("table", "wide"):
+        from xdsaudit.report.table import to_table
+
         return to_table(audit, width=width, color=color, wide=form == "wide")
     if form not in FORMATS:
         raise ValueError(f"{form!r} is none of {', '.join(FORMATS)}")
@@ -24,6 +24,8 @@ def render(audit: Audit, form: str, *, width: int = 80, color: bool = False) -> 
 
 def _writer(form: str) -> Callable[[Audit], str]:
     if form == "json":
+        from xdsaudit.report.json import to_json
+
         return to_json
     if form == "html":
         from xdsaudit.report.html import to_html
@@ -39,4 +41,4 @@ def _writer(form: str) -> Callable[[Audit], str]:
     return writers[form]
 
 
-__all__ = ["FORMATS", "render", "to_json", "to_table"]
+__all__ = ["FORMATS", "render"]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from xdsaudit.audit.causes.code import Code
 from xdsaudit.audit.plugins.acting import PluginAction
 from xdsaudit.audit.questions.explain import Explanation, Journey, ReplicaAnswer
 from xdsaudit.audit.requests.access_log import LogSummary
@@ -164,21 +163,3 @@ def log_text(summary: LogSummary, explanations: Sequence[Explanation], *, width:
     if left > 0:
         parts.append(f"\n... and {many(left, 'more group')} (--groups N shows more)\n")
     return "".join(parts)
-
-
-def code_text(row: Code, *, width: int = 80, color: bool = False) -> str:
-    """What a code means, for people."""
-    console, finish = paper(width, color=color)
-    say(console, f"{row.code} {row.slug} ({row.severity.value})", "bold")
-    say(console, row.title)
-    for head, text in (
-        ("What it is", row.meaning),
-        ("How it shows", row.shows),
-        ("What heals it", row.remedy),
-        ("How to prevent it", row.prevention),
-        ("Issues", ", ".join(row.issues)),
-    ):
-        if text:
-            console.print()
-            say(console, f"{head}. {text}")
-    return finish()

@@ -59,15 +59,20 @@ def say(console: Console, text: str, style: str = "", indent: int = 0, hang: int
     """A paragraph wrapped to the width, with a hanging indent."""
     from rich.text import Text
 
+    for line in wrapped(text, console.width, indent, hang):
+        console.print(Text(line, style=style), soft_wrap=True)
+
+
+def wrapped(text: str, width: int, indent: int = 0, hang: int = 0) -> list[str]:
+    """The lines of a paragraph."""
     start = " " * indent
-    for line in textwrap.wrap(
+    return textwrap.wrap(
         printable(text),
-        max(console.width, indent + hang + 20),
+        max(width, indent + hang + 20),
         initial_indent=start,
         subsequent_indent=start + " " * hang,
         break_on_hyphens=False,
-    ):
-        console.print(Text(line, style=style), soft_wrap=True)
+    )
 
 
 def many(count: int, noun: str) -> str:

@@ -1,0 +1,58 @@
+"""The group of commands, each imported when it is used."""
+
+from __future__ import annotations
+
+import click
+
+from xdsaudit import __version__
+from xdsaudit.cli.front import TESTED
+
+_COMMANDS = {
+    "diff": ("xdsaudit.cli.diff", "diff"),
+    "wait": ("xdsaudit.cli.wait", "wait"),
+    "watch": ("xdsaudit.cli.watch", "watch"),
+    "capture": ("xdsaudit.cli.capture", "capture"),
+    "explain": ("xdsaudit.cli.explain", "explain"),
+    "check": ("xdsaudit.cli.check", "check"),
+    "status": ("xdsaudit.cli.status", "status"),
+    "merge": ("xdsaudit.cli.merge", "merge"),
+    "demo": ("xdsaudit.cli.demo", "demo"),
+}
+_EPILOG = (
+    "Start with: xdsaudit diff (the cluster of your kubeconfig), xdsaudit diff --snapshot PATH, or xdsaudit demo. "
+    "Exit codes: 0 all in sync, 1 something is wrong, 3 could not look at everything, 2 wrong usage or unreadable input."
+)
+
+
+class _Lazy(click.Group):
+    """Imports a command when it is used, so that --help stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in _COMMANDS:
+            return None
+        from importlib import import_module
+
+        module, attribute = _COMMANDS[name]
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
+@click.command(
+    cls=_Lazy,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+    invoke_without_command=True,
+)
+@click.version_option(__version__, message=f"xdsaudit %(version)s ({TESTED})")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Name the Higress route that got lost between Ingress and Envoy, and the stage that lost it.
+
+    Reads only: it never writes to a cluster, a control plane or an Envoy.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
