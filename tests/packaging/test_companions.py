@@ -17,7 +17,7 @@ import yaml
 
 import xdsaudit
 from xdsaudit.cli.complete import FILES, NO_FILES, complete
-from xdsaudit.cli.main import _COMMANDS
+from xdsaudit.cli.group import _COMMANDS
 
 ROOT = Path(__file__).parent.parent.parent
 
