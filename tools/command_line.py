@@ -11,7 +11,7 @@ import click
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from xdsaudit.cli.main import cli  # noqa: E402
+from xdsaudit.cli.group import cli  # noqa: E402
 from xdsaudit.cli.options import _GROUPS  # noqa: E402
 
 

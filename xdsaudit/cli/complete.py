@@ -24,7 +24,7 @@ def complete(words: Sequence[str]) -> tuple[list[tuple[str, str]], int]:
     """
     from click.shell_completion import ShellComplete
 
-    from xdsaudit.cli.main import cli
+    from xdsaudit.cli.group import cli
 
     *before, incomplete = words or ("",)
     found = ShellComplete(cli, {}, "xdsaudit", "_XDSAUDIT_COMPLETE").get_completions(before, incomplete)
