@@ -7,6 +7,8 @@ from pathlib import Path
 import xdsaudit
 from xdsaudit.audit.causes.catalogue import CATALOGUE
 from xdsaudit.audit.causes.code import Code
+from xdsaudit.audit.causes.commands import COMMANDS
+from xdsaudit.audit.causes.fix import examples
 from xdsaudit.ingress.annotation_table import KINDS, TABLE
 
 project = "xdsaudit"
@@ -43,11 +45,20 @@ def _code(row: Code) -> str:
         f"## What it is and why it happens\n\n{row.meaning}",
         f"## How it shows\n\n{row.shows}",
         f"## What heals it\n\n{row.remedy}",
+        *_commands(row),
         f"## How to prevent it\n\n{row.prevention}",
     ]
     if row.issues:
         parts.append(f"## Issues\n\n{', '.join(row.issues)}")
     return "\n\n".join(parts) + "\n"
+
+
+def _commands(row: Code) -> list[str]:
+    """The commands with invented names; an audit prints them with the real ones."""
+    if row.slug not in COMMANDS:
+        return []
+    blocks = [f"{fix.title}:\n\n```sh\n{fix.command}\n```" for fix in examples(row.slug)]
+    return ["### Commands\n\nAn audit prints them with the real names. xdsaudit runs none of them.", *blocks]
 
 
 def _annotations() -> str:

@@ -13,6 +13,7 @@ from xdsaudit.audit.causes.catalogue import BY_SLUG
 from xdsaudit.audit.causes.evidence import journey, upstream_view
 from xdsaudit.audit.causes.exposure import exposed_by_ref, exposure
 from xdsaudit.audit.causes.findings import findings
+from xdsaudit.audit.causes.fix import with_fixes
 from xdsaudit.audit.causes.remedy import refusal_of, remedy_of
 from xdsaudit.audit.causes.upstream import Upstream, judge_upstream
 from xdsaudit.audit.memory import Memory
@@ -96,7 +97,7 @@ def _audit(world: World) -> Audit:
     # Without the Ingresses, or with some of the hosts alone, nobody can say that a route has no Ingress.
     whole = ViewName.INGRESS in read and snapshot.hosts is None
     served = {e for name in PIPELINE[1:] for j in world.read(name) for e in j.extra if not _repeated(world, e)}
-    return Audit(
+    result = Audit(
         captured_at=snapshot.captured_at,
         controller={**snapshot.controller, "tested": world.expectation.profile.tested},
         views=tuple(world.infos),
@@ -110,6 +111,7 @@ def _audit(world: World) -> Audit:
         origins=snapshot.origins,
         plugins=plugins.verdicts,
     )
+    return with_fixes(result)
 
 
 def _repeated(world: World, extra: Extra) -> bool:

@@ -149,6 +149,7 @@ class RuleVerdict(NamedTuple):
         lines += [f"  - {line}" for line in self.evidence]
         if self.remedy:
             lines.append(f"  remedy: {self.remedy}")
+        lines += [f"    {fix.command}" for fix in self.fix]
         return "\n".join(lines)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from xdsaudit.audit.causes.code import Code
-from xdsaudit.report.terminal import wrapped
+from xdsaudit.audit.causes.commands import COMMANDS
+from xdsaudit.audit.causes.fix import examples
+from xdsaudit.report.terminal import wrapped, wrapped_command
 
 
 def code_text(row: Code, *, width: int = 80) -> str:
@@ -18,4 +20,11 @@ def code_text(row: Code, *, width: int = 80) -> str:
     ):
         if text:
             lines += ["", *wrapped(f"{head}. {text}", width)]
+    if row.slug in COMMANDS:
+        lines += ["", *wrapped("Commands, with invented names; an audit prints them with the real ones.", width)]
+        for fix in examples(row.slug):
+            lines += [
+                *wrapped(f"  {fix.title}:", width),
+                *(f"    {x}" for x in wrapped_command(fix.command, width - 4)),
+            ]
     return "".join(f"{line}\n" for line in lines)

@@ -11,7 +11,7 @@ from xdsaudit.audit.questions.explain import Explanation, Journey, ReplicaAnswer
 from xdsaudit.audit.requests.access_log import LogSummary
 from xdsaudit.model.verdict import Verdict
 from xdsaudit.report.json import rule_object
-from xdsaudit.report.terminal import STYLE, many, name_of, paper, say
+from xdsaudit.report.terminal import STYLE, commands, many, name_of, paper, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -92,6 +92,7 @@ def _candidates(console: Console, found: Explanation) -> None:
             say(console, f"- {line}", "dim", indent=4, hang=2)
         if verdict.remedy:
             say(console, f"remedy: {verdict.remedy}", indent=4, hang=8)
+        commands(console, verdict.fix, 6)
     if len(found.candidates) > _SHOWN:
         say(console, f"... and {len(found.candidates) - _SHOWN} more", "dim", indent=2)
 
@@ -136,6 +137,7 @@ def journeys_text(ref: str, found: Sequence[Journey], *, width: int = 80, color:
             say(console, line, "magenta", indent=2, hang=2)
         if verdict.remedy:
             say(console, f"remedy: {verdict.remedy}", indent=2, hang=8)
+        commands(console, verdict.fix, 4)
     return finish()
 
 

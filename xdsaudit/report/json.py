@@ -77,6 +77,7 @@ def _groups(audit: Audit) -> list[dict[str, Any]]:
             "replicas": [{"view": s.view, "replicas": list(s.replicas), "of": s.of} for s in g.shares],
             "evidence": list(g.lines),
             "remedy": g.remedy,
+            "fix": [f._asdict() for f in g.fix],
         }
         for g in causes(audit).groups
     ]
@@ -109,6 +110,7 @@ def rule_object(verdict: RuleVerdict) -> dict[str, Any]:
         ],
         "evidence": list(verdict.evidence),
         "remedy": verdict.remedy,
+        "fix": [f._asdict() for f in verdict.fix],
     }
 
 
@@ -133,4 +135,5 @@ def finding_object(finding: Finding) -> dict[str, Any]:
         "evidence": list(finding.evidence),
         "remedy": finding.remedy,
         "at": finding.at._asdict() if finding.at else None,
+        "fix": [f._asdict() for f in finding.fix],
     }

@@ -16,7 +16,7 @@ from xdsaudit.model.verdict import Audit, RuleVerdict, Severity, Verdict
 from xdsaudit.report.head import head, left_out
 from xdsaudit.report.matrix import matrix
 from xdsaudit.report.plugins import section
-from xdsaudit.report.terminal import STYLE, many, name_of, paper, say
+from xdsaudit.report.terminal import STYLE, commands, many, name_of, paper, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -92,6 +92,7 @@ def _group(console: Console, group: Group, wide: bool) -> None:
         say(console, f"... and {len(group.rules) - _SHOWN:,} more (-o wide shows all)", "dim", indent=6)
     if group.remedy:
         say(console, f"remedy: {group.remedy}", indent=4, hang=8)
+    commands(console, group.fix, 6, shown=len(group.fix) if wide else 1)
 
 
 def extent(group: Group, *, wide: bool = False) -> str:
@@ -134,6 +135,7 @@ def _findings(console: Console, told: Iterable[Told]) -> None:
             say(console, f"- {line}", indent=4, hang=2)
         if finding.remedy:
             say(console, f"remedy: {finding.remedy}", indent=2, hang=8)
+        commands(console, finding.fix, 4)
 
 
 def _left_out(console: Console, audit: Audit, wide: bool) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import textwrap
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from xdsaudit.model.verdict import RuleVerdict, Verdict
+from xdsaudit.model.verdict import Fix, RuleVerdict, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,6 +73,39 @@ def wrapped(text: str, width: int, indent: int = 0, hang: int = 0) -> list[str]:
         subsequent_indent=start + " " * hang,
         break_on_hyphens=False,
     )
+
+
+def commands(console: Console, fixes: Sequence[Fix], indent: int, shown: int = 3) -> None:
+    """Commands below a remedy, a title each, broken so that they can be copied as they stand; alike ones once."""
+    by_title: dict[str, list[Fix]] = {}
+    for each in fixes:
+        by_title.setdefault(each.title, []).append(each)
+    for title, listed in by_title.items():
+        more = f" ({len(listed)} in all, -o json lists them)" if len(listed) > shown else ""
+        say(console, f"{title}{more}:", "cyan", indent=indent, hang=2)
+        for each in listed[:shown]:
+            for line in wrapped_command(printable(each.command), console.width - indent - 2):
+                console.print(f"{' ' * (indent + 2)}{line}", soft_wrap=True)
+
+
+def wrapped_command(command: str, width: int) -> list[str]:
+    """A command over several lines, each but the last with the backslash that makes a shell read on; never inside quotes."""
+    words, quote = [""], ""
+    for sign in command:
+        if sign == " " and not quote:
+            words.append("")
+            continue
+        if sign in "'\"":
+            quote = "" if sign == quote else quote or sign
+        words[-1] += sign
+    lines = [words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + len(word) + 3 <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines[-1] += " \\"
+            lines.append(f"  {word}")
+    return lines
 
 
 def many(count: int, noun: str) -> str:

@@ -1,0 +1,147 @@
+"""Remedies as commands, with the real names of one audit."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from xdsaudit.audit.causes.catalogue import BY_SLUG
+from xdsaudit.audit.causes.commands import COMMANDS, EXAMPLES
+from xdsaudit.model.verdict import Audit, Finding, Fix, RuleVerdict, Verdict
+from xdsaudit.model.view import State, ViewName
+
+_POD: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_KEY: Final = re.compile(r"[A-Za-z0-9][-\w./]*")
+_SECRET: Final = re.compile(r"[a-z-]+://[^/\s]+/([^/\s]+)/([^/\s;,]+)")
+_CLUSTER: Final = re.compile(r"outbound(?:_)?\|(\d+)\|[^|\s]*\|([^.\s|]+)\.([^.\s|]+)\.svc\.")
+_LACKS: Final = frozenset({Verdict.LOST, Verdict.CHANGED})
+_FEW: Final = 3
+"""Up to so many pods are named, also where they are all."""
+Values = dict[str, str]
+
+
+def with_fixes(audit: Audit) -> Audit:
+    """The audit with commands beside its remedies."""
+    whole = _duplicates(audit.rules)
+    base = _controller(audit.controller)
+
+    def fixed(rule: RuleVerdict) -> RuleVerdict:
+        if rule.slug not in COMMANDS:
+            return rule
+        return rule._replace(fix=_filled(rule.slug, {**base, **_of_rule(audit, rule, whole)}, rule.remedy))
+
+    return replace(
+        audit,
+        rules=tuple(map(fixed, audit.rules)),
+        not_selected=tuple(map(fixed, audit.not_selected)),
+        findings=tuple(
+            replace(f, fix=_filled(f.slug, {**base, **_of_finding(f)}, f.remedy)) if f.slug in COMMANDS else f
+            for f in audit.findings
+        ),
+    )
+
+
+def examples(slug: str) -> tuple[Fix, ...]:
+    """The commands of a cause with invented names, for the page of its code."""
+    row = BY_SLUG[slug]
+    return _filled(slug, dict(EXAMPLES), row.remedy)
+
+
+def _filled(slug: str | None, values: Values, remedy: str | None) -> tuple[Fix, ...]:
+    """The commands of which every place is known. A remedy that differs from the catalogue's forbids a restart of the gateway."""
+    found = []
+    for command in COMMANDS[slug or ""]:
+        if command.restarts and not (remedy or "").startswith(BY_SLUG[slug or ""].remedy):
+            continue
+        try:
+            found.append(Fix(command.title.format_map(values), command.text.format_map(values)))
+        except KeyError:
+            continue
+    return tuple(found)
+
+
+def _controller(controller: Mapping[str, Any]) -> Values:
+    system = str(controller.get("system_namespace") or "higress-system")
+    name = controller.get("ingress_class")
+    values = {"system": system, "gateway_namespace": str(controller.get("gateway_namespace") or system)}
+    taken = "higress" if name is None else str(name)
+    return _quoted(values) | ({"class": taken} if _POD.fullmatch(taken) else {})
+
+
+def _of_rule(audit: Audit, verdict: RuleVerdict, whole: frozenset[str]) -> Values:
+    rule, origin = verdict.rule, audit.origin(verdict.rule)
+    values = {"namespace": rule.namespace, "ingress": rule.ingress}
+    values["duplicate" if rule.ref in whole else "partly"] = rule.ingress
+    if verdict.by is not None:
+        values |= {"by_namespace": verdict.by.namespace, "by_ingress": verdict.by.ingress}
+    elif verdict.slug == "envoy-rejected" and any(
+        line.startswith(f"culprit: {rule.ref} ") for line in verdict.evidence
+    ):
+        values |= {"by_namespace": rule.namespace, "by_ingress": rule.ingress}
+    if origin is not None:
+        values["file"] = origin.file
+    bad = [
+        r.replica for r in verdict.replicas if r.view == ViewName.GATEWAY.value and r.verdict in _LACKS and r.replica
+    ]
+    return _quoted(values) | _pods(bad, _gateways(audit)) | _named(verdict.evidence)
+
+
+def _of_finding(finding: Finding) -> Values:
+    values: Values = {}
+    for concern in finding.concerns:
+        if concern.namespace and concern.ingress and "ingress" not in values:
+            values |= {"namespace": concern.namespace, "ingress": concern.ingress}
+            if concern.resource:
+                values["key"] = concern.resource
+        kind, _, name = (concern.resource or "").partition("/")
+        if kind == "wasmplugin" and "/" in name:
+            values["plugin_namespace"], _, values["plugin"] = name.partition("/")
+    if finding.by is not None:
+        values |= {"by_namespace": finding.by.namespace, "by_ingress": finding.by.ingress}
+    bad = [c.replica for c in finding.concerns if c.view == ViewName.GATEWAY.value and c.replica]
+    return _quoted(values) | _pods(bad) | _named(finding.evidence)
+
+
+def _quoted(values: Values) -> Values:
+    """What can be a name in a cluster, quoted for a shell; what cannot is no name that a command could use."""
+    shapes = {"key": _KEY, "file": re.compile(".+")}
+    return {n: shlex.quote(v) for n, v in values.items() if shapes.get(n, _NAME).fullmatch(v)}
+
+
+def _pods(names: Iterable[str], of: int = 0) -> Values:
+    """Names of pods, or the label of all where it is many; an address or a file is none, and no kubectl command helps there."""
+    pods = [n for n in dict.fromkeys(names) if _POD.fullmatch(n)]
+    if not pods:
+        return {}
+    if len(pods) == of > _FEW:
+        return {"gateway": pods[0], "every_gateway": "app=higress-gateway"}
+    return {"gateway": pods[0], "gateways": " ".join(pods)}
+
+
+def _gateways(audit: Audit) -> int:
+    return sum(v.name is ViewName.GATEWAY and v.state in (State.READ, State.PARTIAL) for v in audit.views)
+
+
+def _named(evidence: Iterable[str]) -> Values:
+    """The Secret and the Service that evidence names, as Envoy knows them."""
+    values: Values = {}
+    for line in evidence:
+        secret, cluster = _SECRET.search(line), _CLUSTER.search(line)
+        if secret and "secret" not in values:
+            values |= {"secret_namespace": secret[1], "secret": secret[2]}
+        if cluster and "service" not in values:
+            values |= {"port": cluster[1], "service": cluster[2], "service_namespace": cluster[3]}
+    return _quoted(values)
+
+
+def _duplicates(rules: Iterable[RuleVerdict]) -> frozenset[str]:
+    """Ingresses of which every rule is a duplicate of another Ingress's."""
+    found: dict[str, bool] = {}
+    for rule in rules:
+        other = rule.slug == "duplicated-route" and rule.by is not None and rule.by.ref != rule.rule.ref
+        found[rule.rule.ref] = found.get(rule.rule.ref, True) and other
+    return frozenset(ref for ref, every in found.items() if every)
