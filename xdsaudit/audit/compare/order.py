@@ -59,7 +59,7 @@ def reordered(
         if mine in told:
             continue
         theirs = served[other].key
-        if _same(expected[mine], served[other]) or _apart(expected[mine].key, theirs):
+        if _same(expected[mine], served[other]) or apart(expected[mine].key, theirs):
             continue
         for request in requests((expected[mine].key, theirs), place, secure=secure, hosts=hosts):
             must = look_up(wanted, request, scoped=False)
@@ -131,7 +131,7 @@ def _same(expected: ExpectedRoute, served: Route) -> bool:
 _PLAIN: Final = frozenset({"path", "prefix"})
 
 
-def _apart(one: MatchKey, other: MatchKey) -> bool:
+def apart(one: MatchKey, other: MatchKey) -> bool:
     """Whether two paths certainly have no request in common; most pairs are told apart so, without any automaton."""
     if one.ignore_case or other.ignore_case or not {one.kind, other.kind} <= _PLAIN:
         return False

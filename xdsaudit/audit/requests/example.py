@@ -42,7 +42,7 @@ def requests(
 ) -> Iterator[Request]:
     """Requests to this place that all the keys match; a few, the simplest first."""
     port, host = place
-    base = Request(secure, port, _host(host, hosts), "/")
+    base = Request(secure, port, host_of(host, hosts), "/")
     names = dict.fromkeys(c.name for key in keys for c in key.headers)
     parameters = dict.fromkeys(c.name for key in keys for c in key.query)
     headers = [(n, list(_values([c for key in keys for c in key.headers if c.name == n]))) for n in names]
@@ -70,7 +70,7 @@ def _filled(
     return replace(base, path=path, method=method, headers=headers, query=query)
 
 
-def _host(host: str, taken: Callable[[str], bool] | None) -> str:
+def host_of(host: str, taken: Callable[[str], bool] | None) -> str:
     """A host for a place: one of a wildcard's that has no routes of its own."""
     if host == "*":
         candidates: Iterator[str] = chain(("host.example",), (f"host{n}.example" for n in range(2, 1000)))
@@ -85,7 +85,7 @@ def _paths(keys: Sequence[MatchKey]) -> Iterator[str]:
     """Paths as routes see them that all keys may match."""
     plain = next((k for k in keys if k.kind == "path" and not k.ignore_case), None)
     if plain is not None:
-        if _reachable(plain.value):
+        if reachable(plain.value):
             yield plain.value
         return
     machines = [automaton("prefix", "/", False)]
@@ -95,10 +95,10 @@ def _paths(keys: Sequence[MatchKey]) -> Iterator[str]:
         built = _built(_OPS.get(key.kind, ""), key.value, key.ignore_case)
         if built is not None:
             machines.append(built)
-    yield from islice((p for p in common(machines) if _reachable(p)), _TRIED)
+    yield from islice((p for p in common(machines) if reachable(p)), _TRIED)
 
 
-def _reachable(path: str) -> bool:
+def reachable(path: str) -> bool:
     """Whether some request has this path once it is normalised."""
     return not refusal(path) and normalised(path) == path
 

@@ -1,0 +1,293 @@
+"""Which requests two sets of route tables answer differently: every kind of them with one example, and whether that is all.
+
+Two first-match lists give the same answer to every request that no route outside a common subsequence of both matches. So only those
+routes are looked at, each with what overlaps it: their paths are taken apart into every combination of matchers (``requests.cells``),
+headers, query and method likewise, and of each combination one request is asked of both lists. What is reported was looked up in
+both; what is not reported is proved, or said not to be.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
+from functools import partial
+from itertools import islice, product
+from typing import Any, Final, NamedTuple
+
+from xdsaudit.audit.compare.order import apart
+from xdsaudit.audit.requests.automaton import ANY, TooHardError
+from xdsaudit.audit.requests.cells import cells, exact
+from xdsaudit.audit.requests.example import host_of, reachable, requests
+from xdsaudit.audit.requests.paths import SURVIVING
+from xdsaudit.audit.requests.request import Request
+from xdsaudit.audit.requests.routing import candidates, matches
+from xdsaudit.model.route import HeaderMatch, MatchKey, Place
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PROPFIND")
+_OPS: Final[Mapping[str, str]] = {
+    "path": "exact",
+    "prefix": "prefix",
+    "path_separated_prefix": "segments",
+    "safe_regex": "regex",
+}
+_COMBINATIONS: Final = 4_096
+_QUERY: Final = SURVIVING - {"&", "+", "%"}
+_UNKNOWN_HEADERS: Final = ("x-request-id", "x-forwarded-for")
+
+
+class Answering(NamedTuple):
+    """A route of one side.
+
+    Attributes:
+        key: what it matches.
+        outcome: what it does with a request; equal values are equal answers.
+        label: whose it is, for people.
+        sure: False where what it does depends on what was not read.
+    """
+
+    key: MatchKey
+    outcome: int
+    label: Any
+    sure: bool = True
+
+
+Side = Mapping[Place, Sequence[Answering]]
+
+
+class Change(NamedTuple):
+    """Requests that are answered differently: an example, and the routes that answer; None is no route at all."""
+
+    request: Request
+    before: Answering | None
+    after: Answering | None
+
+
+@dataclass
+class Differences:
+    """What differs, and why nobody can say that this is all; without doubts it is."""
+
+    changes: list[Change] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+
+    @property
+    def proven(self) -> bool:
+        """Whether every request of no kind reported here gets the same answer."""
+        return not self.doubts
+
+
+def differences(before: Side, after: Side, *, scoped: bool, https_port: int) -> Differences:
+    """Every kind of request that two sides answer differently.
+
+    Args:
+        before: routes by place, in first-match order.
+        after: the same of the other side.
+        scoped: whether a host without a matching route is looked up in wider ones.
+        https_port: the port behind TLS.
+    """
+    found = Differences()
+    taken = {*before, *after}
+    for place in sorted(taken):
+        port, host = place
+        name = host_of(host, partial(_taken, place, taken))
+        base = Request(port == https_port, port, name, "/")
+        lists = [_effective(side, base, scoped=scoped) for side in (before, after)]
+        for change in _of_host(base, lists[0], lists[1], found):
+            found.changes.append(change)
+    return found
+
+
+def _taken(place: Place, taken: set[Place], name: str) -> bool:
+    """Whether a name, proposed as an example for a place, has routes of its own or under a closer wildcard."""
+    port, host = place
+    for _, each in candidates(Request(False, port, name, "/")):
+        if each == host:
+            return False
+        if (port, each) in taken:
+            return True
+    return False
+
+
+def _effective(side: Side, base: Request, *, scoped: bool) -> list[Answering]:
+    """The routes that a host's requests are tried against, in order."""
+    found: list[Answering] = []
+    for place in candidates(base, scoped=scoped):
+        if place in side:
+            found += side[place]
+            if not scoped:
+                break
+    return found
+
+
+def _of_host(
+    base: Request, before: Sequence[Answering], after: Sequence[Answering], found: Differences
+) -> Iterator[Change]:
+    one = [(a.key, a.outcome) for a in before]
+    two = [(a.key, a.outcome) for a in after]
+    if one == two:
+        return
+    unsure = next((a for a in (*before, *after) if not a.sure), None)
+    if unsure is not None:
+        _doubt(found, f"{base.host}: what {unsure.label} does depends on what was not read")
+    # Numbers for keys and outcomes, so that the subsequence is found by comparing integers.
+    numbers: dict[Any, int] = {}
+    first = [numbers.setdefault(item, len(numbers)) for item in one]
+    second = [numbers.setdefault(item, len(numbers)) for item in two]
+    apart_before, apart_after = set(range(len(one))), set(range(len(two)))
+    for block in SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks():
+        apart_before -= set(range(block.a, block.a + block.size))
+        apart_after -= set(range(block.b, block.b + block.size))
+    neighbours = _Neighbours(before), _Neighbours(after)
+    told: set[tuple[int | None, int | None]] = set()
+    for mine in (*(before[i] for i in sorted(apart_before)), *(after[i] for i in sorted(apart_after))):
+        left, right = (each.of(mine.key) for each in neighbours)
+        for request in _requests(base, mine.key, [a.key for _, a in (*left, *right)], found):
+            was, will = _first(left, request, found), _first(right, request, found)
+            pair = (was[0] if was else None, will[0] if will else None)
+            if pair in told or _alike(was, will):
+                continue
+            told.add(pair)
+            yield Change(request, was[1] if was else None, will[1] if will else None)
+
+
+class _Neighbours:
+    """The routes of a list by their paths, to find those that may share a request with one."""
+
+    def __init__(self, routes: Sequence[Answering]) -> None:
+        self._routes = routes
+        plain = [i for i, a in enumerate(routes) if a.key.kind in ("path", "prefix") and not a.key.ignore_case]
+        self._sorted = sorted((routes[i].key.value, i) for i in plain)
+        self._others = sorted({*range(len(routes))} - {*plain})
+        self._prefixes: dict[str, list[int]] = {}
+        for index in plain:
+            if routes[index].key.kind == "prefix":
+                self._prefixes.setdefault(routes[index].key.value, []).append(index)
+        self._lengths = sorted({len(value) for value in self._prefixes})
+
+    def of(self, key: MatchKey) -> list[tuple[int, Answering]]:
+        """Numbers and routes, in order."""
+        if key.kind not in ("path", "prefix") or key.ignore_case:
+            return list(enumerate(self._routes))
+        found = {*self._others}
+        at = bisect_left(self._sorted, (key.value, -1))
+        while at < len(self._sorted) and self._sorted[at][0].startswith(key.value):
+            found.add(self._sorted[at][1])
+            at += 1
+        for length in self._lengths:
+            found.update(self._prefixes.get(key.value[:length], ()) if length <= len(key.value) else ())
+        return [(i, self._routes[i]) for i in sorted(found) if not apart(self._routes[i].key, key)]
+
+
+def _alike(was: tuple[int, Answering] | None, will: tuple[int, Answering] | None) -> bool:
+    if was is None or will is None:
+        return was is will
+    return bool(was[1].outcome == will[1].outcome)
+
+
+def _first(
+    routes: Iterable[tuple[int, Answering]], request: Request, found: Differences
+) -> tuple[int, Answering] | None:
+    for number, route in routes:
+        verdict = matches(route.key, request)
+        if verdict is None:
+            _doubt(found, f"{request.host}: whether {route.key} takes a request cannot be judged")
+        elif verdict:
+            return number, route
+    return None
+
+
+def _doubt(found: Differences, why: str) -> None:
+    if why not in found.doubts:
+        found.doubts.append(why)
+
+
+# --- every kind of request that a route takes ------------------------------------------------------------------------
+def _requests(base: Request, mine: MatchKey, keys: Sequence[MatchKey], found: Differences) -> Iterator[Request]:
+    """A request for each combination of these keys that takes a request together with one of them."""
+    keys = [mine, *dict.fromkeys(k for k in keys if k != mine)]
+    try:
+        machines = [exact(_OPS.get(k.kind, k.kind), k.value, k.ignore_case) for k in keys]
+        paths = list(cells(machines, reachable, within=0))
+    except TooHardError:
+        _doubt(found, f"{base.host}: the paths of {mine} could not be told apart from those of its neighbours")
+        paths = []
+        for other in keys:  # what can be found without a proof
+            yield from requests((mine, other), (base.port, base.host), secure=base.secure)
+    for vector, path in paths:
+        yield from _conditioned(base, path, [keys[i] for i in sorted(vector)], found)
+
+
+def _conditioned(base: Request, path: str, keys: Sequence[MatchKey], found: Differences) -> Iterator[Request]:
+    """Requests to a path with every combination of the conditions that these keys have."""
+    headers: dict[str, list[HeaderMatch]] = {}
+    query: dict[str, list[HeaderMatch]] = {}
+    for key in keys:
+        if key.other:
+            _doubt(found, f"{base.host}: a condition of {key} is of a kind that is not judged")
+        for condition in key.headers:
+            headers.setdefault(condition.name.lower(), []).append(condition)
+        for condition in key.query:
+            query.setdefault(condition.name, []).append(condition)
+    axes: list[list[Callable[[Request], Request]]] = []
+    for name, listed in headers.items():
+        axes.append(list(_header_values(name, listed, base, found)))
+    for name, listed in query.items():
+        axes.append([_with_query(name, value) for value in _values(listed, _QUERY, base, found)])
+    start = replace(base, path=path)
+    count = 1
+    for axis in axes:
+        count *= len(axis)
+    if count > _COMBINATIONS:
+        _doubt(found, f"{base.host}{path}: too many combinations of conditions")
+    for chosen in islice(product(*axes), _COMBINATIONS):
+        request = start
+        for put in chosen:
+            request = put(request)
+        yield request
+
+
+def _header_values(
+    name: str, listed: Sequence[HeaderMatch], base: Request, found: Differences
+) -> Iterator[Callable[[Request], Request]]:
+    if name == ":method":
+        for method in METHODS:
+            yield lambda r, method=method: replace(r, method=method)  # type: ignore[misc]
+        return
+    if name.startswith(":") or name in ("host", *_UNKNOWN_HEADERS):
+        _doubt(found, f"{base.host}: conditions on {name} are not taken apart")
+        yield lambda r: r
+        return
+    singles = _values(listed, ANY, base, found)
+    for value in singles:
+        yield _with_header(name, value)
+    # A header may come twice, and one value that fits is enough: any two values together.
+    texts = [v for v in singles if v is not None]
+    for number, one in enumerate(texts):
+        for two in texts[number + 1 :]:
+            yield lambda r, pair=(one, two): replace(r, headers={**r.headers, name: pair})  # type: ignore[misc]
+
+
+def _with_header(name: str, value: str | None) -> Callable[[Request], Request]:
+    return lambda r: r if value is None else replace(r, headers={**r.headers, name: (value,)})
+
+
+def _with_query(name: str, value: str | None) -> Callable[[Request], Request]:
+    return lambda r: r if value is None else replace(r, query={**r.query, name: value})
+
+
+def _values(
+    listed: Sequence[HeaderMatch], alphabet: frozenset[str], base: Request, found: Differences
+) -> list[str | None]:
+    """A value for each combination of the conditions on one header or parameter, and None for leaving it out."""
+    values: list[str | None] = [None]
+    asked = [c for c in dict.fromkeys(listed) if c.op != "present"]
+    if len(asked) < len(listed):
+        values.append("x")
+    try:
+        machines = [exact(c.op.removesuffix("_i"), c.value, c.op.endswith("_i"), alphabet) for c in asked]
+        values += [text for _, text in cells(machines, lambda t: bool(t) and t == t.strip())]
+    except TooHardError:
+        _doubt(found, f"{base.host}: values of {listed[0].name} could not be told apart")
+        values += [c.value for c in asked if c.op == "exact"] + ["x"]
+    return list(dict.fromkeys(values))
