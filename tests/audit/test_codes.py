@@ -244,6 +244,13 @@ def bridged(name: str, destination: str) -> Json:
     return item
 
 
+def on_live(item: Json) -> set[str]:
+    """A batch over a world in which another Ingress goes to the same Service."""
+    live, _ = read_objects(worlds.kube([ingress("z", "z.test", "/z")]))
+    mine, _ = read_objects({"ingresses": ingress_list([item])})
+    return codes(check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), live, Profile()))
+
+
 def noted(**notes: str) -> Json:
     return ingress("a", "a.test", "/a", annotations={f"higress.io/{key}": value for key, value in notes.items()})
 
@@ -426,6 +433,7 @@ WORLDS: dict[str, Pair] = {
         batch(ITEMS[0], on_service=NGINX + "upstream-hash-by"),
         batch(ITEMS[0], on_service="example.com/x"),
     ),
+    "live-rule-changed": (lambda: on_live(noted(**{"load-balance": "RANDOM"})), lambda: on_live(noted(timeout="5"))),
     "annotation-without-effect": (
         items(ingress("a", "a.test", annotations={NGINX + "proxy-body-size": "1m"})),
         items(ingress("a", "a.test", annotations={NGINX + "rewrite-target": "/x"})),

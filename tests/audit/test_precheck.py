@@ -162,8 +162,21 @@ def test_what_annotations_name_rightly() -> None:
         NGINX + "mirror-target-service": "default/web:80",
         NGINX + "proxy-ssl-secret": "cert",
     }
-    item = ingress("new", "foo.test", "/new", annotations={**notes, NGINX + "backend-protocol": "HTTPS"})
-    assert said(item) == {}
+    secure = {**notes, NGINX + "backend-protocol": "HTTPS"}
+    item = ingress("new", "foo.test", "/new", annotations=secure, service="own")
+    assert said(item, services=(service("own"),)) == {}
+    # The same on a Service that live rules go to changes what these do.
+    shared = said(ingress("new", "foo.test", "/new", annotations=secure))
+    assert "default/root foo.test/, which is live, does: connections to the backend" in shared["live-rule-changed"]
+
+
+def test_the_notes_say_what_the_batch_changes_for_clients_and_that_it_is_all() -> None:
+    mine = objects([ingress("new", "foo.test", "/new", service="own")], service("own"), secrets=None)
+    notes = check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), objects(LIVE, service("web")), Profile()).notes
+    assert "the batch changes the answer to 1 kind of requests, and nothing else" in notes
+    assert any(n.startswith("GET http://foo.test/new: default/root foo.test/ to web") for n in notes)
+    same = check(Batch(objects(LIVE[:1], secrets=None), {}, {}, ""), objects(LIVE, service("web")), Profile())
+    assert "the batch changes nothing for clients" in same.notes
 
 
 def test_a_secret_that_is_not_there_and_one_that_higress_https_falls_back_to() -> None:

@@ -62,7 +62,7 @@ def check(output: str, reports: tuple[str, ...], **options: Any) -> int:
         live, _ = read_objects(snapshot.kube)
         extensions, controller = abilities(snapshot), dict(snapshot.controller)
     else:
-        live, controller = _cluster(options, controller)
+        live, controller = cluster_of(options, controller)
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     result = judge(
         Batch(mine, given.origins, given.order, now, given.complaints),
@@ -75,7 +75,7 @@ def check(output: str, reports: tuple[str, ...], **options: Any) -> int:
     return result.exit_code(fail_on)
 
 
-def _cluster(options: dict[str, Any], controller: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def cluster_of(options: dict[str, Any], controller: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """What is live in the cluster and its controller's options; nothing where no cluster is configured."""
     from xdsaudit.collect.cluster import lists
     from xdsaudit.collect.connect import where_of

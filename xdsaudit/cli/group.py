@@ -14,6 +14,7 @@ _COMMANDS = {
     "capture": ("xdsaudit.cli.capture", "capture"),
     "explain": ("xdsaudit.cli.explain", "explain"),
     "check": ("xdsaudit.cli.check", "check"),
+    "compare": ("xdsaudit.cli.compare", "compare"),
     "status": ("xdsaudit.cli.status", "status"),
     "merge": ("xdsaudit.cli.merge", "merge"),
     "demo": ("xdsaudit.cli.demo", "demo"),

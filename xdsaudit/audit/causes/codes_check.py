@@ -88,6 +88,17 @@ CODES: Final = (
         ("higress#3617",),
     ),
     Code(
+        "XA228",
+        "live-rule-changed",
+        _W,
+        "The batch changes what a live rule does",
+        "A rule that the batch does not hold goes on to answer, and does so differently: the first Ingress with a traffic policy decides for a backend that several share, a weight canary of the batch takes its share, a fallback or a certificate is another.",
+        "Make sure that it is meant. What Ingresses share (backends, hosts) belongs into one of them.",
+        "Requests of another team's route are answered differently from then on.",
+        "xdsaudit compare -f shows every kind of request that a batch changes.",
+        (),
+    ),
+    Code(
         "XA224",
         "pattern-taken-literally",
         _W,

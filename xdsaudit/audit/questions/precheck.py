@@ -12,6 +12,7 @@ from xdsaudit.audit.causes.catalogue import BY_SLUG
 from xdsaudit.audit.causes.suppress import ignored_by_ref
 from xdsaudit.audit.causes.validate import flaw_of
 from xdsaudit.audit.check.case import Case, Remark
+from xdsaudit.audit.check.changes import changed_rules, changes, notes
 from xdsaudit.audit.check.families import remarks
 from xdsaudit.audit.compare.shadowing import hidden_rules, shadows
 from xdsaudit.audit.plugins.batch import check_plugins
@@ -72,6 +73,9 @@ def check(
         *check_plugins(batch.objects, whole, after, batch.origins, live=live is not None),
         *(_said(remark, batch.origins) for remark in remarks(case)),
     ]
+    compared = changes(case)
+    if compared is not None:
+        found += [_said(remark, batch.origins) for remark in changed_rules(compared, case)]
     known = ignored_by_ref(batch.objects.ingresses)
     found = [f for f in found if f.slug not in known.get(_ref(f), ())]
     return Audit(
@@ -83,7 +87,11 @@ def check(
         findings=tuple(sorted(dict.fromkeys(found), key=_place)),
         notes=notes_of(batch.complaints)
         + tuple(f"assumed: {a}" for a in profile.assumed)
-        + (() if live is not None else ("what is live was not read: only the batch itself was checked",)),
+        + (
+            ("what is live was not read: only the batch itself was checked",)
+            if compared is None
+            else tuple(notes(compared))
+        ),
         origins=batch.origins,
     )
 

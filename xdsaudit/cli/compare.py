@@ -1,0 +1,127 @@
+"""``xdsaudit compare``: what differs for clients between two sets of Ingresses, two controllers, or before and after a batch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from xdsaudit.cli.options import GroupedCommand, controller_of, files, profile_options, source_options, xds_options
+from xdsaudit.cli.output import clear_progress, emit, progress
+from xdsaudit.errors import InputError
+
+if TYPE_CHECKING:
+    from xdsaudit.ingress.objects import KubeObjects
+
+_ARCHIVES = (".tar.gz", ".tar.xz", ".tgz", ".zip", ".tar")
+
+
+@click.command(
+    cls=GroupedCommand, short_help="What differs for clients between two sets of Ingresses, or two versions."
+)
+@click.argument("places", nargs=-1, metavar="[BEFORE [AFTER]]", shell_complete=files)
+@click.option(
+    "--to", "to_version", metavar="VERSION", help="Version of the controller afterwards: what an upgrade changes."
+)
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="Format of the result.")
+@source_options
+@xds_options
+@profile_options
+def compare(places: tuple[str, ...], output: str, to_version: str | None, **options: Any) -> int:
+    """Say which requests are answered otherwise, each kind with an example, and whether nothing else changes.
+
+    BEFORE and AFTER are snapshots, or folders or files with manifests. With one of them, --to is the version of an upgrade, and -f a
+    batch that comes on top; without any, what is live is before. Both sides are translated as Higress does it, and every
+    reported request was looked up on both.
+
+    \b
+    xdsaudit compare main/ feature/
+    xdsaudit compare incident.tar.gz -f batch/
+    xdsaudit compare k8s/ --controller-version 2.0.7 --to 2.2.1
+    """  # noqa: D301 - click reads \b as "do not wrap"
+    from xdsaudit.audit.questions.comparison import compare as judge
+    from xdsaudit.ingress.profile import parse_version, profile_of
+    from xdsaudit.report.comparison import comparison_json, comparison_text
+
+    batch = tuple(options["manifests"])
+    if len(places) > 2 or (len(places) == 2 and (batch or to_version)):
+        raise InputError("compare takes BEFORE and AFTER, or one of them with -f BATCH or --to VERSION")
+    if len(places) < 2 and not batch and not to_version:
+        raise InputError("nothing to compare with: give BEFORE and AFTER, a batch with -f PATH, or a version with --to")
+    if to_version is not None and parse_version(to_version) is None:
+        raise InputError(f"--to {to_version!r}: is no version; write one like 2.2.1")
+    given = controller_of(options)
+    if places or options["snapshot"]:
+        before, controller = _side(places[0] if places else options["snapshot"])
+    else:
+        before, controller = _live(options, given)
+    controller = {**controller, **given}
+    after = before
+    if len(places) == 2:
+        after, other = _side(places[1])
+        after = _aged(before, after)
+        to_version = to_version or (str(other["version"]) if other.get("version") and "version" not in given else None)
+    if batch:
+        after = _with_batch(before, batch)
+    to = profile_of({**controller, "version": to_version}) if to_version else None
+    found = judge(before, after, profile_of(controller), to)
+    emit(
+        lambda width, color: comparison_text(found, width=width, color=color),
+        comparison_json(found) if output == "json" else None,
+    )
+    if not found.same:
+        return 1
+    return 0 if found.proven else 3
+
+
+def _side(place: str) -> tuple[KubeObjects, dict[str, Any]]:
+    """The objects of a snapshot or of manifests, and what a snapshot says of its controller."""
+    from xdsaudit.collect.manifests import read_whole
+    from xdsaudit.collect.snapshot import load
+    from xdsaudit.ingress.objects import read_objects
+
+    path = Path(place)
+    if place.endswith(_ARCHIVES) or (path / "snapshot.json").exists():
+        snapshot = load(place)
+        return read_objects(snapshot.kube)[0], dict(snapshot.controller)
+    return read_objects(read_whole([place]).lists)[0], {}
+
+
+def _live(options: dict[str, Any], controller: dict[str, Any]) -> tuple[KubeObjects, dict[str, Any]]:
+    from xdsaudit.cli.check import cluster_of
+
+    progress()("reading the cluster")
+    live, found = cluster_of(options, controller)
+    clear_progress()
+    if live is None:
+        raise InputError("no cluster to compare with: give BEFORE as a snapshot or a folder of manifests")
+    return live, found
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _with_batch(before: KubeObjects, places: tuple[str, ...]) -> KubeObjects:
+    from xdsaudit.audit.questions.precheck import Batch, merged
+    from xdsaudit.collect.manifests import read_whole
+    from xdsaudit.ingress.objects import read_objects
+
+    given = read_whole(places)
+    return merged(Batch(read_objects(given.lists)[0], given.origins, given.order, _now()), before)
+
+
+def _aged(before: KubeObjects, after: KubeObjects) -> KubeObjects:
+    """What comes after, as old as it is before where it says nothing of its age: what is new there would be created now."""
+    import msgspec
+
+    known = {(i.namespace, i.metadata.name): i.metadata.creationTimestamp for i in before.ingresses}
+    aged = []
+    for each in after.ingresses:
+        created = each.metadata.creationTimestamp or known.get((each.namespace, each.metadata.name), _now())
+        meta = msgspec.structs.replace(each.metadata, creationTimestamp=created)
+        aged.append(msgspec.structs.replace(each, metadata=meta))
+    return replace(after, ingresses=tuple(aged))

@@ -1,0 +1,74 @@
+"""A comparison as text and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xdsaudit.report.json import as_json
+from xdsaudit.report.terminal import many, paper, say
+
+if TYPE_CHECKING:
+    from xdsaudit.audit.questions.comparison import Answer, Comparison
+    from xdsaudit.model.verdict import Rule
+
+SCHEMA = "xdsaudit.comparison/1"
+
+
+def comparison_text(found: Comparison, *, width: int = 80, color: bool = False) -> str:
+    """Each kind of request with who answers it before and after, then what else differs, and whether that is all."""
+    console, finish = paper(width, color=color)
+    for each in found.changed:
+        say(console, str(each.request), "bold")
+        say(console, f"before: {each.before}", indent=2, hang=8)
+        say(console, f"after:  {each.after}", indent=2, hang=8)
+        if each.fields:
+            say(console, f"what differs: {', '.join(each.fields)}", indent=2, hang=4)
+    for host, old, new in found.certificates:
+        say(console, f"certificate of {host}: {old} before, {new} after", hang=2)
+    for rule, slug in found.refused:
+        say(console, f"refused from then on: {rule} ({slug})", "magenta", hang=2)
+    for rule, slug in found.cured:
+        say(console, f"refused no longer: {rule} ({slug})", "green", hang=2)
+    for note in found.notes:
+        say(console, f"note: {note}", "dim", hang=2)
+    for doubt in found.doubts:
+        say(console, f"not proved: {doubt}", "cyan", hang=2)
+    count = many(len(found.changed), "kind") + " of requests"
+    if found.same:
+        last = "nothing changes for clients" if found.proven else "no change was found"
+    else:
+        last = f"{count} answered differently" + (", and nothing else changes" if found.proven else "")
+    say(console, f"{last}{'' if found.proven else '; whether something else changes is not proved'}", "bold")
+    return finish()
+
+
+def comparison_json(found: Comparison) -> str:
+    """The same as one object."""
+    return as_json(
+        {
+            "schema": SCHEMA,
+            "proven": found.proven,
+            "changed": [
+                {
+                    "request": str(c.request),
+                    "before": _answer(c.before),
+                    "after": _answer(c.after),
+                    "fields": list(c.fields),
+                }
+                for c in found.changed
+            ],
+            "certificates": [{"host": h, "before": old, "after": new} for h, old, new in found.certificates],
+            "refused": [{**_rule(rule), "slug": slug} for rule, slug in found.refused],
+            "cured": [{**_rule(rule), "slug": slug} for rule, slug in found.cured],
+            "notes": list(found.notes),
+            "doubts": list(found.doubts),
+        }
+    )
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    return {"rule": _rule(answer.rule) if answer.rule else None, "route": answer.route or None, "does": answer.does}
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return rule._asdict()
