@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := $(VENV)/.demo
 
-.PHONY: demo test quick hostile coverage lint bench soak docs man clean
+.PHONY: demo test quick hostile coverage lint bench soak fuzz docs man clean
 
 demo: $(DEMO)  ## the batch-loss incident, live on this machine
 	$(BIN)/xdsaudit demo
@@ -39,6 +39,9 @@ bench: $(STAMP)  ## speed and size on 10,000 rules, as ratios to a floor of the 
 
 soak: $(STAMP)  ## 1,000 random changes under watch, with a real Envoy
 	$(BIN)/python -m tests.soak
+
+fuzz: $(STAMP)  ## damaged input for every decoder, a minute; FUZZ_SECONDS=600 for longer
+	$(BIN)/python -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),60)
 
 docs: $(STAMP)  ## the documentation, warnings as errors
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

@@ -157,7 +157,7 @@ def test_diff_against_a_cluster(capsys, tmp_path: Path, recording) -> None:
         assert run(["diff", "--kubeconfig", config, "--probe-cache"]) == 1
         out = capsys.readouterr().out
         assert "stage cache - XA401" in out
-        assert "gateway gw-1 lacks path /10061" in out
+        assert "all 2 gateways lack path /10061" in out
         posts = {path.rpartition("/")[2] for method, path in kube.calls if method == "POST"}
         assert posts == {"selfsubjectaccessreviews"}
         assert {path.rpartition("/")[2] for method, path in kube.calls if "portforward" in path} == {"portforward"}

@@ -115,8 +115,9 @@ def test_readers_agree_on_generated_tables(routes) -> None:
             }
         ],
     }
+    clusters = {"@type": "type.googleapis.com/envoy.admin.v3.ClustersConfigDump"}
     pilot = read_pilot([response.SerializeToString()], name=ViewName.PILOT, replica="p")
-    gateway = read_config_dump(json.dumps({"configs": [section, listeners]}).encode(), replica="g")
+    gateway = read_config_dump(json.dumps({"configs": [section, listeners, clusters]}).encode(), replica="g")
     assert [r[:4] for r in pilot.tables[80, "h"].routes] == [r[:4] for r in gateway.tables[80, "h"].routes]
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from xdsaudit.collect.limits import MAX_BYTES, Budget, beginning, body, guarded
 from xdsaudit.errors import ReadError
+from xdsaudit.model.json_text import BROKEN
 
 PAGES: Final = {
     "config_dump.json": "/config_dump?include_eds",
@@ -225,7 +226,7 @@ def node_of(page: bytes) -> _Node | None:
     """The node that a page of an Envoy shows (``/server_info`` or a config dump), or None when it shows none."""
     try:
         found = msgspec.json.decode(page, type=_Identity)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BROKEN:
         return None
     return found.node or next((s.bootstrap.node for s in found.configs if s.bootstrap and s.bootstrap.node), None)
 

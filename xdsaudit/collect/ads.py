@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from xdsaudit.collect.access import Access, channel, quiet_grpc
 from xdsaudit.collect.limits import Budget, too_large
-from xdsaudit.errors import ReadError, outline
+from xdsaudit.errors import ReadError
 from xdsaudit.xds.session import AdsSession, Node, mcp_ack, mcp_request
 
 METHOD: Final = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
@@ -208,9 +208,9 @@ def read_core(endpoint: str, types: tuple[str, ...], access: Access) -> tuple[by
     def step(response: bytes) -> list[bytes]:
         try:
             acknowledged = mcp_ack(response)
-        except Exception as error:
+        except ReadError as error:
             raise ReadError(
-                f"core {endpoint}: sent {len(response)} bytes that are no DiscoveryResponse ({outline(error)}); check that it is "
+                f"core {endpoint}: sent {len(response)} bytes that are no DiscoveryResponse; check that it is "
                 "higress-core's port 15051"
             ) from error
         found[type_of(response)] = response

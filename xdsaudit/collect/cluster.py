@@ -16,7 +16,10 @@ from xdsaudit.collect.forward import Forward
 from xdsaudit.collect.kube import KINDS, KubeApi, as_list, left_alone
 from xdsaudit.collect.sources import Sources, Tunnel, now
 from xdsaudit.errors import ReadError
+from xdsaudit.model.json_text import BROKEN
 from xdsaudit.model.view import State, ViewInfo, ViewName
+
+_UNREADABLE: Final[tuple[type[Exception], ...]] = (ReadError, *BROKEN)
 
 _CONFIG_MAPS: Final = ("higress-config", "higress-https")
 _ROOTS: Final = ("higress-ca-root-cert", "istio-ca-root-cert")
@@ -65,7 +68,7 @@ def root_certificates(api: KubeApi, namespace: str) -> bytes | None:
         try:
             raw = api.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
             data = msgspec.json.decode(raw, type=_ConfigMap).data or {}
-        except (ReadError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except _UNREADABLE:
             continue
         if data.get("root-cert.pem"):
             return data["root-cert.pem"].encode()

@@ -15,6 +15,7 @@ from msgspec import Struct
 from xdsaudit.collect.kube import Kind, KubeApi, item_key
 from xdsaudit.collect.sources import now
 from xdsaudit.errors import InputError, ReadError
+from xdsaudit.model.json_text import BROKEN
 from xdsaudit.model.view import State, ViewInfo, ViewName
 
 T = TypeVar("T")
@@ -322,7 +323,7 @@ class _Workload(Struct):
 def _decoded(api: KubeApi, kind: Kind, namespace: str | None, raw: bytes, of: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=of)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except BROKEN as error:
         name = "/".join(filter(None, item_key(raw)))
         raise ReadError(
             f"Kubernetes {api.host}{kind.path(namespace)}: {name} is not a {kind.kind} ({error}); is this an API server?"

@@ -14,6 +14,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 import yaml
 
+from xdsaudit.model.json_text import BROKEN
+
 Keys: TypeAlias = tuple[str | int, ...]
 """The way to a value: keys and indexes from the document down."""
 
@@ -62,7 +64,7 @@ def parse(data: bytes) -> Iterator[Document | Trouble]:
     if data.lstrip()[:1] in (b"{", b"["):
         try:
             value = msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except BROKEN:
             pass  # flow style of YAML, or to be told with its line
         else:
             yield Document(value, _JsonMarks(data))

@@ -19,6 +19,9 @@ from msgspec import Raw, Struct
 from xdsaudit.collect.limits import MAX_BYTES, Budget, beginning
 from xdsaudit.collect.limits import body as whole_body
 from xdsaudit.errors import ReadError, XdsauditError, outline
+from xdsaudit.model.json_text import BROKEN
+
+_UNREADABLE: Final[tuple[type[Exception], ...]] = (ReadError, *BROKEN)
 
 PAGE: Final = 500
 _METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
@@ -276,7 +279,7 @@ class KubeApi:
                 page = _PAGE.decode(data)
                 for raw in page.items or ():
                     found[item_key(raw)] = stripped(raw) if kind.metadata_only else bytes(raw)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            except BROKEN as error:
                 raise ReadError(
                     f"Kubernetes {self.host}{path}: is not a list ({error}); is this an API server?"
                 ) from error
@@ -310,7 +313,7 @@ class KubeApi:
         try:
             path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
             return _REVIEW.decode(self.get(path, method="POST", body=review)).status.allowed
-        except (ReadError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except _UNREADABLE:
             return None
 
     def mint(self, namespace: str, account: str, audience: str = "istio-ca") -> str:

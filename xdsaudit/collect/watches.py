@@ -14,6 +14,7 @@ from xdsaudit.collect.cluster import config_maps
 from xdsaudit.collect.kube import KINDS, GoneError, Kind, KubeApi, as_list, item_key, left_alone, stripped
 from xdsaudit.collect.limits import lines_of, too_large
 from xdsaudit.errors import InputError, ReadError, outline
+from xdsaudit.model.json_text import BROKEN
 
 _WATCH_SECONDS: Final = 300
 _MAPS_SECONDS: Final = 10.0
@@ -163,7 +164,7 @@ class KubeStore:
             if event.type == "BOOKMARK":
                 return newer
             key = item_key(event.object)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except BROKEN as error:
             raise ReadError(
                 f"Kubernetes {self._api.host}: a watch of {kind.plural} said what is not an event ({error})"
             ) from error

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from xdsaudit.errors import ReadError
+from xdsaudit.model.json_text import BROKEN
 from xdsaudit.model.view import View
 
 _REJECTED: Final = re.compile(
@@ -22,7 +23,7 @@ _EXTENSION: Final = re.compile(r"^extension_config_discovery\.http_filter\.(?P<n
 def _decode(data: bytes, name: str) -> Any:
     try:
         return msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except BROKEN as error:
         raise ReadError(f"{name} ({len(data)} bytes) is not JSON: {error}; read it again") from error
 
 
@@ -57,14 +58,18 @@ def server_info(data: bytes) -> ServerInfo:
     found = _decode(data, "server_info.json")
     if not isinstance(found, dict):
         return ServerInfo("", "", None)
-    node = found.get("node") or {}
-    urls = frozenset(url for e in node.get("extensions") or () for url in e.get("type_urls", ()))
+    node = found.get("node")
+    node = node if isinstance(node, dict) else {}
+    listed = node.get("extensions")
+    extensions = [e for e in listed if isinstance(e, dict)] if isinstance(listed, list) else []
+    named = [e.get("type_urls") for e in extensions]
+    urls = frozenset(u for each in named if isinstance(each, list) for u in each if isinstance(u, str))
     # The version reads COMMIT/1.40.0/Clean/RELEASE/BoringSSL.
     parts = str(found.get("version") or "").split("/")
     return ServerInfo(
         str(node.get("id") or ""),
         parts[1] if len(parts) > 1 else "",
-        urls if node.get("extensions") else None,
+        urls if extensions else None,
         str(found.get("state") or ""),
     )
 

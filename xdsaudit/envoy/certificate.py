@@ -28,7 +28,7 @@ def read_certificate(inline_bytes: str, inline_string: str = "") -> Certificate 
             )
         except x509.ExtensionNotFound:
             names = [str(a.value) for a in found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    except ValueError:
+    except (ValueError, x509.InvalidVersion, x509.UnsupportedGeneralNameType, x509.DuplicateExtension):
         return None
     begins, ends = found.not_valid_before_utc, found.not_valid_after_utc
     return Certificate(tuple(names), begins.isoformat(), ends.isoformat())

@@ -18,6 +18,7 @@ from xdsaudit.envoy.plugins import read_extension, read_slots
 from xdsaudit.envoy.routes import RouteReader
 from xdsaudit.errors import ReadError
 from xdsaudit.model.assemble import Scope, VirtualHost, assemble, scope_of
+from xdsaudit.model.json_text import BROKEN
 from xdsaudit.model.plugin import Plugin
 from xdsaudit.model.view import Certificate, Cluster, FilterChain, Listener, View, ViewName
 
@@ -190,12 +191,11 @@ def read_config_dump(data: bytes, *, replica: str | None, decoded: Decoded | Non
     try:
         sections = _DECODER.decode(data).configs
         tables, updated = _tables(sections, decoded)
-    except msgspec.DecodeError as error:
+    except BROKEN as error:
+        said = "nested too deeply" if isinstance(error, RecursionError) else error
         raise ReadError(
-            f"config_dump.json ({len(data)} bytes) is not Envoy's config dump: {error}; read it again"
+            f"config_dump.json ({len(data)} bytes) is not Envoy's config dump: {said}; read it again"
         ) from error
-    except RecursionError as error:
-        raise ReadError("config_dump.json is nested too deeply to be Envoy's; read it again") from error
     if not any(s.type.endswith(("ConfigDump",)) for s in sections):
         raise ReadError(
             "config_dump.json has no section of Envoy's config dump (configs[].@type …ConfigDump); "

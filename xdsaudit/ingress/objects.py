@@ -12,6 +12,7 @@ from msgspec import Struct
 from xdsaudit.errors import ReadError
 from xdsaudit.ingress.meta import Meta
 from xdsaudit.ingress.plugin_objects import WasmPlugin
+from xdsaudit.model.json_text import BROKEN
 
 
 class BackendPort(Struct):
@@ -210,7 +211,7 @@ def decode_list(data: bytes, plural: str) -> list[Any]:
     place = f"kube/{plural}.json"
     try:
         found = _decoder(item).decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except BROKEN as error:
         raise ReadError(f"{place} ({len(data)} bytes) is not a list of {kind}: {error}; capture it again") from error
     if found.kind not in ("", "List", f"{kind}List"):
         raise ReadError(f"{place} is a {found.kind}, expected a List or {kind}List; capture it again")

@@ -13,11 +13,12 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from xdsaudit.errors import ReadError
+from xdsaudit.model.json_text import BROKEN
 from xdsaudit.model.view import View
 
 _TYPES: Final = {"cluster": "CDS", "listener": "LDS", "route": "RDS", "endpoint": "EDS"}
 _REJECT: Final = re.compile(
-    r'^pilot_xds_(?P<type>[a-z]+)_reject\{[^}]*node="(?P<node>[^"]*)"[^}]*\}\s+(?P<value>[0-9.e+]+)'
+    r'^pilot_xds_(?P<type>[a-z]+)_reject\{[^}]*node="(?P<node>[^"]*)"[^}]*\}\s+(?P<value>[0-9]+(?:\.[0-9]*)?(?:e[-+]?[0-9]{1,3})?)(?:\s|$)'
 )
 
 
@@ -38,7 +39,7 @@ class ProxyState(NamedTuple):
 def _list(data: bytes, name: str) -> list[Any]:
     try:
         found = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except BROKEN as error:
         raise ReadError(f"{name} ({len(data)} bytes) is not JSON: {error}; read pilot's debug page again") from error
     if not isinstance(found, list):
         raise ReadError(f"{name} is no list; read pilot's /debug/syncz again")
@@ -68,7 +69,7 @@ def adsz(data: bytes) -> dict[str, ProxyState]:
     """
     try:
         found = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except BROKEN as error:
         raise ReadError(f"adsz.json ({len(data)} bytes) is not JSON: {error}; read pilot's debug page again") from error
     clients = found.get("clients") if isinstance(found, dict) else None
     if not isinstance(clients, list):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from xdsaudit.model.plugin import WASM, Plugin, Slot, environment, image_of, settings_from_text, settings_of
-from xdsaudit.xds.pool import message
+from xdsaudit.xds.pool import inside
 
 _TEXT: Final = "type.googleapis.com/google.protobuf.StringValue"
 
@@ -23,7 +23,7 @@ def read_extension(resource: Any) -> Plugin:
     kind = resource.typed_config.type_url
     if kind != WASM:
         return Plugin(resource.name, {}, None, kind)
-    config = message("envoy.extensions.filters.http.wasm.v3.Wasm").FromString(resource.typed_config.value).config
+    config = inside("envoy.extensions.filters.http.wasm.v3.Wasm", resource.typed_config.value, resource.name).config
     machine = config.vm_config
     code = machine.code
     fields: dict[str, Any] = {"root_id": config.root_id, "fail_open": config.fail_open}
@@ -35,7 +35,7 @@ def read_extension(resource: Any) -> Plugin:
     fields |= {"env": environment(variables.key_values), "host_env": tuple(variables.host_env_keys)}
     text = ""
     if config.configuration.type_url == _TEXT:
-        text = message("google.protobuf.StringValue").FromString(config.configuration.value).value
+        text = inside("google.protobuf.StringValue", config.configuration.value, resource.name).value
     return Plugin(resource.name, fields, settings_from_text(text))
 
 

@@ -10,6 +10,9 @@ from importlib import resources
 from typing import Any, Final
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+
+from xdsaudit.errors import ReadError
 
 TYPES = {
     "LDS": "type.googleapis.com/envoy.config.listener.v3.Listener",
@@ -55,6 +58,18 @@ def message(name: str) -> Any:
             if found is None:
                 found = _CLASSES[name] = message_factory.GetMessageClass(pool().FindMessageTypeByName(name))
     return found
+
+
+def inside(name: str, data: bytes, of: str) -> Any:
+    """The message of that full name that another one carries.
+
+    Raises:
+        ReadError: the bytes are none; the message names what carries it.
+    """
+    try:
+        return message(name).FromString(data)
+    except DecodeError as error:
+        raise ReadError(f"{of} holds no {name.rpartition('.')[2]}: {error}; read the control plane again") from error
 
 
 def resource_class(short: str) -> Any:

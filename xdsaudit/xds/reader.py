@@ -18,7 +18,7 @@ from xdsaudit.model.route import Fields, Route, simple_key
 from xdsaudit.model.view import Cluster, FilterChain, Listener, View, ViewName
 from xdsaudit.xds.plain import to_plain
 from xdsaudit.xds.plugins import read_extension, read_slots
-from xdsaudit.xds.pool import SHORT, TYPES, message, resource_class
+from xdsaudit.xds.pool import SHORT, TYPES, inside, message, resource_class
 
 _REPLACING = frozenset({"LDS", "CDS", "SRDS"})
 _PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -138,7 +138,9 @@ def read_cluster(cluster: Any) -> Cluster:
     kind = "custom" if cluster.WhichOneof("cluster_discovery_type") == "cluster_type" else None
     http2 = cluster.HasField("http2_protocol_options")
     if _PROTOCOLS in cluster.typed_extension_protocol_options:
-        options = message(_PROTOCOLS).FromString(cluster.typed_extension_protocol_options[_PROTOCOLS].value)
+        options = inside(
+            _PROTOCOLS, cluster.typed_extension_protocol_options[_PROTOCOLS].value, f"cluster {cluster.name}"
+        )
         http2 = http2 or options.explicit_http_config.HasField("http2_protocol_options")
     return Cluster(
         cluster.name,
@@ -174,13 +176,13 @@ def _chain(chain: Any) -> FilterChain | None:
     manager = None
     for network_filter in chain.filters:
         if network_filter.typed_config.type_url.endswith("." + _HCM.rpartition(".")[2]):
-            manager = message(_HCM).FromString(network_filter.typed_config.value)
+            manager = inside(_HCM, network_filter.typed_config.value, f"filter {network_filter.name}")
     if manager is None:
         return None
     secrets: tuple[str, ...] = ()
     if chain.HasField("transport_socket"):
-        context = message("envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext")
-        tls = context.FromString(chain.transport_socket.typed_config.value).common_tls_context
+        name = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
+        tls = inside(name, chain.transport_socket.typed_config.value, "a transport socket").common_tls_context
         secrets = tuple(s.name for s in tls.tls_certificate_sds_secret_configs)
     kind = manager.WhichOneof("route_specifier")
     return FilterChain(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from xdsaudit.errors import ReadError
-from xdsaudit.xds.pool import SHORT, TYPES, message
+from xdsaudit.xds.pool import SHORT, TYPES, inside, message
 from xdsaudit.xds.reader import fold, read_cluster, read_listener
 
 _WILDCARD: Final = ("CDS", "LDS", "SRDS")
@@ -246,8 +246,12 @@ def mcp_request(type_url: str, node: Node) -> bytes:
 
 
 def mcp_ack(response: bytes) -> bytes:
-    """The acknowledgement of an MCP response."""
-    decoded = message("envoy.service.discovery.v3.DiscoveryResponse").FromString(response)
+    """The acknowledgement of an MCP response.
+
+    Raises:
+        ReadError: it is none.
+    """
+    decoded = inside("envoy.service.discovery.v3.DiscoveryResponse", response, "an answer of core")
     request = message("envoy.service.discovery.v3.DiscoveryRequest")(
         type_url=decoded.type_url, version_info=decoded.version_info, response_nonce=decoded.nonce
     )

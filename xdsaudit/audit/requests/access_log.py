@@ -11,6 +11,7 @@ import msgspec
 
 from xdsaudit.audit.requests.request import Request, parse_request
 from xdsaudit.errors import InputError
+from xdsaudit.model.json_text import BROKEN
 
 _ADDRESS_PORT: Final = re.compile(r":(\d+)$")
 
@@ -55,7 +56,7 @@ def read_log(lines: Iterable[str], *, http_port: int = 80, https_port: int = 443
         total += 1
         try:
             entry = msgspec.json.decode(line.encode())
-        except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        except BROKEN:
             entry = None
         if not isinstance(entry, dict):
             skipped += 1
