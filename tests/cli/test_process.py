@@ -166,11 +166,13 @@ def test_a_bug_names_its_place_and_hides_what_was_read(capsys, monkeypatch, mani
 
 
 def test_place_and_text_of_an_exception() -> None:
-    from xdsaudit.xds.session import mcp_ack
+    from xdsaudit.xds.plain import digest
 
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - protobuf's own
-        mcp_ack(b"\xff\xff\xff")
-    assert errors.outline(caught.value).startswith("DecodeError at xdsaudit.xds.session:")
+    with pytest.raises(TypeError) as caught:
+        digest(5)  # type: ignore[arg-type]
+    said = errors.outline(caught.value)
+    assert said.startswith("TypeError: ")
+    assert " at xdsaudit.xds.plain:" in said
     assert errors.outline(IndexError("list index out of range")) == "IndexError: list index out of range"
 
 
