@@ -34,6 +34,7 @@ class Row(NamedTuple):
 E, W, I = Severity.ERROR, Severity.WARNING, Severity.INFO  # noqa: E741 - as short as the table wants it
 ROWS = [
     Row("07", "the CA is demo/client-ca, and must be", "protection-not-applied", E),
+    Row("25", "path is written twice", "unknown-field", E),
     Row("31", "auth-url does not apply", "protection-not-applied", E),
     Row("31", "from Higress 2.0.7 on auth-type is only logged", "protection-not-applied", E),
     Row("31", "'office' holds no address", "protection-not-applied", E),
@@ -94,12 +95,12 @@ SILENT: list[tuple[str, str]] = [
 
 def judged(number: str, *, live: bool = False, version: str = NEW) -> Audit:
     (file,) = REPORTS.glob(f"{number}-*.yaml")
-    given = read_manifests([str(file)])
+    given = read_manifests([str(file)], to_check=True)
     mine, _ = read_objects(given.lists)
     beside = {kind: data for kind, data in given.lists.items() if kind != "ingresses"}
     known = read_objects({"ingresses": b'{"items": []}', **beside})[0] if live else None
     profile = profile_of({"version": version})
-    return check(Batch(mine, given.origins, given.order, "2026-11-24T00:00:00Z"), known, profile)
+    return check(Batch(mine, given.origins, given.order, "2026-11-24T00:00:00Z", given.complaints), known, profile)
 
 
 def having(result: Audit, words: str) -> list[Finding]:
@@ -114,8 +115,9 @@ def test_what_was_reported_is_said(row: Row) -> None:
     assert {f.slug for f in found} == {row.slug}
     if row.severity is not None:
         assert {f.severity for f in found} == {row.severity}
-    of_ingress = [f for f in found if f.slug != "certificates-invalid"]
-    assert all(f.at is not None for f in of_ingress), "every finding of an Ingress stands at a line of a file"
+    assert all(f.at is not None for f in found), "every finding stands at a line of a file"
+    named = [f for f in found if f.concerns[0].resource and f.concerns[0].resource.startswith(("nginx.", "higress."))]
+    assert all(f.at is not None and f.at.column for f in named), "and one of an annotation at its very key"
 
 
 @pytest.mark.parametrize(("number", "words"), SILENT)

@@ -37,7 +37,7 @@ class Manifests(NamedTuple):
 
     Attributes:
         lists: Kubernetes lists by plural.
-        origins: files and lines of Ingresses and their paths; of WasmPlugins under ``wasmplugin/namespace/name``.
+        origins: files and lines of Ingresses and their paths; of WasmPlugins, Services and ConfigMaps under ``wasmplugin/namespace/name``.
         order: position of each object, by kind, namespace and name: what is applied earlier counts less.
         complaints: what is wrong with them, in the order of the files.
     """
@@ -118,6 +118,8 @@ def read_manifests(places: Iterable[str], default_namespace: str = "default", *,
         objects[key], order[key] = value, count
         if kind == "WasmPlugin":
             origins[f"wasmplugin/{key[1]}/{key[2]}", "", ""] = item.place()._replace(column=0)
+        if kind in ("Service", "ConfigMap"):
+            origins[f"{kind.lower()}/{key[1]}/{key[2]}", "", ""] = item.place()._replace(column=0)
         if kind == "Ingress":
             origins.update(_origins(f"{key[1]}/{key[2]}", item))
     lists: dict[str, list[dict[str, Any]]] = {}
@@ -314,8 +316,10 @@ def _keys(path: str) -> Keys:
 
 
 def _origins(ref: str, item: _Item) -> Iterator[tuple[tuple[str, str, str], Origin]]:
-    """Lines of an Ingress and of each of its paths."""
+    """Lines of an Ingress, of each of its annotations and of each of its paths."""
     yield (ref, "", ""), item.place()._replace(column=0)
+    for key in (item.value.get("metadata") or {}).get("annotations") or ():
+        yield (ref, "", f"@{key}"), item.place(("metadata", "annotations", key))
     for r, rule in enumerate((item.value.get("spec") or {}).get("rules") or ()):
         paths = ((rule or {}).get("http") or {}).get("paths") or ()
         for p, path in enumerate(paths):

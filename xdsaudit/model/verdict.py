@@ -165,7 +165,7 @@ class Origin(NamedTuple):
 
 
 Origins = Mapping[tuple[str, str, str], Origin]
-"""Origins by (``namespace/ingress``, host, path); host and path are empty for the Ingress as a whole."""
+"""Origins by (``namespace/ingress``, host, path); host and path are empty for the Ingress as a whole, ``@KEY`` is an annotation."""
 
 
 def origin_in(origins: Origins, rule: Rule) -> Origin | None:

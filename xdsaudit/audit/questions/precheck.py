@@ -17,13 +17,14 @@ from xdsaudit.audit.check.families import remarks
 from xdsaudit.audit.compare.shadowing import hidden_rules, shadows
 from xdsaudit.audit.plugins.batch import check_plugins
 from xdsaudit.audit.questions.api_findings import findings_of, notes_of
+from xdsaudit.ingress.annotations import HIGRESS, NGINX
 from xdsaudit.ingress.api_rules import Complaint
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
 from xdsaudit.ingress.objects import Ingress, KubeObjects
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate
 from xdsaudit.model.route import Route, clusters_of_fields
-from xdsaudit.model.verdict import Audit, Concern, Finding, Origins, Rule, Severity, origin_in
+from xdsaudit.model.verdict import Audit, Concern, Finding, Origin, Origins, Rule, Severity, origin_in
 from xdsaudit.model.view import State, View, ViewInfo, ViewName
 
 
@@ -142,8 +143,16 @@ def _make(
 ) -> Finding:
     row = BY_SLUG[slug]
     concern = Concern(ViewName.INGRESS.value, None, resource, rule.namespace, rule.ingress)
-    at = origin_in(origins, rule)
+    at = _written_at(origins, rule, resource) or origin_in(origins, rule)
     return Finding(row.code, slug, severity or row.severity, message, (concern,), by, (), row.remedy, at)
+
+
+def _written_at(origins: Origins, rule: Rule, resource: str | None) -> Origin | None:
+    """Where the annotation or the object was written that a finding is about."""
+    if resource is None:
+        return None
+    keys = (f"@{prefix}{resource}" for prefix in ("", NGINX, HIGRESS))
+    return next((at for k in keys if (at := origins.get((rule.ref, "", k)))), None) or origins.get((resource, "", ""))
 
 
 def _said(remark: Remark, origins: Origins) -> Finding:
