@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from tests import worlds
-from xdsaudit import ReadError
+from xdsaudit import InputError, ReadError
 from xdsaudit.collect.access import Access
 from xdsaudit.collect.ads import read_pilot
 from xdsaudit.testing import ControlPlane, ingress
@@ -74,3 +74,14 @@ def test_nothing_unverified_is_trusted(papers: Papers, wrong: str) -> None:
     said = "--ads-tls" if wrong == "plain" else "--ca"
     with papers.plane() as plane, pytest.raises(ReadError, match=said):
         read_pilot(plane.endpoint, Node(), access(papers, **options))
+
+
+@pytest.mark.parametrize("flag", ["ca", "cert", "key"])
+def test_a_file_of_tls_is_not_dropped_in_silence(flag: str) -> None:
+    from xdsaudit import SourceOptions
+    from xdsaudit.collect.connect import opened
+
+    pair = {"cert": Path("c"), "key": Path("k")}
+    given = {"ca": Path("c")} if flag == "ca" else pair
+    with pytest.raises(InputError, match="--c.*add --ads-tls"), opened(SourceOptions(ads=("h:1",), **given)):
+        pass

@@ -13,6 +13,8 @@ import jsonschema
 import junitparser
 import pytest
 import xmlschema
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests import worlds
 from xdsaudit import audit, render
@@ -140,3 +142,14 @@ def test_hostile_names_are_harmless_in_every_format(form: str) -> None:
 def test_a_form_that_is_none() -> None:
     with pytest.raises(ValueError, match="is none of table"):
         render(audit(worlds.world([])), "pdf")
+
+
+@given(st.recursive(st.text(max_size=6), lambda inner: st.lists(inner, max_size=3), max_leaves=8))
+def test_json_is_the_same_value_without_characters_that_no_one_sees(value: object) -> None:
+    from xdsaudit.report.json import as_json, as_line
+
+    found = {"k": value, "x": "a\u202eb\u2028c\u0085"}
+    for text in (as_json(found), as_line(found)):
+        assert json.loads(text) == found
+        assert not set("\u202e\u2028\u0085\u200b\ufeff") & set(text)
+    assert len(as_line(found).splitlines()) == 1

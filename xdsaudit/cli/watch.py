@@ -122,19 +122,16 @@ def _line(transition: Transition) -> str:
 
 
 def _jsonl(transition: Transition) -> str:
-    import msgspec
+    from xdsaudit.report.json import as_line, rule_object
 
-    from xdsaudit.report.json import rule_object
-
-    return msgspec.json.encode(
+    return as_line(
         {
             "at": transition.at,
             "before": transition.before.value if transition.before else None,
             "after": transition.after.verdict.value if transition.after else None,
             "rule": rule_object(transition.after) if transition.after else transition.rule._asdict(),
-        },
-        enc_hook=str,
-    ).decode()
+        }
+    ).rstrip("\n")
 
 
 def _metrics(watcher: Watcher) -> str:

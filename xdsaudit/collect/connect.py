@@ -252,6 +252,9 @@ def _sources(options: SourceOptions) -> Sources:
         istio_version=options.istio_version or node.istio_version,
         labels=labels or node.labels,
     )
+    unused = [flag for flag, value in (("--ca", options.ca), ("--cert", options.cert), ("--key", options.key)) if value]
+    if unused and not options.ads_tls:
+        raise InputError(f"{unused[0]}: is used over TLS only: add --ads-tls, or leave it out")
     access = Access(
         options.ads_tls,
         options.ca,

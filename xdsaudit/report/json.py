@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +22,20 @@ def to_json(audit: Audit) -> str:
 
 def as_json(found: Any) -> str:
     """Plain data as JSON for people, with a line end."""
-    return msgspec.json.format(msgspec.json.encode(found, enc_hook=str), indent=1).decode() + "\n"
+    return _escaped(msgspec.json.format(msgspec.json.encode(found, enc_hook=str), indent=1).decode()) + "\n"
+
+
+def as_line(found: Any) -> str:
+    """Plain data as JSON on one line, whatever a reader takes for the end of one."""
+    return _escaped(msgspec.json.encode(found, enc_hook=str).decode()) + "\n"
+
+
+_UNSEEN: Final = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+def _escaped(text: str) -> str:
+    """JSON whose characters that no one sees, or that end a line or turn the text round, are escapes: the same value."""
+    return text if text.isascii() else _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def to_object(audit: Audit) -> dict[str, Any]:

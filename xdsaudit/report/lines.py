@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
 from xdsaudit import __version__
 from xdsaudit.audit.causes.catalogue import BY_SLUG, CATALOGUE
 from xdsaudit.model.plugin_verdict import PluginVerdict, said
 from xdsaudit.model.verdict import FAILING, Audit, Finding, Origin, RuleVerdict, Severity, Verdict
 from xdsaudit.report.head import left_out, unseen
-from xdsaudit.report.json import as_json, extra_object, finding_object, left_out_object, rule_object
+from xdsaudit.report.json import as_json, as_line, extra_object, finding_object, left_out_object, rule_object
 from xdsaudit.report.plugins import QUIET, own_rules, plugin_object, troubled
 from xdsaudit.report.terminal import printable
 
@@ -118,7 +116,7 @@ def to_jsonl(audit: Audit) -> str:
     rows += [{"kind": "finding", **finding_object(f)} for f in audit.findings]
     rows += [{"kind": "plugin", **plugin_object(p)} for p in audit.plugins]
     rows += [{"kind": "left_out", **left_out_object(x)} for x in audit.left_out]
-    return "".join(msgspec.json.encode(row, enc_hook=str).decode() + "\n" for row in rows)
+    return "".join(map(as_line, rows))
 
 
 def to_github(audit: Audit) -> str:
