@@ -16,6 +16,7 @@ _COMMANDS = {
     "check": ("xdsaudit.cli.check", "check"),
     "compare": ("xdsaudit.cli.compare", "compare"),
     "status": ("xdsaudit.cli.status", "status"),
+    "routes": ("xdsaudit.cli.routes", "routes"),
     "merge": ("xdsaudit.cli.merge", "merge"),
     "demo": ("xdsaudit.cli.demo", "demo"),
 }

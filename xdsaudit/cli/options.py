@@ -32,6 +32,14 @@ def files(_: click.Context, parameter: click.Parameter, incomplete: str) -> list
 class GroupedCommand(click.Command):
     """A command whose help lists its options in the groups they were declared in."""
 
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        """Know -h also where it is called beside the group; click remembers its help option."""
+        settings["context_settings"] = {
+            "help_option_names": ["-h", "--help"],
+            **(settings.get("context_settings") or {}),
+        }
+        super().__init__(*arguments, **settings)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run it, with the log lines of libraries kept off the terminal."""
         from xdsaudit.cli.process import quiet_libraries

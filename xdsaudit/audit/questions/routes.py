@@ -1,0 +1,265 @@
+"""The routes of a host or of an Ingress as one view holds them, and two views side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any, Final, NamedTuple
+
+from xdsaudit.audit.case import World
+from xdsaudit.audit.compare.align import Comparer
+from xdsaudit.ingress.expectation import ExpectedRoute
+from xdsaudit.model.route import Place, Route, ingress_of
+from xdsaudit.model.sensitive import Masks
+from xdsaudit.model.verdict import FieldDelta, Rule
+from xdsaudit.model.view import ViewName
+
+VIEWS: Final[Mapping[str, ViewName | None]] = {
+    "expected": None,
+    "core": ViewName.CORE,
+    "fresh": ViewName.PILOT_FRESH,
+    "pilot": ViewName.PILOT,
+    "gateway": ViewName.GATEWAY,
+}
+"""Views by the words of the command line; ``expected`` is what the Ingresses ask for."""
+Served = Route | ExpectedRoute
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Whose routes: of a host, or of an Ingress (``namespace/name``); without either, all."""
+
+    host: str | None = None
+    ref: str | None = None
+
+
+class Shown(NamedTuple):
+    """A route for people.
+
+    Attributes:
+        number: its place in the list that is tried in order, from 1.
+        match: what it matches.
+        to: the cluster it goes to, or what it does instead.
+        fields: what else it does; credentials are masked.
+        rule: whose it is, None for nobody's.
+        name: its own.
+    """
+
+    number: int
+    match: str
+    to: str
+    fields: Mapping[str, Any]
+    rule: Rule | None
+    name: str
+
+
+class Listing(NamedTuple):
+    """The routes of one port and host; ``replicas`` hold exactly the same (empty for the expectation)."""
+
+    view: str
+    replicas: tuple[str, ...]
+    port: int
+    host: str
+    routes: tuple[Shown, ...]
+
+
+class Line(NamedTuple):
+    """One line of a comparison.
+
+    Attributes:
+        sign: ``" "`` in both, ``-`` in the first alone, ``+`` in the second alone, ``~`` in both and different.
+        route: as the first view has it, or the second where that alone has it.
+        deltas: what differs, of a ``~``.
+        moved: whether the other view has the same route in another place.
+    """
+
+    sign: str
+    route: Shown
+    deltas: tuple[FieldDelta, ...] = ()
+    moved: bool = False
+
+
+class Comparison(NamedTuple):
+    """Two views of one port and host."""
+
+    first: str
+    second: str
+    replicas: tuple[tuple[str, ...], tuple[str, ...]]
+    port: int
+    host: str
+    lines: tuple[Line, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether both hold the same routes in the same order."""
+        return all(line.sign == " " for line in self.lines)
+
+
+class _Held(NamedTuple):
+    replicas: tuple[str, ...]
+    tables: Mapping[Place, tuple[Served, ...]]
+
+
+def listings(world: World, wanted: Wanted, view: str) -> tuple[Listing, ...]:
+    """The routes of one view, by port and host; replicas that hold the same in one listing."""
+    found: dict[object, Listing] = {}
+    for held in _held(world, view):
+        for place in _places(world, wanted, (held.tables,)):
+            shown = tuple(_mine(wanted, _all_shown(world, place, held.tables.get(place, ()))))
+            if not shown:
+                continue
+            key = (place, repr(shown))
+            before = found.get(key)
+            replicas = (*before.replicas, *held.replicas) if before is not None else held.replicas
+            found[key] = Listing(view, replicas, *place, shown)
+    return tuple(sorted(found.values(), key=lambda each: (each.port, each.host, each.replicas)))
+
+
+def compared(world: World, wanted: Wanted, first: str, second: str) -> tuple[Comparison, ...]:
+    """Two views side by side, by port and host; each kind of replica of the one with each of the other."""
+    found: dict[object, Comparison] = {}
+    for one in _held(world, first):
+        for two in _held(world, second):
+            for place in _places(world, wanted, (one.tables, two.tables)):
+                lines = tuple(_lines(world, wanted, place, one, two, second))
+                if not lines:
+                    continue
+                key = (place, repr(lines))
+                names = (one.replicas, two.replicas)
+                if key in found:
+                    before = found[key].replicas
+                    names = (_joined(before[0], one.replicas), _joined(before[1], two.replicas))
+                found[key] = Comparison(first, second, names, *place, lines)
+    return tuple(sorted(found.values(), key=lambda each: (each.port, each.host, each.replicas)))
+
+
+def _joined(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*one, *other)))
+
+
+def _held(world: World, view: str) -> Iterator[_Held]:
+    name = VIEWS[view]
+    if name is None:
+        yield _Held((), world.expectation.tables)
+        return
+    for judged in world.read(name):
+        tables = {place: table.routes for place, table in judged.view.tables.items()}
+        yield _Held((judged.view.replica,) if judged.view.replica else (), tables)
+
+
+def _places(world: World, wanted: Wanted, tables: Sequence[Mapping[Place, tuple[Served, ...]]]) -> list[Place]:
+    """The places of a host: its own, or those of the wildcard that covers it; of an Ingress, where it has a route."""
+    every = {place for held in tables for place in held}
+    if wanted.host is not None:
+        host = wanted.host.lower()
+        for candidate in _covering(host):
+            mine = [p for p in every if p[1].lower() == candidate]
+            if mine:
+                return sorted(mine)
+        return []
+    if wanted.ref is None:
+        return sorted(every)
+    system = world.expectation.profile.system_namespace
+    return sorted(
+        place
+        for place in every
+        if any("/".join(ingress_of(r.name, system) or ()) == wanted.ref for held in tables for r in held.get(place, ()))
+    )
+
+
+def _covering(host: str) -> Iterator[str]:
+    """The host itself, then wildcards from the longest on, as Envoy chooses a virtual host."""
+    yield host
+    rest = host.removeprefix("*.")
+    while "." in rest:
+        rest = rest.partition(".")[2]
+        yield f"*.{rest}"
+    yield "*"
+
+
+def _mine(wanted: Wanted, shown: Iterable[Shown]) -> Iterator[Shown]:
+    return (s for s in shown if wanted.ref is None or (s.rule is not None and s.rule.ref == wanted.ref))
+
+
+def _lines(world: World, wanted: Wanted, place: Place, one: _Held, two: _Held, second: str) -> Iterator[Line]:
+    left, right = tuple(one.tables.get(place, ())), tuple(two.tables.get(place, ()))
+    shown = [_all_shown(world, place, side) for side in (left, right)]
+    keys = [[(r.key, r.name) for r in side] for side in (left, right)]
+    comparer = Comparer()
+    for line, index in _matched(keys, shown):
+        if line.sign == " ":
+            there = right[index]
+            here = left[line.route.number - 1]
+            deltas = _deltas(comparer, here, there, second, two.replicas[0] if two.replicas else None)
+            line = line._replace(sign="~" if deltas else " ", deltas=deltas)  # noqa: PLW2901 - the same line, judged
+        if wanted.ref is None or (line.route.rule is not None and line.route.rule.ref == wanted.ref):
+            yield line
+
+
+def _matched(keys: Sequence[Sequence[Any]], shown: Sequence[Sequence[Shown]]) -> Iterator[tuple[Line, int]]:
+    """Lines in order, and for those in both views the place in the second."""
+    for kind, i, i_end, j, j_end in SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes():
+        if kind == "equal":
+            for step in range(i_end - i):
+                yield Line(" ", shown[0][i + step]), j + step
+            continue
+        for n in range(i, i_end):
+            yield Line("-", shown[0][n], (), keys[0][n] in keys[1]), -1
+        for n in range(j, j_end):
+            yield Line("+", shown[1][n], (), keys[1][n] in keys[0]), -1
+
+
+def _deltas(comparer: Comparer, here: Served, there: Served, view: str, replica: str | None) -> tuple[FieldDelta, ...]:
+    if here.cluster is None and not here.fields and isinstance(here, Route):
+        return ()  # core tells a match and its destination at most
+    if isinstance(there, ExpectedRoute):
+        if isinstance(here, ExpectedRoute):
+            return ()
+        deltas = comparer.deltas(there, here, view, replica)
+        return tuple(d._replace(expected=d.actual, actual=d.expected) for d in deltas)
+    if there.cluster is None and not there.fields:
+        return ()
+    wanted = (
+        here if isinstance(here, ExpectedRoute) else ExpectedRoute(here.key, here.name, here.fields, here.cluster, ())
+    )
+    return tuple(comparer.deltas(wanted, there, view, replica))
+
+
+def _all_shown(world: World, place: Place, routes: Iterable[Served]) -> tuple[Shown, ...]:
+    owners = _owners(world, place)
+    return tuple(_shown(world, owners, place, n, r) for n, r in enumerate(routes, 1))
+
+
+def _shown(world: World, owners: Owners, place: Place, number: int, route: Served) -> Shown:
+    fields = Masks().masked({k: v for k, v in route.fields.items() if v is not None and k != "weighted_clusters"})
+    return Shown(number, str(route.key), goes_to(route), fields, _owner(world, owners, place, route), route.name)
+
+
+def goes_to(route: Served) -> str:
+    """Where a route sends a request: a cluster, several with their weights, or what answers instead."""
+    if route.cluster is not None:
+        return route.cluster
+    weighted = route.fields.get("weighted_clusters")
+    if weighted:
+        return ", ".join(f"{c.get('name')} ({c.get('weight', 0)})" for c in weighted.get("clusters", ()))
+    for name in ("redirect", "direct_response"):
+        if route.fields.get(name):
+            return f"a {name.replace('_', ' ')}"
+    return "what its filters decide" if route.fields else "(the view does not tell)"
+
+
+Owners = Mapping[tuple[object, str], Rule]
+
+
+def _owners(world: World, place: Place) -> Owners:
+    plans = world.expectation.plans
+    listed = world.expectation.tables.get(place, ())
+    return {(e.key, e.name): plans[e.rules[0]].rule for e in reversed(listed) if e.rules}
+
+
+def _owner(world: World, owners: Owners, place: Place, route: Served) -> Rule | None:
+    """The rule whose route this is; an Ingress that is gone gives a rule of its name alone."""
+    known = owners.get((route.key, route.name))
+    found = ingress_of(route.name, world.expectation.profile.system_namespace) if known is None else None
+    return Rule(*found, place[1], route.key.value, None) if found else known

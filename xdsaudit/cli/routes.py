@@ -1,0 +1,173 @@
+"""``xdsaudit routes``: the routes of a host or an Ingress in one view, two views side by side, or what a manifest will become."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
+from xdsaudit.cli.output import clear_progress, emit, gaps, progress
+from xdsaudit.errors import InputError
+
+_REF = re.compile(r"^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*$")
+_VIEWS = ("expected", "core", "fresh", "pilot", "gateway")
+
+
+@click.command(cls=GroupedCommand, short_help="The routes of a host or Ingress in one view, or two views side by side.")
+@click.argument("subject", required=False, metavar="[HOST | NS/INGRESS]")
+@click.option(
+    "--view",
+    type=click.Choice(_VIEWS),
+    help="Where to look: what the Ingresses ask for, core, pilot through a private cache line, pilot as gateways are served, "
+    "or the gateways (default: gateway; with -f alone: expected).",
+)
+@click.option("--compare", metavar="VIEW,VIEW", help="Two views side by side, what differs marked: pilot,gateway.")
+@click.option(
+    "-o", "--output", type=click.Choice(["table", "yaml", "json"]), default="table", help="Format of the result."
+)
+@source_options
+@xds_options
+@profile_options
+def routes(subject: str | None, view: str | None, compare: str | None, output: str, **options: Any) -> int:
+    """Show the routes of a host in the order in which they are tried: what each matches, where it goes, whose it is.
+
+    \b
+    xdsaudit routes shop.test
+    xdsaudit routes shop/cart --compare pilot,gateway
+    xdsaudit routes -f cart.yaml
+    xdsaudit routes shop.test --view pilot -o yaml --snapshot incident.tar.gz
+
+    With -f and no other source nothing is read but the manifests: what they will become, without a cluster. Exits with 1 when
+    there is no route to show, or when two views differ.
+    """  # noqa: D301 - click reads \b as "do not wrap"
+    from xdsaudit.audit.questions.routes import compared, listings
+    from xdsaudit.audit.verdicts import judged
+    from xdsaudit.report import routes as report
+
+    pair = _pair(compare)
+    alone = _alone(options) and pair is None and view in (None, "expected")
+    chosen = view or ("expected" if alone else "gateway")
+    wanted = _wanted(subject)
+    options["probe_cache"] = options["probe_cache"] or "fresh" in (pair or (chosen,))
+    snapshot = _manifests(options) if alone else _snapshot(options)
+    world, audit = judged(snapshot)
+    if subject is None and not alone and len(world.expectation.plans) > _MANY:
+        raise InputError(f"{len(world.expectation.plans):,} rules were read: name a HOST or NS/INGRESS to look at")
+    _known(world, wanted)
+    if pair is not None:
+        first, second = pair
+        sides = compared(world, wanted, first, second)
+        data: Any = report.comparison_objects(sides)
+        _show(lambda width, color: report.comparison_text(sides, width=width, color=color), data, output)
+        found, same = bool(sides), all(s.equal for s in sides)
+    else:
+        shown = listings(world, wanted, chosen)
+        data = report.listing_objects(shown)
+        _show(lambda width, color: report.routes_text(shown, host=wanted.host, width=width, color=color), data, output)
+        found, same = bool(shown), True
+    if not alone:
+        gaps(audit)
+    unread = [v for v in (pair or (chosen,)) if not _was_read(world, v)]
+    _say_nothing(subject, pair or (chosen,), unread, found=found)
+    if unread and not found:
+        return 3
+    return 0 if found and same else 1
+
+
+_MANY = 200
+"""So many rules are shown without naming a host; more fill no screen that anybody reads."""
+
+
+def _pair(text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    parts = tuple(p.strip() for p in text.split(","))
+    if len(parts) != 2 or any(p not in _VIEWS for p in parts) or parts[0] == parts[1]:
+        raise InputError(f"--compare {text}: write two of {', '.join(_VIEWS)} with a comma, such as pilot,gateway")
+    return parts[0], parts[1]
+
+
+def _wanted(subject: str | None) -> Any:
+    from xdsaudit.audit.questions.routes import Wanted
+
+    if subject is None:
+        return Wanted()
+    if "://" in subject:
+        raise InputError(
+            f"{subject}: routes takes a HOST or NS/INGRESS; xdsaudit explain {subject} says what answers a URL"
+        )
+    return Wanted(ref=subject) if _REF.match(subject) else Wanted(host=subject.partition(":")[0])
+
+
+def _known(world: Any, wanted: Any) -> None:
+    """Raise InputError for an Ingress that does not exist, with the likeliest that does."""
+    from difflib import get_close_matches
+
+    refs = {plan.rule.ref for plan in world.expectation.plans}
+    if wanted.ref is not None and wanted.ref not in refs:
+        near = get_close_matches(wanted.ref, sorted(refs), 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InputError(f"Ingress {wanted.ref}: not among the {len(refs)} Ingresses that were read{hint}")
+
+
+def _alone(options: dict[str, Any]) -> bool:
+    """Whether manifests are all there is to read."""
+    others = ("snapshot", "kubeconfig", "context", "ads", "core", "gateways")
+    return bool(options["manifests"]) and not any(options[name] for name in others)
+
+
+def _manifests(options: dict[str, Any]) -> Any:
+    from xdsaudit.cli.options import controller_of
+    from xdsaudit.cli.output import say
+    from xdsaudit.collect.manifests import read_manifests
+    from xdsaudit.model.snapshot import Snapshot
+
+    given = read_manifests(options["manifests"])
+    for complaint in given.complaints:
+        say(f"xdsaudit: {complaint}")
+    return Snapshot(controller={"kind": "higress", **controller_of(options)}, kube=given.lists, origins=given.origins)
+
+
+def _snapshot(options: dict[str, Any]) -> Any:
+    from xdsaudit.collect.connect import snapshot_of
+
+    snapshot, _ = snapshot_of(sources_of(options), progress())
+    clear_progress()
+    return snapshot
+
+
+def _show(text: Callable[[int, bool], str], data: Any, output: str) -> None:
+    if data or output != "table":
+        emit(text, _data(data, output))
+
+
+def _data(found: Any, output: str) -> str | None:
+    if output == "table":
+        return None
+    if output == "json":
+        from xdsaudit.report.json import as_json
+
+        return as_json(found)
+    import yaml
+
+    text: str = yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=120)
+    return text
+
+
+def _was_read(world: Any, view: str) -> bool:
+    from xdsaudit.audit.questions.routes import VIEWS
+
+    name = VIEWS[view]
+    return name is None or bool(world.read(name))
+
+
+def _say_nothing(subject: str | None, views: tuple[str, ...], unread: list[str], *, found: bool) -> None:
+    from xdsaudit.cli.output import say
+
+    for view in unread:
+        say(f"xdsaudit: the view {view} was not read: name its source, or another --view")
+    if not found and len(unread) < len(views):
+        say(f"xdsaudit: no route of {subject or 'anything'} in {' or '.join(v for v in views if v not in unread)}")
