@@ -83,5 +83,5 @@ def test_a_file_of_tls_is_not_dropped_in_silence(flag: str) -> None:
 
     pair = {"cert": Path("c"), "key": Path("k")}
     given = {"ca": Path("c")} if flag == "ca" else pair
-    with pytest.raises(InputError, match="--c.*add --ads-tls"), opened(SourceOptions(ads=("h:1",), **given)):
+    with pytest.raises(InputError, match=r"--c.*add --ads-tls"), opened(SourceOptions(ads=("h:1",), **given)):
         pass
