@@ -7,11 +7,13 @@ learned from its refusals.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import quote
+
+import msgspec
+from msgspec import Raw, Struct
 
 from xdsaudit.collect.admin import get_page, is_url, plain_url, pool
 from xdsaudit.collect.limits import Budget
@@ -34,6 +36,17 @@ _REQUESTS: Final = 50
 _BAD_REQUEST: Final = 400
 
 
+Section = dict[str, Any]
+"""A section of a dump: its fields, entries as they came."""
+
+
+class _Answer(Struct):
+    configs: list[Raw] = []
+
+
+_ANSWER: Final = msgspec.json.Decoder(_Answer)
+
+
 class PartReader:
     """Reads parts of one gateway again and again; remembers how long a pattern it takes."""
 
@@ -52,22 +65,26 @@ class PartReader:
         if patterns(wanted, self._longest) is None:
             return None
         with pool() as connections:
-            routes = self._tables(connections, wanted, budget)
+            routes = self.tables(connections, wanted, budget)
             if routes is None:
                 return None
-            sections = [_section(*_ROUTES, routes)]
+            sections: list[Section] = [{"@type": _type(_ROUTES[0]), _ROUTES[1]: routes}]
             for section, resource in _PARTS:
-                sections.append(_section(section, resource, self._entries(connections, resource, "", budget)))
-        return json.dumps({"configs": sections}).encode()
+                found = entries(connections, self._source, resource, "", budget)
+                sections.append({"@type": _type(section), resource: found})
+        return as_dump(sections)
 
-    def _tables(self, connections: Any, hosts: frozenset[str], budget: Budget) -> list[Any] | None:
-        """Route configurations of some hosts, in as few requests as the gateway lets us; None where they are too many."""
-        found = self._entries(connections, _ROUTES[1], _UNSCOPED, budget)
+    def tables(
+        self, connections: Any, hosts: frozenset[str], budget: Budget, *, unscoped: bool = True
+    ) -> list[Raw] | None:
+        """Route configurations of some hosts, and perhaps others, in as few requests as the gateway lets us; None where they are too many."""
+        resource = _ROUTES[1]
+        found = entries(connections, self._source, resource, _UNSCOPED, budget) if unscoped else []
         while (asked := patterns(hosts, self._longest)) is not None:
-            answers: list[Any] = []
+            answers: list[Raw] = []
             for pattern in asked:
                 try:
-                    answers += self._entries(connections, _ROUTES[1], pattern, budget)
+                    answers += entries(connections, self._source, resource, pattern, budget)
                 except ReadError as error:
                     if error.status != _BAD_REQUEST:
                         raise
@@ -77,25 +94,34 @@ class PartReader:
                 return found + answers
         return None
 
-    def _entries(self, connections: Any, resource: str, names: str, budget: Budget) -> list[Any]:
-        query = f"resource={resource}" + (f"&name_regex={quote(names, safe='')}" if names else "")
-        try:
-            page = get_page(connections, f"{plain_url(self._source)}/config_dump?{query}", budget)
-        except ReadError as error:
-            if error.status != 404:
-                raise
-            return []  # Envoy's words for: there is none
-        try:
-            entries: list[Any] = json.loads(page).get("configs", [])
-        except (ValueError, AttributeError, RecursionError) as error:
-            raise ReadError(
-                f"gateway {self._source}: {resource} is not JSON ({error}); is this Envoy's admin port?"
-            ) from error
-        return entries
+
+def entries(connections: Any, source: str, resource: str, names: str, budget: Budget) -> list[Raw]:
+    """Entries of one kind of a gateway's dump, those alone whose names a regex matches, where one is given.
+
+    Raises:
+        ReadError: they could not be read.
+    """
+    query = "include_eds&" * (resource == "dynamic_endpoint_configs")
+    query += f"resource={resource}" + (f"&name_regex={quote(names, safe='')}" if names else "")
+    try:
+        page = get_page(connections, f"{plain_url(source)}/config_dump?{query}", budget)
+    except ReadError as error:
+        if error.status != 404:
+            raise
+        return []  # Envoy's words for: there is none
+    try:
+        return _ANSWER.decode(page).configs
+    except (ValueError, RecursionError) as error:
+        raise ReadError(f"gateway {source}: {resource} is not JSON ({error}); is this Envoy's admin port?") from error
 
 
-def _section(name: str, resource: str, entries: list[Any]) -> dict[str, Any]:
-    return {"@type": f"type.googleapis.com/envoy.admin.v3.{name}", resource: entries}
+def as_dump(sections: Iterable[Section]) -> bytes:
+    """Sections put together as ``/config_dump`` has them."""
+    return msgspec.json.encode({"configs": list(sections)})
+
+
+def _type(section: str) -> str:
+    return f"type.googleapis.com/envoy.admin.v3.{section}"
 
 
 def _shorter(refused: str, hosts: Iterable[str]) -> int:

@@ -1,7 +1,7 @@
 """What ``wait`` and ``watch`` read round after round: an open ADS stream per pilot, parts of each gateway's dump, watched objects.
 
-Rules of the load (measured, see the docs): whole dumps at most once a second; pilot through one private cache line per process, and
-one further line per probe; pilot's own config dump never.
+Rules of the load (measured, see the docs): whole dumps at most once a second, and by ``watch`` only when stats do not tell what
+moved; pilot through one private cache line per process, and one further line per probe; pilot's own config dump never.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from xdsaudit.collect.admin import is_url, read_dump
 from xdsaudit.collect.ads_stream import Follower
+from xdsaudit.collect.follow import GatewayFollower
 from xdsaudit.collect.limits import Budget
 from xdsaudit.collect.parts import PartReader
 from xdsaudit.collect.sources import (
@@ -50,6 +51,7 @@ class LiveReader:
         self._stack = ExitStack()
         self._followers: dict[str, Follower] = {}
         self._parts = [PartReader(source) for source in sources.gateways]
+        self._gateways = [GatewayFollower(source) for source in sources.gateways]
         self._whole_at = -WHOLE_SECONDS
         self._whole: dict[str, tuple[dict[str, bytes], list[ViewInfo]]] = {}
 
@@ -169,14 +171,14 @@ class LiveReader:
         return replace(snapshot, pilot=pilots, views=tuple(infos))
 
     def round(self) -> Snapshot:
-        """What ``watch`` judges: the private lines as pushed, whole dumps at most once a second, pilot's served line not at all."""
+        """What ``watch`` judges: the private lines as pushed, what moved in gateways once a second, pilot's served line not at all."""
         _, kube, info = self._lists()
         infos = [info, *self._sources.known]
         if time.monotonic() - self._whole_at >= WHOLE_SECONDS:
             sources = self._sources
             names = replica_names(sources.gateways, sources.names)
             within = Budget(sources.access.timeout)
-            jobs = [start(gateway_view, source, sources) for source in sources.gateways]
+            jobs = [start(gateway_view, f.source, sources, f.read) for f in self._gateways]
             self._whole = {}
             for name, source, job in zip(names, sources.gateways, jobs, strict=True):
                 try:

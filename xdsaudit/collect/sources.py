@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import zip_longest
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -299,10 +300,17 @@ def _core(endpoint: str, sources: Sources) -> tuple[tuple[bytes, ...], list[View
         return (), [ViewInfo(ViewName.CORE, None, State.UNREAD, said(error, endpoint, sources), now())]
 
 
-def gateway_view(source: str, sources: Sources) -> tuple[dict[str, bytes], list[ViewInfo]]:
+Gateway = Callable[[float, int], tuple[dict[str, bytes], list[str]]]
+"""Reads the pages of one gateway, within so many seconds and bytes."""
+
+
+def gateway_view(
+    source: str, sources: Sources, reading: Gateway | None = None
+) -> tuple[dict[str, bytes], list[ViewInfo]]:
     """Pages of a gateway, and how it was read; the replica is the caller's to name."""
+    access = sources.access
     try:
-        pages, complaints = read_gateway(source, sources.access.timeout, sources.access.max_bytes)
+        pages, complaints = (reading or partial(read_gateway, source))(access.timeout, access.max_bytes)
     except ReadError as error:
         return {}, [ViewInfo(ViewName.GATEWAY, None, State.UNREAD, said(error, source, sources), now())]
     node = next((n for p in ("server_info.json", "config_dump.json") if p in pages and (n := node_of(pages[p]))), None)
