@@ -1,21 +1,34 @@
-"""Sphinx configuration; the pages of codes and annotations are generated from the code they describe."""
+"""Sphinx configuration. Codes, annotations, options and the API are pages made from the code and the tests they describe.
+
+The build fails on a code, an annotation, an option or a public name that has no page: a code without a world or an annotation without
+an example is a KeyError here, and `_undocumented` looks for the rest.
+"""
 
 from __future__ import annotations
 
+import inspect
+import re
+import sys
 from pathlib import Path
 
-import xdsaudit
-from xdsaudit.audit.causes.catalogue import CATALOGUE
-from xdsaudit.audit.causes.code import Code
-from xdsaudit.audit.causes.commands import COMMANDS
-from xdsaudit.audit.causes.fix import examples
-from xdsaudit.ingress.annotation_table import KINDS, TABLE
+_ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(_ROOT), str(_ROOT / "tools")]
+
+import annotation_pages  # noqa: E402
+import code_pages  # noqa: E402
+import option_pages  # noqa: E402
+
+import xdsaudit  # noqa: E402
+import xdsaudit.testing  # noqa: E402
+from xdsaudit.audit.causes.catalogue import CATALOGUE  # noqa: E402
+from xdsaudit.ingress.annotation_table import TABLE  # noqa: E402
 
 project = "xdsaudit"
 author = "the xdsaudit authors"
 release = xdsaudit.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
+html_title = f"xdsaudit {release}"
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
@@ -26,75 +39,32 @@ _HERE = Path(__file__).parent / "reference"
 
 def _write(name: str, text: str) -> None:
     place = _HERE / name
+    place.parent.mkdir(exist_ok=True)
     if not place.exists() or place.read_text(encoding="utf-8") != text:
         place.write_text(text, encoding="utf-8")
 
 
-def _codes() -> str:
-    parts = ["# Codes\n", "Every code an audit can give, each with a page. `xdsaudit explain CODE` prints the same.\n"]
-    parts += ["| code | slug | what it is |", "| --- | --- | --- |"]
-    parts += [f"| [{row.code}](codes/{row.code}.md) | {row.slug} | {row.title} |" for row in CATALOGUE]
-    parts += ["", "```{toctree}", ":hidden:", "", *(f"codes/{row.code}" for row in CATALOGUE), "```", ""]
-    return "\n".join(parts)
+def _pages(folder: str, pages: dict[str, str]) -> None:
+    """Write a folder of pages, and remove those of what is no more."""
+    for name, text in pages.items():
+        _write(f"{folder}/{name}.md", text)
+    for place in (_HERE / folder).glob("*.md"):
+        if place.stem not in pages:
+            place.unlink()
 
 
-def _code(row: Code) -> str:
-    parts = [
-        f"# {row.code} {row.slug}",
-        f"**{row.title}** ({row.severity.value}).",
-        f"## What it is and why it happens\n\n{row.meaning}",
-        f"## How it shows\n\n{row.shows}",
-        f"## What heals it\n\n{row.remedy}",
-        *_commands(row),
-        f"## How to prevent it\n\n{row.prevention}",
-    ]
-    if row.issues:
-        parts.append(f"## Issues\n\n{', '.join(row.issues)}")
-    return "\n\n".join(parts) + "\n"
+def _undocumented() -> list[str]:
+    """Public names that the page of the library does not document, by the objects they are."""
+    page = (_HERE / "api.md").read_text(encoding="utf-8")
+    shown = {path.rsplit(".", 1)[-1] for path in re.findall(r"auto(?:function|class|exception):: (\S+)", page)}
+    names = {name for name in xdsaudit.__all__ if inspect.isclass(o := getattr(xdsaudit, name)) or callable(o)}
+    return sorted((names | set(xdsaudit.testing.__all__)) - shown)
 
 
-def _commands(row: Code) -> list[str]:
-    """The commands with invented names; an audit prints them with the real ones."""
-    if row.slug not in COMMANDS:
-        return []
-    blocks = [f"{fix.title}:\n\n```sh\n{fix.command}\n```" for fix in examples(row.slug)]
-    return ["### Commands\n\nAn audit prints them with the real names. xdsaudit runs none of them.", *blocks]
-
-
-def _annotations() -> str:
-    lines = [
-        "# Annotations\n",
-        "Every annotation key Higress reads, whether what it shapes is computed, and what Higress makes of odd values. "
-        "`higress.io/` always works; `nginx.ingress.kubernetes.io/` where the table says so, and then it is looked up "
-        "first. A controller older than *since*, or not older than *until*, does as if the key were not there.\n",
-        "| key | nginx prefix | shapes | since | until | modelled | an odd value |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for row in TABLE:
-        judged = {"cluster": "on the cluster", "hash policy and cluster": "on route and cluster"}.get(row.shapes, "yes")
-        if row.effect == "rpc":
-            judged = "no: a field of its routes is uncertain"
-        if not row.effect:
-            judged = "no: it changes no route, and what it shapes is not judged"
-        since = ".".join(map(str, row.since)) if row.since > (2, 0, 0) else ""
-        until = ".".join(map(str, row.until)) if row.until else ""
-        odd = f"{KINDS[row.kind]}; {row.odd}" if row.odd else KINDS[row.kind]
-        nginx = "yes" if row.nginx else "no"
-        lines.append(
-            f"| `{row.key}` | {nginx} | {row.shapes} | {since} | {until} | {judged} | {odd} |".replace("*", r"\*")
-        )
-    lines += [
-        "",
-        "Match keys are `higress.io/KIND-match-header-NAME`, `-match-pseudo-header-NAME` and `-match-query-NAME`, KIND one "
-        "of `exact`, `prefix`, `regex`. Higress reads them in random order: a key whose kind does not stand right behind "
-        "the prefix ends the reading, so that beside others the routes cannot be foretold (`unknown`); alone it asks for "
-        "nothing. One name under two kinds, and several values of Host in one `request-header-control-update`, are unknown likewise.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-(_HERE / "codes").mkdir(exist_ok=True)
-_write("codes.md", _codes())
-for _row in CATALOGUE:
-    _write(f"codes/{_row.code}.md", _code(_row))
-_write("annotations.md", _annotations())
+_pages("codes", {row.code: code_pages.page(row) for row in CATALOGUE})
+_write("codes.md", code_pages.overview())
+_pages("annotations", {row.key: annotation_pages.page(row) for row in TABLE})
+_write("annotations.md", annotation_pages.overview())
+_write("options.md", option_pages.page())
+if _undocumented():
+    raise LookupError(f"docs/reference/api.md documents no {', '.join(_undocumented())}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,3 +81,94 @@ def test_commands_that_are_shown_have_such_options(page: str, line: str) -> None
 
 def test_commands_are_found() -> None:
     assert len(commands()) > 15
+
+
+# --- links and pages --------------------------------------------------------------------------------------------------
+LINKED = [*sorted(ROOT.glob("*.md")), *(p for p in PAGES[1:] if not p.is_relative_to(ROOT / "docs" / "_build"))]
+GENERATED = ("codes", "annotations", "options")
+
+
+def links(page: Path) -> list[str]:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return [
+        target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"[a-z]+:|#", target)
+    ]
+
+
+def generated(page: Path) -> bool:
+    return (
+        page.is_relative_to(ROOT / "docs" / "reference")
+        and page.relative_to(ROOT / "docs" / "reference").parts[0].removesuffix(".md") in GENERATED
+    )
+
+
+@pytest.mark.parametrize("page", [p for p in LINKED if not generated(p)], ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_to_a_file(page: Path) -> None:
+    """A page read on a forge must not link what only the build makes; one of the documentation may."""
+    for target in links(page):
+        place = (page.parent / target).resolve()
+        assert place.exists() or generated(place), f"{page.name} links {target}"
+        if page.parent == ROOT:
+            assert not generated(place), f"{page.name} links {target}, which only make docs makes"
+
+
+def tool(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def code_pages() -> Any:
+    return tool("code_pages")
+
+
+@pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.code)
+def test_the_page_of_a_code_shows_the_verdict_that_its_world_gets(code_pages: Any, row: Any) -> None:
+    page = code_pages.page(row)
+    assert page.startswith(f"# {row.code} {row.slug}\n")
+    shown = page.split("## As it is printed")[1].split("\n## ")[0]
+    if row.slug not in ("partly-shadowed", "unreadable", "class-not-ours", "namespace-not-watched"):
+        assert row.slug in shown, "what is printed is of this code"
+    assert "/tmp" not in page
+    assert "## How far it is proven" in page
+    for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
+        assert text.strip()
+
+
+def test_codes_that_are_said_to_be_proven_by_envoy_are_named_there(code_pages: Any) -> None:
+    text = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "tests" / "e2e").glob("test_*.py"))
+    for row in CATALOGUE:
+        if row.code in code_pages._REAL_ENVOY:
+            assert row.slug in text or row.code in text
+    assert "duplicated-route" in code_pages.proven()
+    assert (
+        code_pages.how_far_in_a_word(next(r for r in CATALOGUE if r.slug == "stale-route-cache"))
+        == "real Envoy, recording"
+    )
+
+
+def test_every_annotation_has_a_page_with_its_effect() -> None:
+    pages = tool("annotation_pages")
+    for row in pages.TABLE:
+        page = pages.page(row)
+        assert f"higress.io/{row.key}: " in page, "the example has it"
+        if row.effect and row.effect != "rpc":
+            assert "leaves this example's routes" not in page, "an effect that the table names shows in the example"
+        else:
+            assert "```diff" not in page
+
+
+def test_every_option_is_on_the_page_of_options() -> None:
+    page = tool("option_pages").page()
+    for command in tool("command_line").commands():
+        part = page.split(f"\n## xdsaudit {command.name}\n")[1].split("\n## xdsaudit ")[0]
+        for heading, options in command.groups.items():
+            own = part.split("\n# Groups of options")[0]
+            place = own if f"**{heading}**" in own else page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+            for option in options:
+                assert f"| `{option.flags.replace('|', chr(92) + '|')}` |" in place, f"{command.name}: {option.flags}"
