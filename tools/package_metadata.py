@@ -53,9 +53,9 @@ class PackageMetadata(MetadataHookInterface):
         """Called by the build with the project's table."""
         repository = str(self.config.get("repository", "")).rstrip("/")
         root = Path(self.root)
-        source = (root / "xdsaudit" / "__init__.py").read_text(encoding="utf-8")
+        source = (root / "xdsaudit" / "version.py").read_text(encoding="utf-8")
         found = re.search(r'^__version__ = "([^"]+)"$', source, re.MULTILINE)
-        assert found is not None, "xdsaudit/__init__.py has no __version__"
+        assert found is not None, "xdsaudit/version.py has no __version__"
         readme = (root / "README.md").read_text(encoding="utf-8")
         metadata["readme"] = {
             "content-type": "text/markdown",

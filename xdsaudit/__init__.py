@@ -12,6 +12,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from xdsaudit.version import __version__
+
 if TYPE_CHECKING:
     from xdsaudit.audit import audit as audit
     from xdsaudit.audit.questions.narrow import Scope as Scope
@@ -62,7 +64,6 @@ _PLACES = {
 }
 _HOME = {name: module for module, names in _PLACES.items() for name in names}
 
-__version__ = "0.2.0"
 __all__ = [
     "Audit",
     "Connection",

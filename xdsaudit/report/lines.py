@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from xdsaudit import __version__
 from xdsaudit.audit.causes.catalogue import BY_SLUG, CATALOGUE
 from xdsaudit.model.plugin_verdict import PluginVerdict, said
 from xdsaudit.model.verdict import FAILING, Audit, Finding, Origin, RuleVerdict, Severity, Verdict
@@ -14,6 +13,7 @@ from xdsaudit.report.head import left_out, unseen
 from xdsaudit.report.json import as_json, as_line, extra_object, finding_object, left_out_object, rule_object
 from xdsaudit.report.plugins import QUIET, own_rules, plugin_object, troubled
 from xdsaudit.report.terminal import printable
+from xdsaudit.version import __version__
 
 _FINE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
 _LEVEL: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
