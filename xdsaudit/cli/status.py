@@ -34,7 +34,7 @@ def status(output: str, **options: Any) -> int:
     world, audit = judged(snapshot)
     rows = statuses(world, audit)
     emit(
-        lambda width, color: status_text(rows, width=width, color=color),
+        lambda width, color: status_text(rows, now=audit.captured_at, width=width, color=color),
         as_json(status_object(rows)) if output == "json" else None,
     )
     gaps(audit)

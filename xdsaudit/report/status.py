@@ -1,57 +1,123 @@
-"""The status of gateways and pilots as a table and as JSON."""
+"""The status of cores, pilots and gateways as a table and as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
 
 from xdsaudit.audit.questions.status import ReplicaStatus
+from xdsaudit.audit.sayings import listed
+from xdsaudit.report.ages import age
 from xdsaudit.report.terminal import many, paper, printable, say
 
+if TYPE_CHECKING:
+    from rich.console import Console
 
-def status_text(rows: Sequence[ReplicaStatus], *, width: int = 80, color: bool = False) -> str:
-    """One line per replica, with what is wrong under it."""
+_COLUMNS: Final = ("connected", "routes", "version", "table", "NACK", "warming", "missing")
+_NAME: Final = 22
+"""Columns that a name gets at least."""
+
+
+def status_text(rows: Sequence[ReplicaStatus], *, now: str | None = None, width: int = 80, color: bool = False) -> str:
+    """A row per replica; long causes and who hangs on whom below.
+
+    Args:
+        rows: the replicas, in the order of the pipeline.
+        now: when they were read (RFC 3339), that ages are counted from.
+        width: columns to fit.
+        color: whether to write colours.
+    """
     console, finish = paper(width, color=color)
-    label = max((len(printable(_label(r))) for r in rows), default=0)
-    for row in rows:
-        good, text = _line(row)
-        say(console, f"{_label(row):<{label}}  {text}", "green" if good else "bold red", hang=label + 2)
-        if row.why:
-            say(console, row.why, "dim", indent=4)
-        if row.warming:
-            shown = ", ".join(row.warming[:4]) + (f" and {len(row.warming) - 4} more" if len(row.warming) > 4 else "")
-            say(console, f"warming: {shown}", "yellow", indent=4, hang=2)
     if not rows:
         say(console, "neither core, pilot nor a gateway was asked for")
+        return finish()
+    cells: list[Sequence[str]] = [_cells(row, now) for row in rows]
+    told = [n for n in range(len(_COLUMNS)) if any(line[n] for line in cells)]
+    heads, cells = [_COLUMNS[n] for n in told], [[line[n] for n in told] for line in cells]
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    room = max(width - sum(w + 2 for w in widths), _NAME)
+    name = min(max(len(_name(row)) for row in rows) + 2, room)
+    _row(console, name, "", heads, widths, "bold")
+    numbered = list(zip(rows, cells, strict=True))
+    for view, group in groupby(numbered, key=lambda pair: pair[0].view):
+        say(console, view, "bold")
+        for row, line in group:
+            _row(console, name, _name(row), line, widths, "green" if _good(row) else "bold red")
+    console.print()
+    for text in _below(rows):
+        say(console, text, hang=2)
     return finish()
+
+
+def _name(row: ReplicaStatus) -> str:
+    return printable(f"  {row.replica or row.view}")
+
+
+def _row(console: Console, room: int, name: str, cells: Sequence[str], widths: Sequence[int], style: str) -> None:
+    from rich.text import Text
+
+    # The end of a pod's name is what tells it from the others.
+    shown = name if len(name) <= room else f"  ...{name[-(room - 5) :]}"
+    text = f"{shown:<{room}}  " + "  ".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))
+    console.print(Text(text.rstrip(), style=style), soft_wrap=True)
+
+
+def _cells(row: ReplicaStatus, now: str | None) -> tuple[str, ...]:
+    if row.state == "unread":
+        return ("unread", *("?" for _ in _COLUMNS[1:]))
+    gateway = row.view == "gateway"
+    connected = {True: "yes", False: "NO", None: "?" if gateway else ""}[row.connected]
+    if not gateway and row.attached:
+        connected = f"{len(row.attached)} gw"
+    return (
+        connected,
+        f"{row.routes:,}",
+        printable(row.version.partition("-")[0]),
+        age(row.since, now) or ("?" if gateway else ""),
+        ("NOW" if row.rejecting else "before" if row.rejected else "-") if gateway else "",
+        str(len(row.warming)) if row.warming else "-" if gateway else "",
+        f"{row.differs:,}" if row.differs else "-",
+    )
+
+
+def _good(row: ReplicaStatus) -> bool:
+    return not row.differs and row.connected is not False and not row.rejecting and row.state == "read"
+
+
+def _below(rows: Sequence[ReplicaStatus]) -> Iterator[str]:
+    """What no cell has room for: why something was not read, what is waited for, who hangs on whom."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if row.why:
+            reasons.setdefault(f"{row.state}: {row.why}", []).append(_label(row))
+        if row.warming:
+            shown = f"waits for {listed(row.warming, 4)}"
+            reasons.setdefault(shown, []).append(_label(row))
+        if row.rejecting:
+            reasons.setdefault("rejects what it is served (xdsaudit diff names the culprit)", []).append(_label(row))
+        if row.connected is False:
+            reasons.setdefault("is connected to no control plane", []).append(_label(row))
+    for reason, who in reasons.items():
+        yield (
+            f"{listed(who)}: {reason}"
+            if reason.startswith(("unread", "partial"))
+            else f"{listed(who)} {_plural(reason, len(who))}"
+        )
+    for row in rows:
+        if row.view == "pilot" and row.attached:
+            yield f"on pilot {row.replica}: {listed(row.attached, 6)}"
+    count = sum(_good(row) for row in rows)
+    yield f"{many(len(rows), 'replica')}, {count:,} as they should be"
+
+
+def _plural(reason: str, count: int) -> str:
+    verb, _, rest = reason.partition(" ")
+    return reason if count == 1 else f"{ {'waits': 'wait', 'rejects': 'reject', 'is': 'are'}[verb] } {rest}"
 
 
 def _label(row: ReplicaStatus) -> str:
     return f"{row.view} {row.replica or ''}".strip()
-
-
-def _line(row: ReplicaStatus) -> tuple[bool, str]:
-    if row.state == "unread":
-        return False, "could not be read"
-    parts = [f"{row.state}, {many(row.routes, 'route')}"]
-    if row.version:
-        parts.append(f"Envoy {row.version}")
-    if row.connected is not None:
-        parts.append("connected" if row.connected else "NOT CONNECTED")
-    if row.view == "gateway" and row.attached:
-        parts.append(f"on {', '.join(row.attached)}")
-    elif row.attached:
-        parts.append(f"serves {many(len(row.attached), 'gateway')}")
-    if row.since:
-        parts.append(f"newest table {row.since}")
-    if row.rejecting:
-        parts.append("REJECTS what it is served")
-    elif row.rejected:
-        parts.append("has rejected before")
-    parts.append(f"{many(row.differs, 'rule')} missing or changed" if row.differs else "all rules")
-    return not row.differs and row.connected is not False and not row.rejecting and row.state == "read", ", ".join(
-        parts
-    )
 
 
 def status_object(rows: Sequence[ReplicaStatus]) -> list[dict[str, Any]]:

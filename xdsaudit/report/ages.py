@@ -1,0 +1,25 @@
+"""Spans of time in words, as people say them: ``2 m``, ``3 h``, ``12 d``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from xdsaudit.model.snapshot import moment_of
+
+_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "m"))
+
+
+def span(seconds: float) -> str:
+    """A span with its largest unit that counts at least two, in whole numbers: ``90 s``, ``3 m``, ``26 h``, ``3 d``."""
+    for size, unit in _UNITS:
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def age(then: str | None, now: str | None) -> str:
+    """How long before ``now`` a moment was (both RFC 3339); ``""`` where one of them does not tell, or it lies ahead."""
+    earlier, later = moment_of(then), moment_of(now)
+    if earlier is None or later is None or earlier > later:
+        return ""
+    return span((later - earlier).total_seconds())
