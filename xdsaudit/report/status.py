@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _COLUMNS: Final = ("connected", "routes", "version", "table", "NACK", "warming", "missing")
-_NAME: Final = 22
+_NAME: Final = 16
 """Columns that a name gets at least."""
 
 
