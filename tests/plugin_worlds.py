@@ -20,7 +20,9 @@ from xdsaudit.xds.pool import TYPES, message, pool
 
 Json = dict[str, Any]
 ITEMS = [ingress("a", "foo.test", "/a"), ingress("b", "bar.test", "/b")]
-DISCOVERY = {"config_source": {"ads": {}}, "type_urls": [WASM]}
+COMPOSITE = "type.googleapis.com/envoy.extensions.filters.http.composite.v3.Composite"
+_FILTER = "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter"
+DISCOVERY = {"config_source": {"ads": {}, "resource_api_version": "V3"}, "type_urls": [WASM]}
 
 
 def wasm(name: str, namespace: str = "higress-system", **spec: Any) -> Json:
@@ -63,7 +65,7 @@ def extension(plugin: Plugin, *, local: bool = False, stamp: str = "1") -> Json:
     code: Json = {"remote": {"http_uri": {"uri": url}, "sha256": fields["sha256"]}}
     if local or url.startswith("file://"):
         code = {"local": {"filename": url.removeprefix("file://") if url.startswith("file://") else "/var/lib/x.wasm"}}
-    machine: Json = {"code": code}
+    machine: Json = {"code": code, "runtime": "envoy.wasm.runtime.v8"}
     if not local:
         machine["environment_variables"] = {
             "key_values": {"ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION": stamp, **fields["env"]}
@@ -84,10 +86,24 @@ def filters(names: Mapping[str, Plugin]) -> list[Json]:
     return [
         {
             "name": n,
-            "config_discovery": DISCOVERY | ({"default_config": {"@type": WASM}} if p.fields["fail_open"] else {}),
+            "config_discovery": DISCOVERY | ({"default_config": {"@type": COMPOSITE}} if p.fields["fail_open"] else {}),
         }
         for n, p in names.items()
     ]
+
+
+def filter_messages(names: Mapping[str, Plugin]) -> list[Any]:
+    """The same as messages; what a filter falls back on is of a type that the pool does not know."""
+    found = []
+    for each in filters(names):
+        discovery = dict(each["config_discovery"])
+        fallback = discovery.pop("default_config", None)
+        made = parsed({**each, "config_discovery": discovery}, _FILTER)
+        if fallback is not None:
+            made.config_discovery.default_config.type_url = fallback["@type"]
+            made.config_discovery.type_urls.append(COMPOSITE)
+        found.append(made)
+    return found
 
 
 def response(short: str, resources: Iterable[Any], **more: str) -> bytes:
@@ -115,10 +131,7 @@ def pilot_answers(tables: Any, slots: Mapping[str, Plugin], extensions: Iterable
                 for chain in listener.filter_chains:
                     typed = chain.filters[0].typed_config
                     hcm = message(manager).FromString(typed.value)
-                    for each in filters(slots):
-                        hcm.http_filters.append(
-                            parsed(each, "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter")
-                        )
+                    hcm.http_filters.extend(filter_messages(slots))
                     typed.value = hcm.SerializeToString()
                 resource.value = listener.SerializeToString()
         found.append(decoded.SerializeToString())

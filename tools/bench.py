@@ -52,6 +52,44 @@ def process(arguments: list[str]) -> tuple[float, float]:
     return statistics.median(r[0] for r in rows), max(r[1] for r in rows)
 
 
+def plugins() -> None:
+    """Print what WasmPlugins cost: as many match rules again must cost as much again."""
+    sys.path.insert(0, str(ROOT))
+    from tests import plugin_worlds
+    from xdsaudit import audit
+    from xdsaudit.model.plugin import settings_from_text
+    from xdsaudit.testing import ingress
+
+    items = [ingress(f"i{n}", f"h{n}.test", "/") for n in range(500)]
+    costs = []
+    for count in (200, 400):
+        objects = [
+            plugin_worlds.wasm(
+                f"p{n:03d}",
+                priority=n,
+                defaultConfig={"keys": ["x-api-key"], "limit": n},
+                matchRules=[
+                    plugin_worlds.rule({"allow": [f"c{m}"], "limit": m}, ingress=f"default/i{(n * 25 + m) % 500}")
+                    for m in range(25)
+                ],
+            )
+            for n in range(count)
+        ]
+        snapshot = plugin_worlds.world(objects, items=items, core=plugin_worlds.served(objects))
+
+        def look(snapshot: object = snapshot) -> None:
+            settings_from_text.cache_clear()
+            audit(snapshot)  # type: ignore[arg-type]
+
+        costs.append(median(look))
+    without = plugin_worlds.world((), items=items)
+    bare = median(lambda: audit(without))
+    first, second = (c - bare for c in costs)
+    print(
+        f"200 plugins with 5,000 match rules: {first * 1e3:.0f} ms more; 400 with 10,000: {second / first:.1f} x that (aim: 2)"
+    )
+
+
 def main() -> None:
     """Measure and print."""
     from xdsaudit import audit, load
@@ -107,6 +145,7 @@ def main() -> None:
         again = median(lambda: audit(snapshot, memory=kept))
         print(f"20 gateways x 3 pilots: {many * 1e3:.0f} ms = {many / memory:.1f} x one of each, for 11.5 x the views")
         print(f"audit again, nothing changed: {again * 1e3:.0f} ms = {again / memory:.2f} x the first")
+        plugins()
         print(f"--help: {help_ * 1e3:.0f} ms = {help_ / bare:.1f} x bare Python (aim: 10)")
 
 

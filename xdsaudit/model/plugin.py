@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 RULES: Final = "_rules_"
@@ -61,42 +62,57 @@ class Slot(NamedTuple):
     open: bool = False
 
 
+_ENCODE: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
 def canonical(value: Any) -> str:
     """A configuration as text that is equal for equal meanings."""
-    return json.dumps(_doubles(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODE(_doubles(value))
 
 
 def _doubles(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError:
-            return str(value)
-    if isinstance(value, dict):
+    kind = type(value)
+    if kind is str or kind is bool or kind is float:
+        return value
+    if kind is dict:
         return {k: _doubles(v) for k, v in value.items()}
-    return [_doubles(v) for v in value] if isinstance(value, list) else value
+    if kind is list:
+        return [_doubles(v) for v in value]
+    return _double(value) if kind is int else value
 
 
-def settings_of(config: Mapping[str, Any] | None) -> Settings:
+def _double(value: int | str) -> float | str:
+    """A whole number as a double; one that is too large for any as text, which equals no number."""
+    try:
+        return float(value)
+    except OverflowError:
+        return str(value)
+
+
+def settings_of(config: Mapping[str, Any] | None, encode: Callable[[Any], str] = canonical) -> Settings:
     """A configuration as it is served, taken apart into what holds by default and its match rules."""
     if not config:
         return Settings()
     rules = config.get(RULES)
     rest = {k: v for k, v in config.items() if k != RULES}
     if not isinstance(rules, list):
-        return Settings(canonical(dict(config)))
-    return Settings(canonical(rest) if rest else "null", tuple(canonical(r) for r in rules))
+        return Settings(encode(dict(config)))
+    return Settings(encode(rest) if rest else "null", tuple(encode(r) for r in rules))
 
 
+@lru_cache(maxsize=512)
 def settings_from_text(text: str) -> Settings:
-    """The same from the JSON text in an extension configuration; other text is a configuration without rules."""
+    """The same from the JSON text in an extension configuration; other text is a configuration without rules.
+
+    Pilots and gateways hold the same text of a plugin, so that it is read once for all of them.
+    """
     if not text:
         return Settings()
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_int=_double)
     except (ValueError, RecursionError):
         return Settings(canonical(text))
-    return settings_of(found) if isinstance(found, dict) else Settings(canonical(found))
+    return settings_of(found, _ENCODE) if isinstance(found, dict) else Settings(_ENCODE(found))
 
 
 def image_of(url: str) -> str:

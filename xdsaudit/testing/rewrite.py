@@ -1,14 +1,15 @@
 """Makes recorded resources fit for a stock Envoy on this machine: nothing of them may dial or resolve anything else.
 
 Listeners bind free ports of 127.0.0.1; extractors of Higress's fork become header extractors; endpoints become one local
-backend; clusters that resolve names become STATIC; what is not modelled is dropped. A last check walks the result and
+backend; clusters that resolve names become STATIC; plugins' code becomes a local file where one is given for it, as the agent beside
+Envoy makes of it, and stays what Envoy refuses without a look where none is; what is not modelled is dropped. A last check walks the result and
 refuses whatever still points outside loopback, naming its JSON path.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, Final
 
 from xdsaudit.errors import InputError
@@ -18,9 +19,11 @@ from xdsaudit.xds.reader import fold
 
 PORT_HEADER: Final = "x-xdsaudit-port"
 _HCM: Final = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_WASM: Final = "envoy.extensions.filters.http.wasm.v3.Wasm"
 _DOWNSTREAM_TLS: Final = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 _HARMLESS: Final = frozenset(
     {
+        "envoy.extensions.filters.http.composite.v3.Composite",
         "envoy.extensions.filters.http.cors.v3.Cors",
         "envoy.extensions.filters.http.fault.v3.HTTPFault",
         "envoy.extensions.filters.http.router.v3.Router",
@@ -45,11 +48,13 @@ class LoopbackRewrite:
     Attributes:
         backend_port: port of 127.0.0.1 that every endpoint becomes.
         ports: listener name to its local port, filled as listeners are seen.
+        modules: files of plugins by the URL of their code; may be changed while it runs.
     """
 
-    def __init__(self, backend_port: int) -> None:
-        """Send all traffic to this local port."""
+    def __init__(self, backend_port: int, modules: Mapping[str, str] | None = None) -> None:
+        """Send all traffic to this local port, and take the code of plugins from these files."""
         self.backend_port = backend_port
+        self.modules: dict[str, str] = dict(modules or {})
         self.ports: dict[str, int] = {}
 
     def __call__(self, short: str, resource: bytes) -> bytes:
@@ -63,6 +68,8 @@ class LoopbackRewrite:
         if rewrite is not None:
             decoded.DiscardUnknownFields()
             decoded = rewrite(decoded)
+        if short == "ECDS":
+            decoded = self._extension(decoded)
         check_loopback(decoded)
         data: bytes = decoded.SerializeToString()
         return data
@@ -106,6 +113,30 @@ class LoopbackRewrite:
             cluster.load_assignment.cluster_name = cluster.name
             self._assignment(cluster.load_assignment)
         return cluster
+
+    def _extension(self, extension: Any) -> Any:
+        """A plugin's code from a file. What is not known of it stays: Envoy needs it, and it dials nothing."""
+        if not extension.typed_config.type_url.endswith(_WASM):
+            raise InputError(
+                f"TypedExtensionConfig {extension.name!r}: {extension.typed_config.type_url} is no plugin; take it out of the recording"
+            )
+        wasm = message(_WASM).FromString(extension.typed_config.value)
+        code = wasm.config.vm_config.code
+        if code.HasField("local") and code.local.WhichOneof("specifier") != "filename":
+            raise InputError(
+                f"TypedExtensionConfig {extension.name!r}: its code is written into it; take it out of the recording"
+            )
+        url = code.remote.http_uri.uri if code.HasField("remote") else f"file://{code.local.filename}"
+        file = self.modules.get(url)
+        if file is not None:
+            code.Clear()
+            code.local.filename = file
+        elif code.HasField("remote"):
+            code.remote.http_uri.uri = "http://127.0.0.1/none"  # without a cluster: Envoy refuses it before it dials
+        else:
+            code.local.filename = "/none"
+        extension.typed_config.value = wasm.SerializeToString()
+        return extension
 
     def _assignment(self, assignment: Any) -> Any:
         for locality in assignment.endpoints:

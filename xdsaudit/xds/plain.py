@@ -65,7 +65,8 @@ def any_to_plain(type_url: str, value: bytes, opaque: list[str]) -> dict[str, An
         except Exception as error:
             opaque.append(f"{type_url}!{type(error).__name__}")
         else:
-            return {"@type": type_url, **to_plain(inner, opaque)}
+            plain = to_plain(inner, opaque)
+            return {"@type": type_url, **plain} if isinstance(plain, dict) else {"@type": type_url, "value": plain}
     opaque.append(f"{type_url}={digest(value)}")
     return {"@type": type_url}
 

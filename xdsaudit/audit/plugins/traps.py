@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from xdsaudit.audit.case import PIPELINE, World
@@ -44,6 +45,21 @@ class Names:
     hosts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     every_host: frozenset[str] = frozenset()
     services: frozenset[tuple[str, str]] | None = None
+
+    @cached_property
+    def by_ingress(self) -> Mapping[str, str]:
+        """Route names by the name of their Ingress without its namespace; the first where there are several."""
+        return {r.partition("/")[2]: r for r in sorted(self.routes or (), reverse=True) if "/" in r}
+
+    @cached_property
+    def service_hosts(self) -> frozenset[str]:
+        """Hosts of the clusters."""
+        return frozenset(host for host, _ in self.services or ())
+
+    @cached_property
+    def met(self) -> dict[str, bool]:
+        """Domain conditions that were looked up already."""
+        return {}
 
 
 def names_of(world: World) -> Names:
@@ -110,7 +126,7 @@ def _dangling(rule: RulePlan, names: Names) -> Trap | None:
     ingress, service, domain = read_conditions(rule)
     bare = {i: w for i in ingress if i not in names.routes and (w := _meant(i, names))}
     absent = [f"Ingress {i}" for i in ingress if i not in names.routes and i not in bare]
-    absent += [f"domain {d}" for d in domain if not _met(d, names.every_host)]
+    absent += [f"domain {d}" for d in domain if not _met(d, names)]
     absent += [f"service {s}" for s in service if not _served(s, names)]
     dead = _all_dead(rule, [*absent, *bare], names)
     verdict = Verdict.DORMANT if dead else None
@@ -129,15 +145,19 @@ def _all_dead(rule: RulePlan, bad: list[str], names: Names) -> bool:
         return True
     if service and all(not _served(s, names) for s in service):
         return True
-    return bool(bad) and bool(domain) and all(not _met(d, names.every_host) for d in domain)
+    return bool(bad) and bool(domain) and all(not _met(d, names) for d in domain)
 
 
 def read_conditions(rule: RulePlan) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Routes, services and domains that a plugin reads of a served match rule."""
-    kept = {k: () if k in rule.unread else getattr(rule, k) for k in ("ingress", "service", "domain")}
-    if kept["ingress"]:
-        return kept["ingress"], kept["service"], ()
-    return ((), (), kept["domain"]) if kept["domain"] else ((), kept["service"], ())
+    ingress, service, domain = rule.ingress, rule.service, rule.domain
+    if rule.unread:
+        ingress, service, domain = (
+            () if k in rule.unread else getattr(rule, k) for k in ("ingress", "service", "domain")
+        )
+    if ingress:
+        return ingress, service, ()
+    return ((), (), domain) if domain else ((), service, ())
 
 
 def _meant(name: str, names: Names) -> str | None:
@@ -146,11 +166,17 @@ def _meant(name: str, names: Names) -> str | None:
     namespace, slash, rest = name.partition("/")
     if slash:
         return rest if namespace == names.system and rest in routes else None
-    return min((r for r in routes if r.partition("/")[2] == name), default=None)
+    return names.by_ingress.get(name)
 
 
-def _met(pattern: str, hosts: frozenset[str]) -> bool:
+def _met(pattern: str, names: Names) -> bool:
     """Whether a request to one of the hosts may meet a domain condition."""
+    if pattern not in names.met:
+        names.met[pattern] = _may_meet(pattern, names.every_host)
+    return names.met[pattern]
+
+
+def _may_meet(pattern: str, hosts: frozenset[str]) -> bool:
     wanted = pattern.lower()
     if "*" in hosts or wanted in hosts:
         return True
@@ -171,7 +197,7 @@ def _served(service: str, names: Names) -> bool:
     if names.services is None:
         return True
     host, _, port = service.rpartition(":")
-    return (host, port) in names.services or any(h == service for h, _ in names.services)
+    return (host, port) in names.services or service in names.service_hosts
 
 
 # -- rules that another one takes everything of -----------------------------------------------------------------------
@@ -183,7 +209,8 @@ class _Before:
         self._routes: dict[str, int] = {}
         self._services: dict[str, int] = {}
         self._hosts: dict[str, int] = {}
-        self._patterns: dict[str, int] = {}
+        self._tails: dict[str, int] = {}
+        self._heads: dict[str, int] = {}
 
     def add(self, rule: RulePlan) -> None:
         ingress, service, domain = read_conditions(rule)
@@ -191,8 +218,12 @@ class _Before:
             for name in ingress:
                 self._routes.setdefault(name, rule.number)
         for pattern in domain:
-            wild = pattern.startswith("*") or pattern.endswith("*")
-            (self._patterns if wild else self._hosts).setdefault(pattern, rule.number)
+            if pattern.startswith("*"):
+                self._tails.setdefault(pattern[1:], rule.number)
+            elif pattern.endswith("*"):
+                self._heads.setdefault(pattern[:-1], rule.number)
+            else:
+                self._hosts.setdefault(pattern, rule.number)
         if not ingress and not domain:
             for name in service:
                 self._services.setdefault(name, rule.number)
@@ -205,9 +236,9 @@ class _Before:
             takers = [self._of_pattern(d) for d in domain]
         else:
             takers = [self._services.get(s) for s in service]
-        if not takers or None in takers:
+        by = _first(takers)
+        if by is None:
             return None
-        by = takers[0]
         return Trap(
             "plugin-rule-unreachable", f"matchRules[{by}] before it takes all its requests", Verdict.SHADOWED, by
         )
@@ -217,24 +248,27 @@ class _Before:
         hosts = self._names.hosts.get(name)
         if taken is not None or not hosts:
             return taken
-        takers = [self._of_host(h) for h in hosts]
-        return None if None in takers else takers[0]
-
-    def _of_host(self, host: str) -> int | None:
-        """Who takes every request to a host of routes; a wildcard host is taken by a pattern that covers it."""
-        if host in self._hosts:
-            return self._hosts[host]
-        return self._of_pattern(host)
+        takers = [self._of_pattern(h) for h in hosts]
+        return _first(takers)
 
     def _of_pattern(self, pattern: str) -> int | None:
-        if pattern in self._hosts or pattern in self._patterns:
-            return self._hosts.get(pattern, self._patterns.get(pattern))
-        for other, number in self._patterns.items():
-            if other.startswith("*") and not pattern.endswith("*") and pattern.lstrip("*").endswith(other[1:]):
-                return number
-            if other.endswith("*") and not pattern.startswith("*") and pattern.startswith(other[:-1]):
-                return number
-        return None
+        """The first that takes all that a pattern does: one with the same end, or the same beginning, or the host itself."""
+        found = []
+        if not pattern.startswith("*"):
+            found += [self._heads.get(pattern[:n]) for n in range(len(pattern.rstrip("*")) + 1)]
+        if pattern.endswith("*") and pattern != "*":
+            found.append(self._tails.get(""))
+        else:
+            text = pattern.removeprefix("*")
+            found += [self._tails.get(text[n:]) for n in range(len(text) + 1)]
+            found.append(self._hosts.get(pattern))
+        return min((n for n in found if n is not None), default=None)
+
+
+def _first(takers: list[int | None]) -> int | None:
+    """The first of those who take all parts of something; None where a part is taken by nobody."""
+    found = [n for n in takers if n is not None]
+    return min(found) if found and len(found) == len(takers) else None
 
 
 def unread_conditions(plan: PluginPlan) -> Iterator[tuple[RulePlan, tuple[str, ...], bool]]:
