@@ -236,12 +236,14 @@ class _Before:
             takers = [self._of_pattern(d) for d in domain]
         else:
             takers = [self._services.get(s) for s in service]
-        by = _first(takers)
+        by = _last(takers)
         if by is None:
             return None
-        return Trap(
-            "plugin-rule-unreachable", f"matchRules[{by}] before it takes all its requests", Verdict.SHADOWED, by
-        )
+        several = sorted({n for n in takers if n is not None})
+        who = " and ".join(f"matchRules[{n}]" for n in several[:3]) + (" and others" if len(several) > 3 else "")
+        take = "takes" if len(several) == 1 else "take"
+        said = f"{who} before it {take} all its requests"
+        return Trap("plugin-rule-unreachable", said, Verdict.SHADOWED, by)
 
     def _of_route(self, name: str) -> int | None:
         taken = self._routes.get(name)
@@ -249,7 +251,7 @@ class _Before:
         if taken is not None or not hosts:
             return taken
         takers = [self._of_pattern(h) for h in hosts]
-        return _first(takers)
+        return _last(takers)
 
     def _of_pattern(self, pattern: str) -> int | None:
         """The first that takes all that a pattern does: one with the same end, or the same beginning, or the host itself."""
@@ -265,10 +267,10 @@ class _Before:
         return min((n for n in found if n is not None), default=None)
 
 
-def _first(takers: list[int | None]) -> int | None:
-    """The first of those who take all parts of something; None where a part is taken by nobody."""
+def _last(takers: list[int | None]) -> int | None:
+    """The last of those who take all parts of something between them; None where a part is taken by nobody."""
     found = [n for n in takers if n is not None]
-    return min(found) if found and len(found) == len(takers) else None
+    return max(found) if found and len(found) == len(takers) else None
 
 
 def unread_conditions(plan: PluginPlan) -> Iterator[tuple[RulePlan, tuple[str, ...], bool]]:
