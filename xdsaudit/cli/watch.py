@@ -16,6 +16,7 @@ from xdsaudit.cli.output import clear_progress, colored, progress, say, write_wh
 from xdsaudit.errors import InputError
 
 if TYPE_CHECKING:
+    from xdsaudit.live.plugin_watch import PluginTransition
     from xdsaudit.live.watch import Transition, Watcher
 
 
@@ -69,6 +70,10 @@ def watch(
                 while True:
                     for transition in watcher.round():
                         click.echo(_jsonl(transition) if output == "jsonl" else _line(transition), color=colored())
+                    for plugin in watcher.plugins:
+                        click.echo(
+                            _plugin_jsonl(plugin) if output == "jsonl" else _plugin_line(plugin), color=colored()
+                        )
                     sys.stdout.flush()
                     unread = _said_gaps(watcher, unread)
                     if textfile is not None:
@@ -119,6 +124,36 @@ def _line(transition: Transition) -> str:
     text = printable(f"{transition.at}  {transition.rule}: {was} -> {found.said}")
     color = "red" if found.verdict in FAILING else "green" if found.verdict is Verdict.IN_SYNC else None
     return click.style(text, fg=color) if colored() else text
+
+
+def _plugin_line(transition: PluginTransition) -> str:
+    from xdsaudit.model.plugin_verdict import said
+    from xdsaudit.model.verdict import FAILING, Verdict
+    from xdsaudit.report.plugins import own_rules
+    from xdsaudit.report.terminal import printable
+
+    found = transition.after
+    was = transition.before.value.replace("_", " ") if transition.before else "new"
+    if found is None:
+        return printable(f"{transition.at}  WasmPlugin {transition.plugin}: {was} -> gone")
+    rules = "".join(f"; {r.said} {said(r)}" for r in own_rules(found)[:3])
+    text = printable(f"{transition.at}  WasmPlugin {transition.plugin}: {was} -> {said(found)}{rules}")
+    color = "red" if found.verdicts & FAILING else "green" if found.verdict is Verdict.IN_SYNC else None
+    return click.style(text, fg=color) if colored() else text
+
+
+def _plugin_jsonl(transition: PluginTransition) -> str:
+    from xdsaudit.report.json import as_line
+    from xdsaudit.report.plugins import plugin_object
+
+    return as_line(
+        {
+            "at": transition.at,
+            "before": transition.before.value if transition.before else None,
+            "after": transition.after.verdict.value if transition.after else None,
+            "plugin": plugin_object(transition.after) if transition.after else transition.plugin,
+        }
+    ).rstrip("\n")
 
 
 def _jsonl(transition: Transition) -> str:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 from xdsaudit.audit.memory import Memory
 from xdsaudit.audit.verdicts import audit
+from xdsaudit.live.plugin_watch import PluginTransition, PluginWatch
 from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.model.verdict import Audit, Rule, RuleVerdict, Verdict
 from xdsaudit.model.view import ViewName
@@ -80,6 +81,7 @@ class Watcher:
         rounds: number of rounds.
         wholes: number of whole looks.
         counted: transitions by verdict.
+        plugins: what changed of WasmPlugins in the last round.
     """
 
     def __init__(self, reader: Reader, clock: Callable[[], float]) -> None:
@@ -92,6 +94,8 @@ class Watcher:
         self.rounds: int = 0
         self.wholes: int = 0
         self.counted: Counter[str] = Counter()
+        self._plugins = PluginWatch()
+        self.plugins: tuple[PluginTransition, ...] = ()
 
     def round(self) -> tuple[Transition, ...]:
         """Read and judge once; returns what changed for good."""
@@ -114,6 +118,7 @@ class Watcher:
             told = self._known.pop(key).told
             if told is not None:
                 said.append(Transition(at, key[0], told.verdict, None))
+        self.plugins = self._plugins.round(result, first=first)
         self.audit = _with(result, self._known)
         self.counted.update(t.after.verdict.value if t.after else "gone" for t in said)
         return tuple(said)
