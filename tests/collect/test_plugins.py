@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.plugin_worlds import rule, wasm
 from xdsaudit import Snapshot, Verdict, audit, load, save
 from xdsaudit.collect.access import Access
 from xdsaudit.collect.cluster import lists
+from xdsaudit.collect.follow import GatewayFollower
 from xdsaudit.collect.kubeconfig import connect
 from xdsaudit.collect.manifests import read_manifests
 from xdsaudit.collect.rounds import LiveReader
@@ -101,6 +103,30 @@ def test_rounds_that_read_parts_read_plugins_too(snapshot: Snapshot) -> None:
     assert [p.verdict for p in fine.plugins] == [Verdict.IN_SYNC] * 2
     assert {p.name: p.verdict for p in broken.plugins} == {"auth": Verdict.LOST, "log": Verdict.IN_SYNC}
     assert {r.slug for r in broken.rules if r.rule.host == "foo.test"} == {"plugin-without-configuration"}
+
+
+def followed(snapshot: Snapshot, *, moved: int) -> dict[str, bytes]:
+    """Pages of a gateway whose stats tell of its tables, and that something else moved."""
+    pages = dict(snapshot.gateway["gateway-0"])
+    stats = json.loads(pages["stats.json"])
+    tables = [f"http.x.rds.higress-rds-80.{host}.version" for host in ("foo.test", "bar.test")]
+    stats["stats"] += [{"name": name, "value": 1} for name in tables]
+    stats["stats"].append({"name": "listener_manager.lds.version", "value": moved})
+    return {**pages, "stats.json": json.dumps(stats).encode()}
+
+
+def test_a_followed_gateway_tells_of_a_first_plugin_that_never_got_its_configuration() -> None:
+    """Its dump had no section of plugins when it was read whole, and the parts that moved have none to show."""
+    bare = plugin_worlds.world([OBJECTS[0]], gateway={}, rejected=["higress-system.auth"])
+    with FakeAdmin(followed(plugin_worlds.world([]), moved=1)) as admin:
+        follower = GatewayFollower(admin.url)
+        follower.read(5, 1 << 24)
+        admin.pages = followed(bare, moved=2)
+        admin.asked.clear()
+        found, _ = follower.read(5, 1 << 24)
+        assert "/config_dump?include_eds" not in admin.asked  # it was not read whole
+    result = audit(replace(bare, gateway={"gateway-0": found}))
+    assert {r.slug for r in result.rules} == {"plugin-without-configuration"}
 
 
 def test_an_open_stream_follows_plugins_that_come_and_go(snapshot: Snapshot) -> None:

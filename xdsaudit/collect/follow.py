@@ -189,8 +189,8 @@ def _stat(name: str) -> str:
 def _put(sections: list[Section], section: str, resource: str, found: list[Raw]) -> None:
     kind = f"type.googleapis.com/envoy.admin.v3.{section}"
     held = next((s for s in sections if msgspec.json.decode(s["@type"]) == kind), None)
-    if held is None and not found:
-        return  # Envoy leaves out what it never had, and what is not there was not read
+    if held is None and not found and section != "EcdsConfigDump":
+        return  # Envoy leaves out what it never had, and what is not there was not read; a filter may lack what it asks for
     if held is None:
         held = {"@type": Raw(msgspec.json.encode(kind))}
         sections.append(held)
