@@ -182,12 +182,29 @@ def test_explicit_sources_and_capture(capsys, tmp_path: Path, recording) -> None
         code, out, err = diff(capsys, *live, "--probe-cache", "--grace", "0")
         assert (code, err) == (1, "")
         assert "stage cache - XA401 stale-route-cache" in out
+        asked = len(plane.clients)
+        code, out, _ = diff(capsys, *live, "--grace", "0")  # without being told to
+        assert "stage cache - XA401 stale-route-cache" in out
+        code, out, _ = diff(capsys, *live, "--grace", "0", "--no-probe-cache")
+        assert "stage pilot - XA410 lost-in-pilot" in out
+        versions = [c.version for c in plane.clients[asked:]]
+        assert sum("-xdsaudit-" in v for v in versions) == 1
         assert run(["capture", *live, "-O", str(tmp_path / "saved.tar.xz")]) == 0
         assert "wrote" in capsys.readouterr().out
     code, out, _ = diff(capsys, "--snapshot", str(tmp_path / "saved.tar.xz"))
     assert code == 1
     assert "live/app-10061" in out
     assert run(["capture", "--snapshot", str(tmp_path / "saved.tar.xz"), "-O", str(manifest)]) == 2
+
+
+def test_a_healthy_pilot_is_not_asked_through_its_private_line(capsys, tmp_path: Path) -> None:
+    world = worlds.world(ITEMS)
+    place = tmp_path / "all.json"
+    place.write_bytes(world.kube["ingresses"])
+    with ControlPlane.of(world) as plane, FakeAdmin(next(iter(world.gateway.values()))) as admin:
+        code, _, _ = diff(capsys, "-f", str(place), "--ads", plane.endpoint, "--gateway", admin.url)
+        assert code in (0, 1)  # no Service was given
+        assert not [c for c in plane.clients if "-xdsaudit-" in c.version]
 
 
 def test_an_unreachable_pilot_is_3_with_one_message(capsys, tmp_path: Path) -> None:

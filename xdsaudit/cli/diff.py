@@ -41,15 +41,22 @@ def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
     xdsaudit diff -f ingresses.yaml --ads 127.0.0.1:15010 --gateway http://127.0.0.1:15000
     """  # noqa: D301 - click reads \b as "do not wrap"
     from xdsaudit.audit import audit
+    from xdsaudit.audit.questions.coarse import cache_would_tell
     from xdsaudit.audit.questions.narrow import Scope, narrow
     from xdsaudit.audit.questions.suppress import by_code, since
-    from xdsaudit.collect.connect import snapshot_of
+    from xdsaudit.collect.connect import looked_closer, snapshot_of
 
     fail_on = fail_on_of(options["fail_on"])
     only, skip = (codes_of(option, options[option]) for option in ("only", "skip"))
-    snapshot, refs = snapshot_of(sources_of(options), progress())
+    sources = sources_of(options)
+    first, refs = snapshot_of(sources, progress())
+    result = audit(first)
+    snapshot = first
+    if options["probe_cache"] is None:
+        snapshot = looked_closer(sources, first, lambda _: cache_would_tell(result), progress())
     clear_progress()
-    result = audit(snapshot)
+    if snapshot is not first:
+        result = audit(snapshot)
     scope = Scope(frozenset(options["namespaces"]), frozenset(options["ingresses"]) | refs, options["selector"])
     result = by_code(narrow(result, snapshot, scope), only=only, skip=skip)
     if options["baseline"] is not None:

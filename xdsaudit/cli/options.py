@@ -129,9 +129,10 @@ source_options: Decorator = _stack(
 _reading_options: Decorator = _stack(
     "Reading pilot",
     click.option(
-        "--probe-cache",
-        is_flag=True,
-        help="Also read pilot through a private cache line, to tell its cache from its generation.",
+        "--probe-cache/--no-probe-cache",
+        default=None,
+        help="Also read pilot through a private cache line, to tell its cache from its generation (default: diff does, once, where "
+        "a rule is missing in pilot).",
     ),
     click.option(
         "--node-from",
@@ -321,6 +322,8 @@ def sources_of(options: dict[str, Any]) -> SourceOptions:
     from xdsaudit.collect.connect import SourceOptions
 
     given = {f.name: options[f.name] for f in fields(SourceOptions) if f.name in options}
+    if "probe_cache" in given:
+        given["probe_cache"] = bool(given["probe_cache"])
     return SourceOptions(**{**given, "controller": controller_of(options)})
 
 

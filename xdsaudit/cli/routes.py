@@ -51,7 +51,7 @@ def routes(subject: str | None, view: str | None, compare: str | None, output: s
     alone = _alone(options) and pair is None and view in (None, "expected")
     chosen = view or ("expected" if alone else "gateway")
     wanted = _wanted(subject)
-    options["probe_cache"] = options["probe_cache"] or "fresh" in (pair or (chosen,))
+    options["probe_cache"] = bool(options["probe_cache"]) or "fresh" in (pair or (chosen,))
     snapshot = _manifests(options) if alone else _snapshot(options)
     world, audit = judged(snapshot)
     if subject is None and not alone and len(world.expectation.plans) > _MANY:

@@ -148,6 +148,30 @@ def snapshot_of(options: SourceOptions, progress: Progress = lambda _: None) -> 
         return read(reach.sources, progress), reach.refs
 
 
+def looked_closer(
+    options: SourceOptions, first: Snapshot, needed: Callable[[Snapshot], bool], progress: Progress = lambda _: None
+) -> Snapshot:
+    """A snapshot, or a second of the same sources with pilot's private cache line, where that would tell more.
+
+    All is read anew: a private line that is newer than the others would call young rules stale. It is done once.
+
+    Args:
+        options: what the first was read of.
+        first: the first.
+        needed: whether the private line would tell more.
+        progress: what is being done.
+
+    Raises:
+        InputError: as in ``snapshot_of``.
+        ReadError: as in ``snapshot_of``.
+    """
+    if options.snapshot or options.probe_cache or not needed(first):
+        return first
+    progress("a rule is missing in pilot: reading all again, with its private cache line")
+    again, _ = snapshot_of(replace(options, probe_cache=True), progress)
+    return again
+
+
 @contextmanager
 def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Iterator[Opened]:
     """Explicit sources, completed by a cluster where they leave something out.

@@ -291,7 +291,7 @@ CODES: Final = (
         _E,
         "Core has the route and pilot does not serve it",
         "Whether pilot failed to generate it or serves an old table from its cache was not looked at.",
-        "Touch an Ingress of the host, which renews its table. Look again with --probe-cache to tell the cache from the rest.",
+        "Touch an Ingress of the host, which renews its table. Read pilot's private cache line too, which tells the cache from the rest: --probe-cache, in pytest probe_cache=True; diff does so by itself.",
         "404 NR; core has the route.",
         "Audit with --probe-cache, so that the cause is named at once.",
         ("higress#1547",),
