@@ -9,7 +9,7 @@ from typing import Any
 
 from xdsaudit.audit.compare.view import Judgement, judge, judge_core
 from xdsaudit.audit.connections import attachments
-from xdsaudit.audit.memory import Memory
+from xdsaudit.audit.memory import Aging, Asked, Memory, One
 from xdsaudit.envoy.admin import server_info, with_pages
 from xdsaudit.envoy.config_dump import read_config_dump
 from xdsaudit.errors import ReadError, outline
@@ -104,6 +104,7 @@ def build(snapshot: Snapshot, memory: Memory) -> World:
     for view in views:
         if view.name is ViewName.CORE:
             look = partial(judge_core, view, world.expectation)
+            options: tuple[Any, ...] = ()
         else:
             if _serves_nothing(view) and world.expectation.tables:
                 world.unserved.append(view)
@@ -114,7 +115,11 @@ def build(snapshot: Snapshot, memory: Memory) -> World:
                 continue
             reach = view.name is serving
             look = partial(judge, view, world.expectation, memory.comparer, tolerated=tolerated, reach=reach)
-        judgement = attempt(view.name, view.replica, look)
+            options = (tolerated, reach)
+        parts = (One(view), One(world.expectation), *options)
+        judgement = attempt(
+            view.name, view.replica, partial(memory.made.of, ("judgement", view.name, view.replica), parts, look)
+        )
         if judgement is not None:
             world.judgements.setdefault(view.name, []).append(judgement)
     world.attached = attachments(world.read(ViewName.GATEWAY), world.read(ViewName.PILOT))
@@ -142,7 +147,12 @@ def _translated(
         memory.translated = (snapshot.kube, profile, objects, complaints, expectation)
     if snapshot.hosts is None:
         return expectation
-    return replace(expectation, tables={p: r for p, r in expectation.tables.items() if p[1] in snapshot.hosts})
+    hosts = snapshot.hosts
+    return memory.made.of(
+        "narrowed",
+        (One(expectation), hosts),
+        lambda: replace(expectation, tables={p: r for p, r in expectation.tables.items() if p[1] in hosts}),
+    )
 
 
 def _read_views(
@@ -161,15 +171,21 @@ def _read_views(
     pilots = memory.pilot if memory.lasting or lines > 1 else None
     gateways = memory.gateway if memory.lasting or len(snapshot.gateway) > 1 else None
     for pod, responses in snapshot.core.items():
-        views.append(attempt(ViewName.CORE, pod, partial(read_core, responses, replica=pod)))
+        look = partial(read_core, responses, replica=pod)
+        views.append(attempt(ViewName.CORE, pod, partial(memory.made.of, (ViewName.CORE, pod), (responses,), look)))
     for name in (ViewName.PILOT_FRESH, ViewName.PILOT):
         for pod, capture in snapshot.pilot.items():
             answers = capture.served if name is ViewName.PILOT else capture.fresh
             if not answers:
                 continue
-            view = attempt(name, pod, partial(read_pilot, answers, name=name, replica=pod, decoded=pilots))
+            look = partial(read_pilot, name=name, replica=pod)
+            view = attempt(name, pod, partial(_decoded, memory, (name, pod), answers, look, pilots))
             if view is not None and name is ViewName.PILOT:
-                view, complaints = _with_evidence(with_debug_pages, view, capture.pages)
+                view, complaints = memory.made.of(
+                    ("evidence", name, pod),
+                    (One(view), capture.pages),
+                    partial(_with_evidence, with_debug_pages, view, capture.pages),
+                )
                 notes.extend(complaints)  # a hint that cannot be read is no gap
             views.append(view)
     for pod, pages in snapshot.gateway.items():
@@ -178,18 +194,33 @@ def _read_views(
             if key not in infos:
                 infos[key] = ViewInfo(*key, State.UNREAD, "config_dump.json is missing; capture the gateway again")
             continue
-        view = attempt(
-            ViewName.GATEWAY,
-            pod,
-            partial(read_config_dump, pages["config_dump.json"], replica=pod, decoded=gateways),
-        )
+        dump = pages["config_dump.json"]
+        look = partial(read_config_dump, replica=pod)
+        view = attempt(ViewName.GATEWAY, pod, partial(_decoded, memory, (ViewName.GATEWAY, pod), dump, look, gateways))
         if view is not None:
-            view, complaints = _with_evidence(with_pages, view, pages)
+            beside = {name: page for name, page in pages.items() if name != "config_dump.json"}
+            view, complaints = memory.made.of(
+                ("evidence", ViewName.GATEWAY, pod),
+                (One(view), beside),
+                partial(_with_evidence, with_pages, view, beside),
+            )
             if complaints:
                 key = (ViewName.GATEWAY, pod)
                 infos[key] = infos[key]._replace(state=State.PARTIAL, why="; ".join(complaints))
         views.append(view)
     return [v for v in views if v is not None]
+
+
+def _decoded(memory: Memory, name: object, answers: Any, read: Callable[..., View], tables: Aging | None) -> View:
+    """A view, as it was decoded before if it was answered the same; the tables it rests on are kept with it."""
+
+    def make() -> tuple[View, Asked]:
+        asked = Asked(tables)
+        return read(answers, decoded=asked if tables is not None else None), asked
+
+    view, asked = memory.made.of(name, (answers,), make)
+    asked.again()
+    return view
 
 
 def _with_evidence(

@@ -5,14 +5,16 @@ Only speed and size depend on it: with and without it an audit says the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from xdsaudit.audit.compare.align import Comparer
 from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.objects import KubeObjects
 from xdsaudit.ingress.profile import Profile
+
+T = TypeVar("T")
 
 
 class Aging(dict[bytes, Any]):
@@ -36,6 +38,65 @@ class Aging(dict[bytes, Any]):
         return default if found is None else found
 
 
+class Asked:
+    """A part of what is remembered, and which of it one reader asked for: what was made of it keeps it."""
+
+    def __init__(self, of: Aging | None) -> None:
+        """Ask this; None remembers nothing."""
+        self._of = of
+        self._keys: list[bytes] = []
+
+    def get(self, key: bytes, default: Any = None) -> Any:
+        """The value, kept for another round."""
+        self._keys.append(key)
+        return default if self._of is None else self._of.get(key, default)
+
+    def __setitem__(self, key: bytes, value: Any) -> None:
+        """Remember."""
+        if self._of is not None:
+            self._of[key] = value
+
+    def again(self) -> None:
+        """Keep for another round whatever was asked for."""
+        if self._of is not None:
+            for key in self._keys:
+                self._of.get(key)
+
+
+class Made:
+    """What was made last under a name, and of what: it is made again only of something else."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._now: dict[object, tuple[tuple[Any, ...], Any]] = {}
+        self._old: dict[object, tuple[tuple[Any, ...], Any]] = {}
+
+    def turn(self) -> None:
+        """Begin a new round: what is not asked for until the next one is forgotten."""
+        self._now, self._old = {}, self._now
+
+    def of(self, name: object, parts: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """What ``make`` makes, or made last time of equal parts; an exception of it is not kept."""
+        known = self._old.get(name)
+        made: T = known[1] if known is not None and known[0] == parts else make()
+        self._now[name] = (parts, made)
+        return made
+
+
+class One:
+    """A part that is compared as an object: what is equal to it need not be it."""
+
+    def __init__(self, value: object) -> None:
+        """Hold it, since an id is a name only while its object lives."""
+        self._value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, One) and self._value is other._value
+
+    def __hash__(self) -> int:
+        return id(self._value)
+
+
 @dataclass
 class Memory:
     """Give the same one to successive audits of one gateway; a fresh one is made for an audit without.
@@ -46,6 +107,8 @@ class Memory:
         gateway: name and virtual hosts of gateways' route configurations by their bytes.
         comparer: pairs that were found equal.
         translated: the objects and options last translated, and what came out.
+        made: views, and what was said of them, by what they were made of.
+        held: the last audit (``xdsaudit.audit.unchanged.Held``).
     """
 
     lasting: bool = True
@@ -53,9 +116,12 @@ class Memory:
     gateway: Aging = field(default_factory=Aging)
     comparer: Comparer = field(default_factory=Comparer)
     translated: tuple[Mapping[str, bytes], Profile, KubeObjects, list[str], Expectation] | None = None
+    made: Made = field(default_factory=Made)
+    held: Any = None
 
     def turn(self) -> None:
         """Begin an audit."""
+        self.made.turn()
         self.pilot.turn()
         self.gateway.turn()
         self.comparer.turn()

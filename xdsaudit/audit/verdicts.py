@@ -20,6 +20,7 @@ from xdsaudit.audit.memory import Memory
 from xdsaudit.audit.plugins.report import judge_plugins
 from xdsaudit.audit.requests.example import witness
 from xdsaudit.audit.stage import Lacks, Rejection, Where, control_plane_slug, delivery_slug, locate, rejections
+from xdsaudit.audit.unchanged import Held, turns
 from xdsaudit.ingress.expectation import RulePlan
 from xdsaudit.model.snapshot import Snapshot, moment_of
 from xdsaudit.model.verdict import Audit, Extra, FieldDelta, ReplicaVerdict, Rule, RuleVerdict, Stage, Verdict
@@ -49,15 +50,19 @@ def audit(snapshot: Snapshot, *, memory: Memory | None = None) -> Audit:
         snapshot: the views.
         memory: shared by successive audits of one gateway, so that a round costs what changed; it changes no verdict.
     """
-    with _no_collections():
-        return _audit(build(snapshot, memory or Memory(lasting=False)))
+    return judged(snapshot, memory=memory)[1]
 
 
 def judged(snapshot: Snapshot, *, memory: Memory | None = None) -> tuple[World, Audit]:
     """An audit with the decoded views it rests on, for further questions about them."""
-    with _no_collections():
-        world = build(snapshot, memory or Memory(lasting=False))
-        return world, _audit(world)
+    kept = memory or Memory(lasting=False)
+    held: Held | None = kept.held.now(snapshot) if kept.held is not None else None
+    if held is None:
+        with _no_collections():
+            held = _audit(build(snapshot, kept))
+    if kept.lasting:
+        kept.held = held
+    return held.world, held.audit
 
 
 @contextmanager
@@ -72,7 +77,7 @@ def _no_collections() -> Iterator[None]:
             gc.enable()
 
 
-def _audit(world: World) -> Audit:
+def _audit(world: World) -> Held:
     snapshot = world.snapshot
     rejected = rejections(world)
     serving = upstream_view(world)
@@ -111,7 +116,8 @@ def _audit(world: World) -> Audit:
         origins=snapshot.origins,
         plugins=plugins.verdicts,
     )
-    return with_fixes(result)
+    changed = (*(p.changed_at for p in world.expectation.plans), *(p.changed_at for p in plugins.plans))
+    return Held(world, with_fixes(result), turns(world, changed))
 
 
 def _repeated(world: World, extra: Extra) -> bool:
