@@ -125,6 +125,8 @@ def test_hostile_names_are_harmless_in_every_format(form: str) -> None:
     item = ingress("a", "foo.test", "/a" + HOSTILE, annotations={"higress.io/rpc-destination-name": HOSTILE})
     other = ingress(HOSTILE, HOSTILE, "/b")
     text = render(audit(worlds.world([item, other], gateway={})), form)
+    if form == "gitlab":
+        json.loads(text)
     if form in ("json", "jsonl", "sarif"):
         for row in text.rstrip("\n").split("\n") if form == "jsonl" else [text]:
             json.loads(row)
@@ -137,6 +139,30 @@ def test_hostile_names_are_harmless_in_every_format(form: str) -> None:
         JUNIT.validate(text)
     if form == "github":
         assert all(line.startswith("::") and line.count("::error ") <= 1 for line in text.splitlines())
+
+
+def test_gitlab_has_what_code_quality_asks_for(recording) -> None:
+    rows = json.loads(render(audit(recording("gateway-stale")), "gitlab"))
+    assert len({r["fingerprint"] for r in rows}) == len(rows) > 5
+    for row in rows:
+        assert {"description", "check_name", "fingerprint", "severity", "location"} <= row.keys()
+        assert row["severity"] in ("info", "minor", "major", "critical", "blocker")
+        assert row["location"]["path"]
+        assert row["location"]["lines"]["begin"] >= 1
+
+
+def test_markdown_is_a_table_of_what_is_wrong_the_worst_first_and_escapes_its_signs(recording) -> None:
+    text = render(audit(recording("gateway-stale")), "markdown")
+    assert text.startswith("### xdsaudit: ")
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "---" not in line][1:]
+    assert all(row.count(" | ") == 3 for row in rows)
+    assert [row.split(" ")[1] for row in rows] == sorted(
+        (row.split(" ")[1] for row in rows), key=["error", "warning", "info"].index
+    )
+    item = ingress("a", "foo.test", "/a|b*c`<i>", annotations={"higress.io/rpc-destination-name": "x"})
+    hostile = render(audit(worlds.world([item], gateway={})), "markdown")
+    assert "/a&#124;b&#42;c&#96;&lt;i&gt;" in hostile
+    assert "nothing is wrong" in render(audit(worlds.world([ingress("a", "foo.test", "/a")])), "markdown")
 
 
 def test_a_form_that_is_none() -> None:

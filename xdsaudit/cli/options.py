@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from xdsaudit.collect.connect import SourceOptions
 
-FORMATS = ("table", "wide", "json", "jsonl", "junit", "sarif", "github", "html", "prom")
+FORMATS = ("table", "wide", "json", "jsonl", "junit", "sarif", "github", "gitlab", "markdown", "html", "prom")
 """As in xdsaudit.report, which is not imported for --help."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

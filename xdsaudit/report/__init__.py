@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from xdsaudit.model.verdict import Audit
 
-FORMATS = ("table", "wide", "json", "jsonl", "junit", "sarif", "github", "html", "prom")
+FORMATS = ("table", "wide", "json", "jsonl", "junit", "sarif", "github", "gitlab", "markdown", "html", "prom")
 
 
 def render(audit: Audit, form: str, *, width: int = 80, color: bool = False) -> str:
@@ -35,6 +35,10 @@ def _writer(form: str) -> Callable[[Audit], str]:
         from xdsaudit.report.prom import to_prom
 
         return to_prom
+    if form in ("gitlab", "markdown"):
+        from xdsaudit.report import pipelines
+
+        return pipelines.to_gitlab if form == "gitlab" else pipelines.to_markdown
     from xdsaudit.report import lines
 
     writers = {"jsonl": lines.to_jsonl, "junit": lines.to_junit, "sarif": lines.to_sarif, "github": lines.to_github}

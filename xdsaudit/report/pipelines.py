@@ -1,0 +1,112 @@
+"""Reports for pipelines: GitLab's code quality (a JSON list) and Markdown (a job summary, a comment)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
+
+from xdsaudit.model.verdict import Audit, Severity
+from xdsaudit.report.head import left_out, unseen
+from xdsaudit.report.json import as_json
+from xdsaudit.report.lines import Entry, entries
+from xdsaudit.report.terminal import many, printable
+
+_GITLAB: Final = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.INFO: "info"}
+_ROWS: Final = 200
+
+
+def to_gitlab(audit: Audit) -> str:
+    """Code quality: an object for everything that is not fine; what came from no file has the name of its Ingress for a path."""
+    seen: Counter[str] = Counter()
+    found = []
+    for entry in entries(audit):
+        text = printable(": ".join((entry.name, " ".join((entry.title, *entry.lines)))))
+        seen[text] += 1
+        stamp = hashlib.sha256(f"{entry.code}:{text}:{seen[text]}".encode("utf-8", "backslashreplace")).hexdigest()
+        at = entry.at
+        row: dict[str, Any] = {
+            "type": "issue",
+            "check_name": entry.code or "extra",
+            "description": text,
+            "severity": _GITLAB[entry.severity],
+            "fingerprint": stamp[:40],
+            "categories": ["Bug Risk"],
+            "location": {
+                "path": printable(at.file.replace("\\", "/") if at else entry.name),
+                "lines": {"begin": at.line if at else 1},
+            },
+        }
+        if entry.remedy:
+            row["content"] = {"body": printable(entry.remedy)}
+        found.append(row)
+    return as_json(found)
+
+
+def to_markdown(audit: Audit) -> str:
+    """A summary: how many rules by verdict, then a row for everything that is not fine, the worst first."""
+    return "\n".join(_markdown(audit)) + "\n"
+
+
+def _markdown(audit: Audit) -> Iterator[str]:
+    found = sorted(entries(audit), key=lambda e: list(Severity).index(e.severity))
+    worst = Counter(e.severity for e in found)
+    good = not worst[Severity.ERROR] and audit.conclusive
+    yield f"### xdsaudit: {'nothing is wrong' if good and not found else _counted(worst)}"
+    yield ""
+    counted = [f"{count} {verdict.replace('_', ' ')}" for verdict, count in audit.by_verdict.items() if count]
+    if counted:
+        yield f"{many(len(audit.rules), 'rule')}: {', '.join(counted)}."
+        yield ""
+    for text in (*unseen(audit), *audit.notes):
+        yield f"- {_cell(text)}"
+    for option, count, codes in left_out(audit):
+        yield f"- left out by {_cell(option)}: {count} ({_cell(codes)})"
+    if not found:
+        return
+    yield ""
+    yield "| | code | what | where |"
+    yield "| --- | --- | --- | --- |"
+    for entry in found[:_ROWS]:
+        yield f"| {entry.severity.value} | {entry.code or ''} | {_what(entry)} | {_cell(str(entry.at or ''))} |"
+    if len(found) > _ROWS:
+        yield ""
+        yield f"and {len(found) - _ROWS} more"
+    remedies = dict.fromkeys((e.code, e.remedy) for e in found if e.remedy)
+    if remedies:
+        yield ""
+        yield "<details><summary>What heals it</summary>"
+        yield ""
+        for code, remedy in remedies:
+            yield f"- **{code or 'extra'}** {_cell(remedy or '')}"
+        yield ""
+        yield "</details>"
+
+
+def _counted(worst: Counter[Severity]) -> str:
+    nouns = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+    said = [many(worst[s], nouns[s]) for s in Severity if worst[s]]
+    return ", ".join(said) or "could not look at everything"
+
+
+def _what(entry: Entry) -> str:
+    lines = (f"**{_cell(entry.name)}**: {_cell(entry.title)}", *map(_cell, entry.lines))
+    return "<br>".join(lines)
+
+
+def _cell(text: str) -> str:
+    """A text that stays text in Markdown, in one cell."""
+    safe = printable(" ".join(text.split("\n")))
+    for sign, instead in (
+        ("&", "&amp;"),
+        ("<", "&lt;"),
+        (">", "&gt;"),
+        ("|", "&#124;"),
+        ("`", "&#96;"),
+        ("*", "&#42;"),
+        ("[", "&#91;"),
+        ("_", "&#95;"),
+    ):
+        safe = safe.replace(sign, instead)
+    return safe
