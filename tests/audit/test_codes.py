@@ -251,6 +251,12 @@ def on_live(item: Json) -> set[str]:
     return codes(check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), live, Profile()))
 
 
+def moved(key: str) -> Callable[[], set[str]]:
+    """A batch that comes from ingress-nginx."""
+    mine, _ = read_objects({"ingresses": ingress_list([ingress("a", "a.test", "/a", annotations={key: "/5"})])})
+    return lambda: codes(check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), None, Profile(), from_nginx=True))
+
+
 def noted(**notes: str) -> Json:
     return ingress("a", "a.test", "/a", annotations={f"higress.io/{key}": value for key, value in notes.items()})
 
@@ -434,6 +440,8 @@ WORLDS: dict[str, Pair] = {
         batch(ITEMS[0], on_service="example.com/x"),
     ),
     "live-rule-changed": (lambda: on_live(noted(**{"load-balance": "RANDOM"})), lambda: on_live(noted(timeout="5"))),
+    "nginx-annotation-lost": (moved(NGINX + "proxy-read-timeout"), moved(NGINX + "rewrite-target")),
+    "nginx-differs": (moved(NGINX + "rewrite-target"), moved("higress.io/timeout")),
     "annotation-without-effect": (
         items(ingress("a", "a.test", annotations={NGINX + "proxy-body-size": "1m"})),
         items(ingress("a", "a.test", annotations={NGINX + "rewrite-target": "/x"})),

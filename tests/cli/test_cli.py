@@ -329,3 +329,55 @@ def test_pilots_debug_pages_are_read(capsys, tmp_path: Path) -> None:
         assert row["attached"] == ["gw.ns"]
         assert "/debug/config_dump" not in debug.asked
         assert run(["status", "-f", str(place), "--ads-debug", debug.url, "--gateway", debug.url]) == 2
+
+
+def test_check_offline_asks_no_cluster_and_a_broken_one_hides_nothing_of_the_batch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "kubeconfig"
+    cluster = {"name": "c", "cluster": {"server": "http://127.0.0.1:9"}}
+    context = {"name": "c", "context": {"cluster": "c", "user": "c"}}
+    users = [{"name": "c", "user": {}}]
+    config.write_text(
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [cluster],
+                "contexts": [context],
+                "users": users,
+                "current-context": "c",
+            }
+        )
+    )
+    broken = ["--kubeconfig", str(config), "--timeout", "2"]
+    item = {**ITEMS[0], "apiVersion": "networking.k8s.io/v1"}
+    (tmp_path / "a.json").write_text(json.dumps(item))
+    assert run(["check", "-f", str(tmp_path / "a.json"), "--offline", *broken]) == 0
+    out, err = capsys.readouterr()
+    assert (err, "could not be read" in out) == ("", False)
+    assert run(["check", "-f", str(tmp_path / "a.json"), *broken]) == 3
+    out, err = capsys.readouterr()
+    assert "the cluster could not be read" in err
+    assert "only the batch itself was checked" in out
+    item["metadata"]["annotations"] = {"nginx.ingress.kubernetes.io/auth-url": "http://auth"}
+    (tmp_path / "a.json").write_text(json.dumps(item))
+    assert run(["check", "-f", str(tmp_path / "a.json"), *broken]) == 1
+
+
+def test_check_counts_by_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    notes = {
+        "higress.io/timeout": "10s",
+        "higress.io/cors-max-age": "x",
+        "nginx.ingress.kubernetes.io/auth-url": "http://a",
+    }
+    item = {**ingress("a", "foo.test", "/a", annotations=notes), "apiVersion": "networking.k8s.io/v1"}
+    (tmp_path / "a.json").write_text(json.dumps(item))
+    assert run(["check", "-f", str(tmp_path / "a.json"), "--offline", "--statistics"]) == 1
+    assert capsys.readouterr().out.endswith(
+        "     3  XA221  value-without-effect\n     1  XA212  protection-not-applied\n"
+    )
+    assert run(["check", "-f", str(tmp_path / "a.json"), "--offline", "--statistics", "-o", "json"]) == 1
+    out, err = capsys.readouterr()
+    json.loads(out)
+    assert "XA221  value-without-effect" in err

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,24 +19,38 @@ from xdsaudit.cli.options import (
     sources_of,
     xds_options,
 )
-from xdsaudit.cli.output import clear_progress, progress, say, show
-from xdsaudit.errors import InputError
+from xdsaudit.cli.output import FOR_PEOPLE, clear_progress, emit, progress, say, show
+from xdsaudit.errors import InputError, ReadError
+
+if TYPE_CHECKING:
+    from xdsaudit.model.verdict import Audit
 
 
 @click.command(cls=GroupedCommand, short_help="A batch before it is applied: duplicates, ports, secrets, crash keys.")
+@click.option("--offline", is_flag=True, help="Ask no cluster: only the batch itself is checked, or the --snapshot.")
+@click.option(
+    "--from",
+    "origin",
+    type=click.Choice(["nginx"]),
+    help="The batch was written for this controller: say what acts the same, differs or is lost.",
+)
+@click.option("--statistics", is_flag=True, help="Count findings by code at the end.")
 @source_options
 @judge_options
 @output_options
 @xds_options
 @profile_options
-def check(output: str, reports: tuple[str, ...], **options: Any) -> int:
+def check(
+    output: str, reports: tuple[str, ...], offline: bool, origin: str | None, statistics: bool, **options: Any
+) -> int:
     """Say what applying the manifests of -f would do: which rules would be refused, rejected by Envoy or never reached, which
     live rules they would put out of effect, which Services, ports and Secrets are missing, and what would stop the controller.
 
-    What is live comes from the cluster, or from --snapshot; without either, only the batch itself is checked.
+    What is live comes from the cluster, or from --snapshot; without either, or with --offline, only the batch itself is checked.
 
     \b
     xdsaudit check -f batch/ --snapshot incident.tar.gz
+    xdsaudit check -f batch/ --offline --from nginx
     """  # noqa: D205, D301 - click reads \b as "do not wrap"
     from xdsaudit.audit.questions.precheck import Batch
     from xdsaudit.audit.questions.precheck import check as judge
@@ -52,7 +67,7 @@ def check(output: str, reports: tuple[str, ...], **options: Any) -> int:
     mine, complaints = read_objects(given.lists)
     if complaints:
         raise InputError("; ".join(complaints))
-    live, extensions, controller = None, None, controller_of(options)
+    live, extensions, controller, trouble = None, None, controller_of(options), ""
     if options["snapshot"]:
         from xdsaudit.audit.case import abilities
         from xdsaudit.collect.connect import snapshot_of
@@ -61,22 +76,48 @@ def check(output: str, reports: tuple[str, ...], **options: Any) -> int:
         clear_progress()
         live, _ = read_objects(snapshot.kube)
         extensions, controller = abilities(snapshot), dict(snapshot.controller)
-    else:
-        live, controller = cluster_of(options, controller)
+    elif not offline:
+        try:
+            live, controller = cluster_of(options, controller)
+        except ReadError as error:  # the batch itself can be judged all the same
+            trouble = f"the cluster could not be read: {error}"
+            say(f"xdsaudit: {trouble}")
+    if origin == "nginx":
+        controller.setdefault("ingress_class", "nginx")
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     result = judge(
         Batch(mine, given.origins, given.order, now, given.complaints),
         live,
         profile_of(controller),
         extensions=extensions,
+        from_nginx=origin == "nginx",
     )
+    if trouble:
+        result = replace(result, enough=False, notes=(*result.notes, trouble))
     result = by_code(result, only=codes_of("only", options["only"]), skip=codes_of("skip", options["skip"]))
     show(result, output, reports)
+    if statistics:
+        _count(result, output)
     return result.exit_code(fail_on)
 
 
+def _count(result: Audit, output: str) -> None:
+    """Findings by code, the most frequent first: below the result for people, on stderr beside data."""
+    counted = Counter((f.code, f.slug) for f in result.findings)
+    lines = [f"{count:>6}  {code}  {slug}" for (code, slug), count in counted.most_common()]
+    if output in FOR_PEOPLE:
+        emit("".join(f"{line}\n" for line in lines))
+    else:
+        for line in lines:
+            say(line)
+
+
 def cluster_of(options: dict[str, Any], controller: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """What is live in the cluster and its controller's options; nothing where no cluster is configured."""
+    """What is live in the cluster and its controller's options; nothing where no cluster is configured.
+
+    Raises:
+        ReadError: a cluster is configured, and its Ingresses cannot be read.
+    """
     from xdsaudit.collect.cluster import lists
     from xdsaudit.collect.connect import where_of
     from xdsaudit.collect.discovery import discover
@@ -94,6 +135,8 @@ def cluster_of(options: dict[str, Any], controller: dict[str, Any]) -> tuple[Any
         return None, controller
     found = discover(api, where_of(sources_of(options)))
     kube, complaints = lists(api, found.namespace)
+    if "ingresses" not in kube:
+        raise ReadError("; ".join(complaints) or "it lists no Ingresses")
     for complaint in complaints:
         say(f"xdsaudit: {complaint}")
-    return (read_objects(kube)[0] if "ingresses" in kube else None), {**found.controller, **controller}
+    return read_objects(kube)[0], {**found.controller, **controller}

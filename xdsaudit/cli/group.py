@@ -26,6 +26,15 @@ _EPILOG = (
 )
 
 
+def every_option() -> tuple[str, ...]:
+    """The long names of all options of all commands, without dashes."""
+    from importlib import import_module
+
+    commands = [getattr(import_module(module), attribute) for module, attribute in _COMMANDS.values()]
+    found = {o.lstrip("-") for c in commands for p in c.params if isinstance(p, click.Option) for o in p.opts}
+    return tuple(sorted(o for o in found if len(o) > 1))
+
+
 class _Lazy(click.Group):
     """Imports a command when it is used, so that --help stays quick."""
 

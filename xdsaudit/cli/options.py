@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,16 @@ class GroupedCommand(click.Command):
             **(settings.get("context_settings") or {}),
         }
         super().__init__(*arguments, **settings)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Put the defaults of the configuration file and the environment under the command line."""
+        from xdsaudit.cli.config import defaults
+
+        if not {"--help", "-h"} & {*args}:
+            extra.setdefault("default_map", defaults(self, self.name or "", os.environ, Path.cwd()))
+        return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it, with the log lines of libraries kept off the terminal."""

@@ -74,7 +74,7 @@ NGINX_KEYS: Final = (
         SHAPES,
         "the plugin cluster-key-rate-limit",
     ),
-    *_keys("proxy-body-size", SHAPES, "Higress limits no body unless a plugin does"),
+    *_keys("proxy-body-size", SHAPES, "bodies have no limit unless a plugin sets one"),
     *_keys(
         "client-body-buffer-size proxy-buffering proxy-buffer-size proxy-buffers-number proxy-request-buffering "
         "proxy-max-temp-file-size proxy-busy-buffers-size",
@@ -88,10 +88,12 @@ NGINX_KEYS: Final = (
     *_keys("proxy-set-headers", SHAPES, "higress.io/request-header-control-update, a line NAME VALUE for each"),
     *_keys("x-forwarded-prefix", SHAPES, "higress.io/request-header-control-add: x-forwarded-prefix VALUE"),
     *_keys("connection-proxy-header", DETAIL),
-    *_keys("ssl-passthrough", SHAPES, "nothing: the gateway ends TLS itself"),
+    *_keys("ssl-passthrough", SHAPES, "no passthrough, the gateway ends TLS itself"),
     *_keys("ssl-ciphers", SHAPES, "ssl-cipher, which Higress reads"),
     *_keys("ssl-prefer-server-ciphers preserve-trailing-slash", DETAIL),
-    *_keys("mirror-target mirror-host", SHAPES, "mirror-target-service: NAMESPACE/SERVICE:PORT"),
+    *_keys(
+        "mirror-target mirror-host", SHAPES, "mirror-target-service: NAMESPACE/SERVICE:PORT, a Service of the cluster"
+    ),
     *_keys("mirror-request-body", DETAIL, "a mirrored request keeps its body"),
     *_keys("affinity-mode", DETAIL, "Higress has one mode of affinity, a hash of the cookie"),
     *_keys("affinity-canary-behavior", DETAIL),

@@ -52,6 +52,6 @@ def exposure(world: World, listed: Sequence[Unprotected], rule: Rule) -> RuleVer
         row.code,
         SLUG,
         fields=tuple(FieldDelta(key, view, replica, "applied", None) for u in mine for key in u.keys[:1]),
-        evidence=tuple(f"{', '.join(u.keys)} does not apply: {u.why}" for u in mine),
+        evidence=tuple(f"{', '.join(u.keys)} {'do' if len(u.keys) > 1 else 'does'} not apply: {u.why}" for u in mine),
         remedy=row.remedy,
     )

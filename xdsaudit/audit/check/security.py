@@ -20,7 +20,8 @@ def security(case: Case) -> Iterator[Remark]:
             continue
         rule = Rule(each.namespace, each.ingress, each.host or "", "", None)
         severity = Severity.ERROR if each.sure else Severity.WARNING
-        doubt = "does not apply" if each.sure else "may not apply"
+        many = len(each.keys) > 1
+        doubt = ("do not apply" if many else "does not apply") if each.sure else "may not apply"
         yield Remark(SLUG, rule, f"{ref}: {', '.join(each.keys)} {doubt}: {each.why}", severity, each.keys[0])
     for ingress in case.ingresses():
         written = look(ingress.annotations, "match-method", text)

@@ -11,6 +11,7 @@ import msgspec
 from xdsaudit.audit.causes.catalogue import BY_SLUG
 from xdsaudit.audit.causes.suppress import ignored_by_ref
 from xdsaudit.audit.causes.validate import flaw_of
+from xdsaudit.audit.check import migration
 from xdsaudit.audit.check.case import Case, Remark
 from xdsaudit.audit.check.changes import changed_rules, changes, notes
 from xdsaudit.audit.check.families import remarks
@@ -48,7 +49,12 @@ class Batch:
 
 
 def check(
-    batch: Batch, live: KubeObjects | None, profile: Profile, *, extensions: frozenset[str] | None = None
+    batch: Batch,
+    live: KubeObjects | None,
+    profile: Profile,
+    *,
+    extensions: frozenset[str] | None = None,
+    from_nginx: bool = False,
 ) -> Audit:
     """What applying a batch would do, as findings with file and line; the audit holds no rules.
 
@@ -57,6 +63,7 @@ def check(
         live: what is applied already; None where it was not read, and then only the batch is judged.
         profile: of the controller.
         extensions: type URLs that the gateways' Envoy can decode, where they were read.
+        from_nginx: whether the batch was written for ingress-nginx; then differences from it are told too.
     """
     before = translate(live or KubeObjects(), profile)
     whole = merged(batch, live)
@@ -74,6 +81,10 @@ def check(
         *check_plugins(batch.objects, whole, after, batch.origins, live=live is not None),
         *(_said(remark, batch.origins) for remark in remarks(case)),
     ]
+    if from_nginx:
+        told = f"annotation {NGINX}"
+        found = [f for f in found if f.slug != "annotation-without-effect" or not f.message.startswith(told)]
+        found += [_said(remark, batch.origins) for remark in migration.migration(case)]
     compared = changes(case)
     if compared is not None:
         found += [_said(remark, batch.origins) for remark in changed_rules(compared, case)]
@@ -85,8 +96,9 @@ def check(
         views=(ViewInfo(ViewName.INGRESS, None, State.READ),),
         counts={},
         rules=(),
-        findings=tuple(sorted(dict.fromkeys(found), key=_place)),
+        findings=tuple(sorted(dict.fromkeys(found), key=_weight if from_nginx else _place)),
         notes=notes_of(batch.complaints)
+        + (tuple(migration.notes(case)) if from_nginx else ())
         + tuple(f"assumed: {a}" for a in profile.assumed)
         + (
             ("what is live was not read: only the batch itself was checked",)
@@ -129,6 +141,11 @@ def _both(old: Mapping[Any, Any] | None, new: Mapping[Any, Any] | None) -> Mappi
 
 def _place(finding: Finding) -> tuple[str, int, str]:
     return (finding.at.file, finding.at.line, finding.code) if finding.at else ("", 0, finding.code)
+
+
+def _weight(finding: Finding) -> tuple[Any, ...]:
+    """The worst first, what protects a route before all."""
+    return finding.slug != "protection-not-applied", list(Severity).index(finding.severity), *_place(finding)
 
 
 def _make(

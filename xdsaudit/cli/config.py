@@ -1,0 +1,130 @@
+"""Defaults of options: ``xdsaudit.toml`` or ``[tool.xdsaudit]`` of ``pyproject.toml``, and over it ``XDSAUDIT_OPTION`` variables.
+
+A table ``[check]`` (``[tool.xdsaudit.check]``) counts for that command alone. A file comes with a repository and may be anybody's: what
+names credentials, endpoints or a command to run is taken from the command line and the environment alone.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from xdsaudit.errors import InputError
+
+CONFIG: Final = "XDSAUDIT_CONFIG"
+_PREFIX: Final = "XDSAUDIT_"
+_NEVER_IN_FILES: Final = frozenset(
+    [
+        "kubeconfig",
+        "context",
+        "ads",
+        "ads-debug",
+        "core",
+        "gateway",
+        "token-file",
+        "mint-token",
+        "ca",
+        "cert",
+        "key",
+        "apply",
+        "listen",
+        "record",
+        "report",
+    ]
+)
+
+
+def defaults(command: click.Command, name: str, environment: Mapping[str, str], start: Path) -> dict[str, Any]:
+    """Defaults of a command's options by parameter name.
+
+    Args:
+        command: the command.
+        name: its name, and that of its table.
+        environment: the process's.
+        start: the folder that the search for a file begins in; it ends at the root of the repository.
+
+    Raises:
+        InputError: the file is no TOML, or says something that is no option.
+    """
+    options = {_long(p): p for p in command.params if isinstance(p, click.Option)}
+    found: dict[str, Any] = {}
+    file, table = _table(environment, start)
+    if file is not None:
+        for key, value in _chosen(table, name):
+            found |= _of_file(file, key, value, options, command)
+    for key, parameter in options.items():
+        raw = environment.get(_PREFIX + key.upper().replace("-", "_"))
+        if raw:
+            found[parameter.name or key] = raw.split(",") if parameter.multiple else raw
+    return found
+
+
+def _long(parameter: click.Option) -> str:
+    return next((o for o in parameter.opts if o.startswith("--")), parameter.opts[0]).lstrip("-")
+
+
+def _table(environment: Mapping[str, str], start: Path) -> tuple[Path | None, dict[str, Any]]:
+    """The nearest file that has something for us, and what."""
+    named = environment.get(CONFIG)
+    if named is not None:
+        return (Path(named), _read(Path(named))) if named else (None, {})
+    for folder in (start, *start.parents):
+        for file in (folder / "xdsaudit.toml", folder / "pyproject.toml"):
+            if file.is_file() and (file.name == "xdsaudit.toml" or b"[tool.xdsaudit" in file.read_bytes()):
+                return file, _read(file)
+        if (folder / ".git").exists():
+            break
+    return None, {}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror or error}; correct {CONFIG}") from error
+    except ValueError as error:
+        raise InputError(f"{file}: is not TOML ({error}); correct it") from error
+    if file.name == "pyproject.toml":
+        found = found.get("tool", {}).get("xdsaudit", {})
+    return found
+
+
+def _chosen(table: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
+    """What is said for all commands, then for this one."""
+    yield from ((key, value) for key, value in table.items() if not isinstance(value, dict))
+    own = table.get(name, {})
+    yield from (((f"{name}.{key}"), value) for key, value in own.items()) if isinstance(own, dict) else ()
+
+
+def _of_file(
+    file: Path, key: str, value: Any, options: Mapping[str, click.Option], command: click.Command
+) -> dict[str, Any]:
+    option = key.rpartition(".")[2].replace("_", "-")
+    if option in _NEVER_IN_FILES:
+        raise InputError(
+            f"{file}: {key} is not taken from a file, which may be anybody's; give --{option} or {_PREFIX}{option.upper().replace('-', '_')}"
+        )
+    parameter = options.get(option)
+    if parameter is None:
+        if "." not in key and option in _known():
+            return {}  # another command's
+        near = get_close_matches(option, _known(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; xdsaudit {command.name} --help lists the options"
+        raise InputError(f"{file}: {key} is no option{hint}")
+    if parameter.multiple:
+        value = [str(v) for v in (value if isinstance(value, list) else [value])]
+    elif isinstance(value, list):
+        value = ",".join(map(str, value))
+    return {parameter.name or option: value}
+
+
+def _known() -> tuple[str, ...]:
+    """Every option of every command."""
+    from xdsaudit.cli.group import every_option
+
+    return every_option()
