@@ -21,6 +21,16 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = [(p, b) for p in PAGES for b in re.findall(r"```python\n(.*?)```", p.read_text(encoding="utf-8"), re.DOTALL)]
 
 
+def tool(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.mark.parametrize("block", [b for _, b in BLOCKS], ids=[f"{p.name}-{n}" for n, (p, _) in enumerate(BLOCKS)])
 def test_python_runs(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
@@ -33,18 +43,12 @@ def test_every_public_name_has_an_example() -> None:
     assert missing == ["__version__"]
 
 
-def same(text: str) -> str:
-    """A transcript without what changes from run to run."""
-    text = re.sub(r"127\.0\.0\.1_\d+", "HOST", text)
-    text = re.sub(r"captured \S+", "captured TIME", text)
-    return " ".join(re.sub(r"\d+\.\d s", "N s", text).split())
-
-
 def test_the_readme_shows_the_demo(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("envoy")
     assert run(["demo"]) == 0
     shown = max(re.findall(r"```\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL), key=len)
-    assert same(shown) in same(capsys.readouterr().out)
+    same = tool("transcripts").same
+    assert same(shown) in same(capsys.readouterr().out), "python tools/transcripts.py --write prints it anew"
 
 
 def test_commands_are_documented() -> None:
@@ -112,16 +116,6 @@ def test_links_lead_to_a_file(page: Path) -> None:
             assert not generated(place), f"{page.name} links {target}, which only make docs makes"
 
 
-def tool(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def code_pages() -> Any:
     return tool("code_pages")
@@ -172,3 +166,54 @@ def test_every_option_is_on_the_page_of_options() -> None:
             place = own if f"**{heading}**" in own else page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
             for option in options:
                 assert f"| `{option.flags.replace('|', chr(92) + '|')}` |" in place, f"{command.name}: {option.flags}"
+
+
+# --- transcripts, translations, ways of use ---------------------------------------------------------------------------
+TRANSCRIPTS = tool("transcripts")
+SHOWN = [
+    (page, command, output)
+    for page in TRANSCRIPTS.pages()
+    for block in TRANSCRIPTS._BLOCK.findall(page.read_text(encoding="utf-8"))
+    for command, output in TRANSCRIPTS.entries(block)
+]
+
+
+@pytest.mark.parametrize(("page", "command", "output"), SHOWN, ids=[f"{p.name}-{c}"[:70] for p, c, _ in SHOWN])
+def test_a_transcript_is_what_is_printed(page: Path, command: str, output: str) -> None:
+    printed = TRANSCRIPTS.output_of(command)
+    assert output.rstrip() == printed.rstrip(), f"{page.name} is stale: python tools/transcripts.py --write"
+
+
+def test_transcripts_are_found() -> None:
+    assert {p.name for p, _, _ in SHOWN} >= {"index.md", "tutorial.md"}
+    assert len(SHOWN) >= 7
+    with pytest.raises(ValueError, match="only xdsaudit"):
+        TRANSCRIPTS.output_of("rm -rf nothing")
+    with pytest.raises(ValueError, match="exit code 2"):
+        TRANSCRIPTS.output_of("xdsaudit diff --snapshot nowhere")
+
+
+@pytest.mark.parametrize(("english", "translated"), tool("translations").PAGES.items())
+def test_a_translated_page_keeps_step(english: str, translated: str) -> None:
+    """Same headings, same code; commands and output are taken over by tools/translations.py --write."""
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in (english, translated)]
+    assert tool("translations").problems(*texts) == []
+
+
+def test_what_is_out_of_step_is_found() -> None:
+    translations = tool("translations")
+    english = "# A\n\n    xdsaudit diff  # all\n\n## B\n\n```sh\nxdsaudit status\n```\n"
+    fine = "# 甲\n\n    xdsaudit diff  # 全部\n\n## 乙\n\n```sh\nxdsaudit status\n```\n"
+    assert translations.problems(english, fine) == []
+    assert translations.taken_over(english, fine) == fine, "a translated comment stays"
+    for wrong in (fine.replace("## 乙", "### 乙"), fine.replace("status", "diff"), fine.split("## 乙")[0]):
+        assert translations.problems(english, wrong)
+    assert "xdsaudit status" in translations.taken_over(english, fine.replace("status", "diff"))
+
+
+@pytest.mark.parametrize("name", ["operate", "ci", "library", "tests", "contribute", "deploy"])
+def test_each_way_of_use_begins_with_a_command_and_is_short(name: str) -> None:
+    text = (ROOT / "docs" / "how-to" / f"{name}.md").read_text(encoding="utf-8")
+    assert re.match(r"# [^\n]+\n\n```sh\n\w", text), "its first block is a command"
+    assert len(text.splitlines()) <= 100
+    assert f"how-to/{name}.md" in (ROOT / "docs" / "index.md").read_text(encoding="utf-8")

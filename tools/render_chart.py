@@ -31,7 +31,12 @@ VALUES: Final = {
         "watch.extraArgs[0]": "--grace",
         "watch.extraArgs[1]": "20",
     },
-    "without-secrets": {"rbac.secrets": "false", "alerts.enabled": "true", "audit.enabled": "true"},
+    "without-secrets": {
+        "rbac.secrets": "false",
+        "alerts.enabled": "true",
+        "audit.enabled": "true",
+        "audit.probeCache": "false",
+    },
 }
 """Sets of values by name; all others are the chart's own."""
 
