@@ -568,3 +568,10 @@ def test_every_code_is_told_whole(row: Any) -> None:
         assert text
     assert row.title[-1] != "."
     assert all("#" in issue for issue in row.issues)
+
+
+def test_a_code_and_a_slug_are_one_row_s() -> None:
+    """Two rows of one number would share a page, and the second would hide the first."""
+    for column in ("code", "slug"):
+        listed = [getattr(row, column) for row in CATALOGUE]
+        assert sorted(listed) == sorted(set(listed))

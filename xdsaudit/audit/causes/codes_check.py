@@ -110,7 +110,7 @@ CODES: Final = (
         ("higress#569", "higress#715"),
     ),
     Code(
-        "XA230",
+        "XA219",
         "nginx-differs",
         _W,
         "Higress does something else than ingress-nginx",
