@@ -190,6 +190,21 @@ def test_a_secret_that_is_not_there_and_one_that_higress_https_falls_back_to() -
     assert said(item, live=read_objects({**lists, "configmaps": maps})[0]) == {}
 
 
+def test_a_secret_that_holds_no_certificate() -> None:
+    item = ingress("new", "bar.test", "/new", tls="odd")
+    for keys, slugs in (
+        (("cert", "key"), {"certificate-warming"}),
+        (("tls.crt", "tls.key", "ca.crt"), set()),
+        ((), set()),
+    ):
+        odd = {"kind": "Secret", "metadata": {"name": "odd", "namespace": "default"}, "data": dict.fromkeys(keys, "")}
+        lists = {"ingresses": ingress_list([item]), "secrets": ingress_list([odd], "Secret")}
+        mine = read_objects(lists)[0]
+        result = check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), objects(LIVE, service("web")), Profile())
+        assert {f.slug for f in result.findings} == slugs
+        assert all("has the keys cert, key, and a certificate needs tls.crt" in f.message for f in result.findings)
+
+
 def test_two_of_a_batch_exclude_each_other_by_name() -> None:
     found = said(ingress("b", "bar.test", "/x"), ingress("a", "bar.test", "/x"))
     assert found["duplicated-route"].startswith("default/b bar.test/x will be refused")

@@ -118,6 +118,16 @@ def test_refused_rules_never_come() -> None:
     assert [r.slug for r in outcome.holding] == ["duplicated-route"]
 
 
+def test_protection_that_does_not_apply_never_comes() -> None:
+    notes = {"nginx.ingress.kubernetes.io/auth-url": "http://auth.test/check"}
+    items = [*ITEMS, ingress("zz", "foo.test", "/zz", annotations=notes)]
+    served = worlds.responses(worlds.expectation(items).tables)
+    script = Script(lambda _: world(items=items, served=served, fresh=served))
+    outcome = script.wait("default/zz")
+    assert (outcome.code, outcome.rounds) == (1, 1)
+    assert [r.slug for r in outcome.holding] == ["protection-not-applied"]
+
+
 def test_another_class_never_comes() -> None:
     items = [*ITEMS, ingress("other", "foo.test", "/o", ingress_class="nginx")]
     assert Script(lambda _: world(items=items)).wait("default/other").code == 1

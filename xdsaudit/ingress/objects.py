@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -162,6 +162,14 @@ class Named(Struct):
     kind: str = ""
 
 
+class Secret(Struct):
+    """A Secret: its name, and the names of its keys where they were read."""
+
+    metadata: Meta
+    data: dict[str, Any] | None = None
+    kind: str = "Secret"
+
+
 class Registry(Struct):
     """A registry of an McpBridge; ``bridge`` is the namespace of the McpBridge, which no registry writes itself."""
 
@@ -194,7 +202,7 @@ KINDS: Final[Mapping[str, tuple[str, type]]] = {
     "services": ("Service", Service),
     "endpointslices": ("EndpointSlice", EndpointSlice),
     "configmaps": ("ConfigMap", ConfigMap),
-    "secrets": ("Secret", Named),
+    "secrets": ("Secret", Secret),
     "mcpbridges": ("McpBridge", McpBridge),
     "wasmplugins": ("WasmPlugin", WasmPlugin),
 }
@@ -241,6 +249,7 @@ class KubeObjects:
     ready: Mapping[tuple[str, str], int] | None = None
     configmaps: Mapping[tuple[str, str], ConfigMap] | None = None
     secrets: frozenset[tuple[str, str]] | None = None
+    secret_keys: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     registries: tuple[Registry, ...] | None = None
     plugins: tuple[WasmPlugin, ...] | None = None
 
@@ -276,6 +285,7 @@ def read_objects(kube: Mapping[str, bytes]) -> tuple[KubeObjects, list[str]]:
             ready=None if slices is None else _ready(slices),
             configmaps=None if maps is None else {_key(c.metadata): c for c in maps},
             secrets=None if secrets is None else frozenset(_key(s.metadata) for s in secrets),
+            secret_keys={_key(s.metadata): frozenset(s.data) for s in secrets or () if s.data},
             registries=None if bridges is None else _registries(bridges),
             plugins=None if plugins is None else tuple(plugins),
         ),

@@ -152,9 +152,14 @@ class _Wait:
             return self.end(0, result, missing, "every rule is in effect") if self.stable >= self.rounds else None
         self.stable = 0
         never: list[object] = [p for p in result.plugins if p.verdicts & _NEVER and p.stage is not Stage.APPLY]
-        never += [r for r in (*result.rules, *result.not_selected) if r.verdict in _NEVER and not _differs_in_api(r)]
+        never += [r for r in (*result.rules, *result.not_selected) if _never(r) and not _differs_in_api(r)]
         if never:
-            return self.end(1, result, missing, "the controller leaves rules out for good: see which and why")
+            return self.end(
+                1,
+                result,
+                missing,
+                "the controller leaves rules, or what protects them, out for good: see which and why",
+            )
         blind = self.blind(result, began)
         if blind is not None:
             return self.end(3, result, missing, blind)
@@ -278,6 +283,11 @@ def _young(plugin: PluginVerdict) -> PluginVerdict:
     held = (Verdict.LOST, Verdict.CHANGED)
     rules = tuple(r._replace(verdict=Verdict.PENDING) if r.verdict in held else r for r in plugin.rules)
     return plugin._replace(verdict=Verdict.PENDING, rules=rules)
+
+
+def _never(rule: RuleVerdict) -> bool:
+    """Whether waiting longer changes nothing: the controller itself leaves the rule out, or what its Ingress wants it protected by."""
+    return rule.verdict in _NEVER or rule.slug == "protection-not-applied"
 
 
 def _differs_in_api(rule: RuleVerdict) -> bool:

@@ -31,6 +31,7 @@ def references(case: Case) -> Iterator[Remark]:
         yield from _bridges(ingress, case, known)
         yield from _targets(ingress, known)
         yield from _secrets(ingress, known)
+        yield from _shapes(ingress, case)
         yield from _services_that_are_registries(ingress, known)
     yield from _misplaced(case)
     yield from _certificates(case)
@@ -208,6 +209,21 @@ def _secrets(ingress: Ingress, known: Known) -> Iterator[Remark]:
     if secret is not None and known.secrets is not None and secret not in known.secrets:
         said = f"{rule.ref}: proxy-ssl-secret names Secret {'/'.join(secret)}, which does not exist: TLS to the backend will fail"
         yield Remark(MISSING, rule, said, resource="proxy-ssl-secret")
+
+
+def _shapes(ingress: Ingress, case: Case) -> Iterator[Remark]:
+    """Secrets of certificates whose keys are not those of a certificate."""
+    rule = whole(ingress)
+    for name in dict.fromkeys(t.secretName for t in ingress.spec.tls or () if t.secretName):
+        keys = case.objects.secret_keys.get((ingress.namespace, name))
+        if keys is not None and not {"tls.crt", "tls.key"} <= keys:
+            said = f"Secret {ingress.namespace}/{name} has the keys {', '.join(sorted(keys))}, and a certificate needs tls.crt and tls.key"
+            yield Remark(
+                "certificate-warming",
+                rule,
+                f"{rule.ref}: {said}: HTTPS will fail in the handshake",
+                resource=f"secret/{name}",
+            )
 
 
 def _misplaced(case: Case) -> Iterator[Remark]:

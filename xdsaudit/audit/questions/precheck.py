@@ -125,6 +125,7 @@ def merged(batch: Batch, live: KubeObjects | None) -> KubeObjects:
         services=_both(old.services, mine.services) if live is not None else mine.services,
         ready=old.ready,
         configmaps=_both(old.configmaps, mine.configmaps),
+        secret_keys={**old.secret_keys, **mine.secret_keys},
         secrets=(old.secrets | (mine.secrets or frozenset())) if old.secrets is not None else None,
         registries=mine.registries or old.registries,
     )
