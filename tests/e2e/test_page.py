@@ -79,3 +79,31 @@ def test_it_reads_without_scripts(recording) -> None:
     assert "1 of 22 rules lost" in bare
     assert "stale-route-cache" in bare
     assert "Remedy." in bare
+
+
+LOOKS = """
+<script>
+addEventListener('load', async () => {
+  const drawn = (name) => document.querySelector('.picture .' + name).getBoundingClientRect().width > 0;
+  const shut = document.getElementById('XA401').open;
+  location.hash = '#XA401';
+  await new Promise((r) => setTimeout(r, 50));
+  const button = document.querySelector('.copy');
+  button.click();
+  for (let i = 0; i < 40 && button.textContent === 'copy'; i++) await new Promise((r) => setTimeout(r, 25));
+  const found = {
+    lying: drawn('lying'), standing: drawn('standing'), button: !button.hidden, copied: button.textContent !== 'copy',
+    opened: !shut && document.getElementById('XA401').open, ago: document.getElementById('ago').textContent.endsWith('ago)'),
+  };
+  document.title = 'PROBE' + JSON.stringify(found) + 'EBORP';
+});
+</script>
+"""
+
+
+@pytest.mark.parametrize(("width", "lying"), [(400, False), (1600, True)])
+def test_the_picture_stands_on_a_phone_and_links_and_buttons_work(
+    recording, tmp_path: Path, width: int, lying: bool
+) -> None:
+    _, found = browse(render(audit(recording("batch-loss")), "html"), tmp_path, width, LOOKS)
+    assert found == {"lying": lying, "standing": not lying, "button": True, "copied": True, "opened": True, "ago": True}

@@ -264,6 +264,18 @@ def counts(world: World) -> Mapping[tuple[str, str | None], Mapping[str, int]]:
     }
 
 
+def told(world: World) -> Mapping[tuple[str, str | None], Mapping[str, str]]:
+    """What each replica says of itself, as far as it does: its version, and the time of its newest route table."""
+    facts = (("version", "version"), ("newest_table", "updated"))
+    return {
+        (j.view.name.value, j.view.replica): {
+            name: str(j.view.facts[key]) for name, key in facts if j.view.facts.get(key)
+        }
+        for judged in world.judgements.values()
+        for j in judged
+    }
+
+
 def abilities(snapshot: Snapshot) -> frozenset[str] | None:
     """Type URLs that every gateway of a snapshot can decode; None when none of them tells."""
     told = []

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from xdsaudit.audit.applied import with_manifest
-from xdsaudit.audit.case import PIPELINE, World, build, counts
+from xdsaudit.audit.case import PIPELINE, World, build, counts, told
 from xdsaudit.audit.causes.catalogue import BY_SLUG
 from xdsaudit.audit.causes.evidence import journey, upstream_view
 from xdsaudit.audit.causes.exposure import exposed_by_ref, exposure
@@ -115,6 +115,7 @@ def _audit(world: World) -> Held:
         enough=ViewName.INGRESS in read and bool(read & {ViewName.PILOT, ViewName.GATEWAY}),
         origins=snapshot.origins,
         plugins=plugins.verdicts,
+        told=told(world),
     )
     changed = (*(p.changed_at for p in world.expectation.plans), *(p.changed_at for p in plugins.plans))
     return Held(world, with_fixes(result), turns(world, changed))

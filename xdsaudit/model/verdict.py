@@ -211,6 +211,7 @@ class Audit:
     ``rules`` holds no ``not_selected`` rule; those stand in ``not_selected``. ``conclusive`` is False when a view
     that was asked for could not be read, or a rule stayed unknown or pending. ``plugins`` is empty also where nobody looked
     for WasmPlugins. ``left_out`` tells what options hid; the verdicts themselves look at everything.
+    ``told`` is what replicas say of themselves: ``version``, and ``newest_table``, the time of the newest route table.
     """
 
     captured_at: str | None
@@ -226,6 +227,7 @@ class Audit:
     origins: Origins = field(default_factory=dict)
     plugins: tuple[PluginVerdict, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    told: Mapping[tuple[str, str | None], Mapping[str, str]] = field(default_factory=dict)
 
     def origin(self, rule: Rule) -> Origin | None:
         """Where a rule was written, when its Ingress came from a file."""

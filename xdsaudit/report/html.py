@@ -5,20 +5,25 @@ It loads nothing, works without JavaScript but for the filters, and shows strang
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from importlib import resources
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
+from xdsaudit.audit.causes.catalogue import CATALOGUE
+from xdsaudit.audit.causes.code import Code
 from xdsaudit.audit.groups import Group, causes
 from xdsaudit.model.plugin_verdict import said
-from xdsaudit.model.verdict import FAILING, Audit, RuleVerdict, Severity, Stage, Verdict
-from xdsaudit.model.view import State, ViewInfo, ViewName
+from xdsaudit.model.verdict import FAILING, Audit, RuleVerdict, Severity, Verdict
+from xdsaudit.model.view import ViewInfo
+from xdsaudit.report.ages import age
 from xdsaudit.report.head import left_out, unseen
+from xdsaudit.report.matrix import columns, divergent
+from xdsaudit.report.picture import pictures
 from xdsaudit.report.plugins import counted
 from xdsaudit.report.table import extent
 from xdsaudit.report.terminal import printable
+from xdsaudit.report.tool import TOOL
 
 _TONES: Final = {
     "lost": "bad",
@@ -31,32 +36,38 @@ _TONES: Final = {
     "dormant": "dim",
     "in_sync": "good",
 }
+_WORDS: Final = {"no_upstream": "without upstream"}
+_ROWS: Final = 200
+"""Rows of the matrix at most."""
 _SEVERITIES: Final = {"error": "bad", "warning": "warn", "info": "dim"}
-_EDGES: Final = (
-    (ViewName.INGRESS, Stage.TRANSLATION),
-    (ViewName.CORE, Stage.GENERATION),
-    (ViewName.PILOT_FRESH, Stage.CACHE),
-    (ViewName.PILOT, Stage.DELIVERY),
-    (ViewName.GATEWAY, Stage.UPSTREAM),
-)
-_LABELS: Final = {ViewName.PILOT_FRESH: "pilot, fresh", ViewName.PILOT: "pilot, served"}
 
 
 def to_html(audit: Audit) -> str:
     """The page."""
     import jinja2
+    from markupsafe import Markup
 
     source = resources.files("xdsaudit.report").joinpath("page.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     replicas = sorted({r.replica for v in audit.rules for r in v.replicas if r.replica})
     headline, tone = _headline(audit)
     found = causes(audit)
+    numbers = {id(r): i for i, r in enumerate(audit.rules)}
     return environment.from_string(source).render(
         audit=audit,
         headline=headline,
         tone=tone,
         controller=_controller(audit),
-        flow=_flow(audit),
+        pictures=[Markup(p) for p in pictures(audit)],  # noqa: S704 - every word in them is escaped there
+        tool=TOOL,
+        codes=_codes(audit),
+        matrix=_matrix(audit),
+        age=lambda info: age(
+            audit.told.get((info.name.value, info.replica), {}).get("newest_table"), audit.captured_at
+        ),
+        version=lambda info: audit.told.get((info.name.value, info.replica), {}).get("version", ""),
         totals=[(name, n) for name, n in audit.by_verdict.items() if n],
         tones=_TONES,
         severities=_SEVERITIES,
@@ -74,6 +85,7 @@ def to_html(audit: Audit) -> str:
         said=said,
         show=lambda value: printable(str(value)),
         bad_replicas=_bad_replicas,
+        number=lambda rule: numbers[id(rule)],
         holds=lambda info: _holds(audit, info),
     )
 
@@ -87,7 +99,12 @@ def _headline(audit: Audit) -> tuple[str, str]:
     wrong = sum(n for name, n in by.items() if _TONES[name] == "bad")
     errors = sum(f.severity is Severity.ERROR for f in audit.findings)
     if by["lost"]:
-        return f"{by['lost']:,} of {len(audit.rules):,} rules lost", "bad"
+        others = [
+            f"{n:,} {_WORDS.get(name, name)}"
+            for name, n in by.items()
+            if n and name != "lost" and _TONES[name] == "bad"
+        ]
+        return ", ".join((f"{by['lost']:,} of {len(audit.rules):,} rules lost", *others)), "bad"
     if wrong or audit.extra or errors:
         return f"{wrong:,} of {len(audit.rules):,} rules not in effect", "bad"
     plugins = sum(bool(p.verdicts & FAILING) for p in audit.plugins)
@@ -103,28 +120,19 @@ def _controller(audit: Audit) -> str:
     return printable(f"{name} {audit.controller.get('version') or '(version not known)'}")
 
 
-def _flow(audit: Audit) -> list[dict[str, str]]:
-    """Views as boxes and stages as the arrows between them, with the number of rules that each holds back."""
-    held = Counter(r.stage for r in audit.rules if r.stage is not None)
-    states: dict[ViewName, list[ViewInfo]] = {}
-    for info in audit.views:
-        if info.state is not State.NOT_ASKED:
-            states.setdefault(info.name, []).append(info)
-    # A coarser stage is shown on the last edge that it may be.
-    coarse = {Stage.CACHE: (Stage.PILOT, Stage.CONTROL_PLANE)}
-    steps = []
-    for view, stage in _EDGES:
-        infos = states.get(view, [])
-        many = f"{len(infos)} replicas" if len(infos) > 1 else ("" if infos else "not asked")
-        steps.append({"kind": "view" if infos else "off", "name": _LABELS.get(view, view.value), "text": many})
-        words = []
-        if held[stage]:
-            words.append(f"{held[stage]:,} at {stage.value}")
-        words += [f"{held[s]:,} at {s.value}" for s in coarse.get(stage, ()) if held[s]]
-        kind = "edge lost" if words else "edge"
-        steps.append({"kind": kind, "name": f"→ {stage.value} →" if not words else "→", "text": ", ".join(words)})
-    steps.append({"kind": "view", "name": "backend", "text": ""})
-    return steps
+def _matrix(audit: Audit) -> dict[str, Any] | None:
+    """Rules by kinds of replicas, where replicas of a view disagree."""
+    rules = divergent(audit)
+    if not rules:
+        return None
+    return {"columns": columns(rules), "rules": rules[:_ROWS], "more": max(len(rules) - _ROWS, 0)}
+
+
+def _codes(audit: Audit) -> list[Code]:
+    """What the codes on the page mean, each once."""
+    used = {r.code for r in audit.rules} | {f.code for f in audit.findings} | {p.code for p in audit.plugins}
+    used |= {r.code for p in audit.plugins for r in p.rules if r.code}
+    return [row for row in CATALOGUE if row.code in used]
 
 
 def _by_namespace(audit: Audit) -> list[tuple[str, list[RuleVerdict]]]:

@@ -11,6 +11,7 @@ from xdsaudit.audit.groups import causes
 from xdsaudit.model.verdict import Audit, Concern, Extra, Finding, LeftOut, Rule, RuleVerdict
 from xdsaudit.report.head import unseen
 from xdsaudit.report.plugins import plugin_object
+from xdsaudit.report.tool import TOOL
 
 SCHEMA: Final = "xdsaudit.audit/1"
 
@@ -54,6 +55,8 @@ def to_object(audit: Audit) -> dict[str, Any]:
                     "counts": dict(audit.counts[v.name.value, v.replica])
                     if (v.name.value, v.replica) in audit.counts
                     else None,
+                    "version": audit.told.get((v.name.value, v.replica), {}).get("version"),
+                    "newest_table": audit.told.get((v.name.value, v.replica), {}).get("newest_table"),
                 }
                 for v in audit.views
             ],
@@ -68,6 +71,7 @@ def to_object(audit: Audit) -> dict[str, Any]:
         "plugins": [plugin_object(p) for p in audit.plugins],
         "left_out": [left_out_object(x) for x in audit.left_out],
         "groups": _groups(audit),
+        "tool": dict(TOOL),
     }
 
 

@@ -13,7 +13,7 @@ from xdsaudit.report.head import left_out, unseen
 from xdsaudit.report.json import as_json, as_line, extra_object, finding_object, left_out_object, rule_object
 from xdsaudit.report.plugins import QUIET, own_rules, plugin_object, troubled
 from xdsaudit.report.terminal import printable
-from xdsaudit.version import __version__
+from xdsaudit.report.tool import TOOL
 
 _FINE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
 _LEVEL: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -167,7 +167,7 @@ def to_sarif(audit: Audit) -> str:
     if None in used:
         text = "A route that no Ingress explains"
         rules.append({"id": "extra", "shortDescription": {"text": text}, "defaultConfiguration": {"level": "error"}})
-    driver = {"name": "xdsaudit", "version": __version__, "rules": rules}
+    driver = {**TOOL, "rules": rules}
     run: dict[str, Any] = {
         "tool": {"driver": driver},
         "results": [_result(e) for e in found],
