@@ -50,6 +50,12 @@ def served(objects: Iterable[Json], profile: Profile | None = None) -> dict[str,
     return {name: found[name] for name in run_order(plans)}
 
 
+def prefixed(plugins: Mapping[str, Plugin]) -> dict[str, Plugin]:
+    """The same plugins as pilots of istio 1.27 (Higress 2.2) name them."""
+    prefix = "extensions.istio.io/wasmplugin/"
+    return {n: p._replace(fields={**p.fields, "resource": f"{prefix}{n}"}) for n, p in plugins.items()}
+
+
 def config_of(plugin: Plugin) -> Json:
     """The configuration as the JSON object that is served."""
     assert plugin.settings is not None
@@ -78,14 +84,18 @@ def extension(plugin: Plugin, *, local: bool = False, stamp: str = "1") -> Json:
         config["fail_open"] = True
     if fields["root_id"]:
         config["root_id"] = fields["root_id"]
-    return {"name": plugin.name, "typed_config": {"@type": WASM, "config": config}}
+    name = fields.get("resource", plugin.name)
+    if fields.get("resource"):  # newer pilots write both otherwise
+        config.pop("fail_open", None)
+        config["failure_policy"] = "FAIL_OPEN" if fields["fail_open"] else "FAIL_CLOSED"
+    return {"name": name, "typed_config": {"@type": WASM, "config": config}}
 
 
 def filters(names: Mapping[str, Plugin]) -> list[Json]:
     """The HTTP filters of these plugins, in order."""
     return [
         {
-            "name": n,
+            "name": p.fields.get("resource", n),
             "config_discovery": DISCOVERY | ({"default_config": {"@type": COMPOSITE}} if p.fields["fail_open"] else {}),
         }
         for n, p in names.items()

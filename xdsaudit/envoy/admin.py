@@ -11,6 +11,7 @@ import msgspec
 
 from xdsaudit.errors import ReadError
 from xdsaudit.model.json_text import BROKEN
+from xdsaudit.model.plugin import plugin_name
 from xdsaudit.model.view import View
 
 _REJECTED: Final = re.compile(
@@ -90,7 +91,7 @@ def with_pages(view: View, pages: Mapping[str, bytes]) -> tuple[View, list[str]]
                 if name.endswith("update_rejected") and value and (found := _REJECTED.match(name))
             }
             refused = {
-                found["name"]: int(value)
+                plugin_name(found["name"]): int(value)
                 for name, value in stats.items()
                 if value and (found := _EXTENSION.match(name)) is not None
             }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from xdsaudit.model.plugin import WASM, Plugin, Slot, environment, settings_from_text
+from xdsaudit.model.plugin import WASM, Plugin, Slot, environment, plugin_name, settings_from_text
 
 _TEXT: Final = "type.googleapis.com/google.protobuf.StringValue"
 
@@ -13,7 +13,7 @@ _TEXT: Final = "type.googleapis.com/google.protobuf.StringValue"
 def read_slots(filters: Iterable[Mapping[str, Any]]) -> tuple[Slot, ...]:
     """Filters of an HTTP connection manager whose configuration comes by name, in order."""
     return tuple(
-        Slot(str(f.get("name", "")), "default_config" in f["config_discovery"])
+        Slot(plugin_name(str(f.get("name", ""))), "default_config" in f["config_discovery"], str(f.get("name", "")))
         for f in filters
         if isinstance(f.get("config_discovery"), dict)
     )
@@ -21,7 +21,7 @@ def read_slots(filters: Iterable[Mapping[str, Any]]) -> tuple[Slot, ...]:
 
 def read_extension(resource: Mapping[str, Any]) -> Plugin:
     """An ``ecds_filter``; of another filter than Wasm, and of one that was not captured whole, the type alone."""
-    name = str(resource.get("name", ""))
+    name = plugin_name(str(resource.get("name", "")))
     typed = _mapping(resource, "typed_config")
     kind = str(typed.get("@type", ""))
     config = _mapping(typed, "config")
@@ -31,7 +31,7 @@ def read_extension(resource: Mapping[str, Any]) -> Plugin:
     code = _mapping(machine, "code")
     fields: dict[str, Any] = {
         "root_id": str(config.get("root_id", "")),
-        "fail_open": bool(config.get("fail_open", False)),
+        "fail_open": bool(config.get("fail_open", False)) or config.get("failure_policy") == "FAIL_OPEN",
     }
     if "remote" in code:
         remote = _mapping(code, "remote")

@@ -19,6 +19,7 @@ WASM: Final = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"
 PHASES: Final = ("AUTHN", "AUTHZ", "STATS", "UNSPECIFIED_PHASE")
 """Phases in the order in which their filters run (istio pilot/pkg/networking/core/v1alpha3/listener_builder.go)."""
 
+_PREFIX: Final = "extensions.istio.io/wasmplugin/"
 _INTERNAL: Final = "ISTIO_META_"
 _CACHED: Final = re.compile(r"/([0-9a-f]{64})/([0-9a-f]{64})\.wasm$")
 _DIGEST: Final = re.compile(r"@sha256:([0-9a-f]{64})$")
@@ -56,13 +57,25 @@ class Plugin(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """A place in a chain of HTTP filters whose configuration comes by name; ``open``: without it requests pass all the same."""
+    """A place in a chain of HTTP filters whose configuration comes by name.
+
+    Attributes:
+        name: the plugin's.
+        open: whether requests pass where the configuration is missing.
+        resource: the name that the configuration is asked for by.
+    """
 
     name: str
     open: bool = False
+    resource: str = ""
 
 
 _ENCODE: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
+def plugin_name(resource: str) -> str:
+    """A plugin's name from that of its filter: newer pilots write a prefix (istio 1.27, with Higress 2.2)."""
+    return resource.removeprefix(_PREFIX)
 
 
 def canonical(value: Any) -> str:

@@ -5,28 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from xdsaudit.model.plugin import WASM, Plugin, Slot, environment, image_of, settings_from_text, settings_of
+from xdsaudit.model.plugin import (
+    WASM,
+    Plugin,
+    Slot,
+    environment,
+    image_of,
+    plugin_name,
+    settings_from_text,
+    settings_of,
+)
 from xdsaudit.xds.pool import inside
 
+_OPEN: Final = 3
+"""FAIL_OPEN of Envoy's failure_policy, which newer pilots set instead of fail_open."""
 _TEXT: Final = "type.googleapis.com/google.protobuf.StringValue"
 
 
 def read_slots(filters: Iterable[Any]) -> tuple[Slot, ...]:
     """Filters of an HTTP connection manager whose configuration comes by name, in order."""
     return tuple(
-        Slot(f.name, f.config_discovery.HasField("default_config")) for f in filters if f.HasField("config_discovery")
+        Slot(plugin_name(f.name), f.config_discovery.HasField("default_config"), f.name)
+        for f in filters
+        if f.HasField("config_discovery")
     )
 
 
 def read_extension(resource: Any) -> Plugin:
     """A TypedExtensionConfig; of another filter than Wasm the type alone."""
-    kind = resource.typed_config.type_url
+    kind, name = resource.typed_config.type_url, plugin_name(resource.name)
     if kind != WASM:
-        return Plugin(resource.name, {}, None, kind)
+        return Plugin(name, {}, None, kind)
     config = inside("envoy.extensions.filters.http.wasm.v3.Wasm", resource.typed_config.value, resource.name).config
     machine = config.vm_config
     code = machine.code
-    fields: dict[str, Any] = {"root_id": config.root_id, "fail_open": config.fail_open}
+    fields: dict[str, Any] = {
+        "root_id": config.root_id,
+        "fail_open": config.fail_open or config.failure_policy == _OPEN,
+    }
     if code.HasField("remote"):
         fields |= {"url": code.remote.http_uri.uri, "sha256": code.remote.sha256}
     elif code.HasField("local"):
@@ -36,7 +52,7 @@ def read_extension(resource: Any) -> Plugin:
     text = ""
     if config.configuration.type_url == _TEXT:
         text = inside("google.protobuf.StringValue", config.configuration.value, resource.name).value
-    return Plugin(resource.name, fields, settings_from_text(text))
+    return Plugin(name, fields, settings_from_text(text))
 
 
 def read_wasm_plugin(name: str, plugin: Any) -> Plugin:

@@ -117,7 +117,7 @@ def read_pilot(
 def _plugins(folded: dict[str, dict[str, Any]], listeners: tuple[Listener, ...] | None) -> dict[str, Plugin] | None:
     """Plugins by name; None where listeners name some and nobody asked for their configurations."""
     if "ECDS" in folded:
-        return {n: read_extension(m) for n, m in folded["ECDS"].items()}
+        return {p.name: p for p in map(read_extension, folded["ECDS"].values())}
     if listeners is None or any(c.slots for li in listeners for c in li.chains):
         return None
     return {}

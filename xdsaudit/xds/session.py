@@ -196,7 +196,7 @@ class AdsSession:
                 yield "SRDS", None
             self._listed = frozenset(c.route_config for c in chains if c.route_config)
             yield "RDS", self._listed | self._scoped
-            yield "ECDS", frozenset(s.name for c in chains for s in c.slots)
+            yield "ECDS", frozenset(s.resource for c in chains for s in c.slots)
         elif short == "SRDS":
             self._scoped = frozenset(s.route_configuration_name for s in resources.values())
             yield "RDS", self._listed | self._scoped

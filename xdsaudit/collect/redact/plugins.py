@@ -121,7 +121,11 @@ def cleaned_config(config: Any, literals: Literals) -> dict[str, Any]:
     """A PluginConfig of Envoy as JSON: what is read of it."""
     if not isinstance(config, dict):
         return {}
-    kept = {k: config[k] for k in ("name", "root_id", "fail_open") if isinstance(config.get(k), (str, bool))}
+    kept = {
+        k: config[k]
+        for k in ("name", "root_id", "fail_open", "failure_policy")
+        if isinstance(config.get(k), (str, bool))
+    }
     said = config.get("configuration")
     if isinstance(said, dict):
         kept["configuration"] = {"@type": str(said.get("@type", ""))}
