@@ -579,3 +579,21 @@ def test_the_plugin_that_higress_makes_of_registries_is_explained() -> None:
     result = audit(plugin_worlds.world(OBJECTS, pilot=every, gateway=every, slots=every, pilot_slots=every))
     assert result.findings == ()
     assert len(result.plugins) == 2
+
+
+def test_assert_in_effect_takes_plugins_by_name_and_by_file() -> None:
+    good = audit(plugin_worlds.world(OBJECTS))
+    good.assert_in_effect()
+    good.assert_in_effect("wasmplugin/higress-system/auth", "default/a")
+    origins = {("wasmplugin/higress-system/auth", "", ""): Origin("batch/auth.yaml", 1)}
+    bad = audit(
+        plugin_worlds.world(
+            [*OBJECTS, wasm("x", "shop")], gateway=edited(priority=None, pluginName="r"), origins=origins
+        )
+    )
+    for what in ((), ("batch/",), ("batch/auth.yaml",), ("wasmplugin/higress-system/auth",)):
+        with pytest.raises(AssertionError, match=r"1 of \d plugins\nWasmPlugin higress-system/auth: changed"):
+            bad.assert_in_effect(*what)
+    bad.assert_in_effect("wasmplugin/higress-system/log")
+    with pytest.raises(AssertionError, match="no rule is of this"):
+        bad.assert_in_effect("wasmplugin/higress-system/none")

@@ -72,6 +72,7 @@ class PluginVerdict(NamedTuple):
     def __str__(self) -> str:
         lines = [f"WasmPlugin {self.ref}: {said(self)}"]
         lines += [f"  - {line}" for line in self.evidence]
+        lines += [f"  {r.said}: {said(r)}" for r in self.rules if (r.verdict, r.slug) != (self.verdict, self.slug)]
         if self.remedy:
             lines.append(f"  remedy: {self.remedy}")
         return "\n".join(lines)

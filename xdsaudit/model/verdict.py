@@ -262,31 +262,39 @@ class Audit:
         ]
 
     def assert_in_effect(self, *what: str) -> None:
-        """Raise unless every rule is in effect: of these Ingresses, or of the manifests under these paths; without any, of all.
+        """Raise unless every rule and plugin is in effect: of these objects, or of the manifests under these paths; without any, of all.
 
         Args:
-            *what: ``namespace/ingress``, or a file or folder that the Ingresses were read from (``batch/``).
+            *what: ``namespace/ingress``, ``wasmplugin/namespace/name``, or a file or folder that they were read from (``batch/``).
 
         Raises:
-            AssertionError: the message names each rule with its verdict, stage, evidence and remedy.
+            AssertionError: the message names each rule and plugin with its verdict, stage, evidence and remedy.
         """
         every = (*self.rules, *self.not_selected)
+        quiet = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
         chosen: list[RuleVerdict] = list(self.rules) if not what else []
+        plugins = [p for p in self.plugins if p.verdict is not Verdict.NOT_SELECTED] if not what else []
         for name in what:
-            found = [r for r in every if r.rule.ref == name or self._under(r.rule, name)]
-            if not found:
+            found = [r for r in every if r.rule.ref == name or self._under(r.rule.ref, name)]
+            ours = [p for p in self.plugins if f"wasmplugin/{p.ref}" in (name, *self._refs_under(name))]
+            if not found and not ours:
                 raise AssertionError(
                     f"{name}: no rule is of this Ingress or path, of {len(every)} rules that were audited"
                 )
             chosen += found
-        bad = [r for r in dict.fromkeys(chosen) if r.verdict not in (Verdict.IN_SYNC, Verdict.DORMANT)]
-        if bad:
-            raise AssertionError(
-                f"{len(bad)} of {len(set(chosen))} rules are not in effect\n" + "\n".join(map(str, bad))
-            )
+            plugins += ours
+        bad = [r for r in dict.fromkeys(chosen) if r.verdict not in quiet]
+        wrong = [p for p in dict.fromkeys(plugins) if p.verdicts - quiet]
+        if bad or wrong:
+            said = f"{len(bad)} of {len(set(chosen))} rules are not in effect"
+            said += f", and {len(wrong)} of {len(set(plugins))} plugins" if plugins else ""
+            raise AssertionError(said + "\n" + "\n".join(map(str, (*bad, *wrong))))
 
-    def _under(self, rule: Rule, place: str) -> bool:
-        origin = self.origins.get((rule.ref, "", ""))
+    def _refs_under(self, place: str) -> frozenset[str]:
+        return frozenset(ref for ref, host, _ in self.origins if not host and self._under(ref, place))
+
+    def _under(self, ref: str, place: str) -> bool:
+        origin = self.origins.get((ref, "", ""))
         if origin is None:
             return False
         file, folder = origin.file.replace("\\", "/"), place.replace("\\", "/").rstrip("/")
