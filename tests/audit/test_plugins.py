@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests import plugin_worlds, worlds
 from tests.plugin_worlds import rule, wasm
 from xdsaudit import Audit, Stage, Verdict, audit, redact
+from xdsaudit.audit.memory import Memory
 from xdsaudit.audit.questions.explain import explain
 from xdsaudit.audit.questions.narrow import Scope, narrow
 from xdsaudit.audit.questions.precheck import Batch, check
@@ -597,3 +598,13 @@ def test_assert_in_effect_takes_plugins_by_name_and_by_file() -> None:
     bad.assert_in_effect("wasmplugin/higress-system/log")
     with pytest.raises(AssertionError, match="no rule is of this"):
         bad.assert_in_effect("wasmplugin/higress-system/none")
+
+
+@given(st.lists(PLUGINS, min_size=2, max_size=4), st.booleans())
+def test_memory_changes_nothing_that_is_said_of_plugins(rounds: Any, behind: bool) -> None:
+    memory = Memory()
+    held = plugin_worlds.served(rounds[0])
+    for objects in rounds:
+        more = {"gateway": held, "slots": held} if behind else {}
+        snapshot = plugin_worlds.world(objects, rejected=held, **more)
+        assert audit(snapshot, memory=memory) == audit(snapshot)

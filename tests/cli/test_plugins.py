@@ -34,5 +34,5 @@ def test_check_a_plugin_with_its_file(capsys, tmp_path: Path) -> None:
     place.write_text(json.dumps({**kind, "metadata": meta, "spec": {"url": "oci://registry.example.test/x:1"}}))
     assert run(["check", "-f", str(place), "--snapshot", LOADED]) == 0
     out = capsys.readouterr().out
-    assert "XA230 plugin-elsewhere" in out
+    assert "XA238 plugin-elsewhere" in out
     assert f"{place.name}:1" in "".join(out.split())

@@ -11,7 +11,7 @@ _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 CODES: Final = (
     Code(
-        "XA230",
+        "XA238",
         "plugin-elsewhere",
         _W,
         "The WasmPlugin is not in the controller's own namespace",
