@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shlex
 import sys
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import xdsaudit
 from xdsaudit.audit.causes.catalogue import CATALOGUE
 from xdsaudit.cli.group import _COMMANDS, cli
 from xdsaudit.cli.main import run
+from xdsaudit.testing import ingress
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -217,3 +220,13 @@ def test_each_way_of_use_begins_with_a_command_and_is_short(name: str) -> None:
     assert re.match(r"# [^\n]+\n\n```sh\n\w", text), "its first block is a command"
     assert len(text.splitlines()) <= 100
     assert f"how-to/{name}.md" in (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+
+
+def test_the_pre_commit_hook_is_a_command_that_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    assert {"id", "name", "entry", "language"} <= hook.keys()
+    item = {**ingress("a", "foo.test", "/a"), "apiVersion": "networking.k8s.io/v1"}
+    (tmp_path / "a.json").write_text(json.dumps(item))
+    arguments = [str(tmp_path) if a == "." else a for a in (*hook["entry"].split()[1:], *hook["args"])]
+    assert run(arguments) == 0
+    capsys.readouterr()

@@ -140,6 +140,16 @@ def test_urls_that_are_none(bad: str) -> None:
         parse_request("http://a/", headers=["nothing"])
 
 
+def test_the_journey_of_an_ingress_says_what_its_annotations_do_not_do(recording) -> None:
+    world, audit = judged(recording("healthy-scoped"))
+    (journey,) = journeys(world, audit, "shop/bad-values")
+    assert any(
+        "XA221 value-without-effect: higress.io/timeout has no effect: 'soon'" in line for line in journey.asides
+    )
+    assert any(line.startswith("XA212 protection-not-applied: match-method") for line in journey.asides)
+    assert [j.asides for j in journeys(world, audit, "shop/cors")] == [()]
+
+
 # --- journeys ---------------------------------------------------------------------------------------------------------
 def test_a_healthy_rule_has_a_line_per_view(recording) -> None:
     world, audit = judged(recording("batch-loss"))

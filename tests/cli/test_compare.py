@@ -83,3 +83,19 @@ def test_wrong_usage_is_2_with_one_line(arguments: list[str], words: str, capsys
     assert (code, out) == (2, "")
     assert words in err
     assert len(err.strip().splitlines()) <= 3
+
+
+def test_what_gateways_hold_in_two_snapshots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = worlds.world(BASE)
+    tables = worlds.expectation(BASE).tables
+    cut = {place: [r for r in routes if r.name != "default/api"] for place, routes in tables.items()}
+    save(whole, tmp_path / "monday")
+    save(worlds.world(BASE, gateway=cut), tmp_path / "friday")
+    places = [str(tmp_path / "monday"), str(tmp_path / "friday")]
+    code, out, _ = compare(capsys, *places, "--served")
+    assert code == 1
+    assert out.splitlines()[0] == "GET http://shop.test/api"
+    assert "after:  default/web" in out
+    assert "and nothing else changes" in out
+    assert compare(capsys, *places)[0] == 0, "the Ingresses are the same"
+    assert compare(capsys, places[0], "--served")[0] == 2

@@ -14,6 +14,7 @@ from xdsaudit.cli.output import clear_progress, emit, progress
 from xdsaudit.errors import InputError
 
 if TYPE_CHECKING:
+    from xdsaudit.audit.questions.comparison import Comparison
     from xdsaudit.ingress.objects import KubeObjects
 
 _ARCHIVES = (".tar.gz", ".tar.xz", ".tgz", ".zip", ".tar")
@@ -26,11 +27,14 @@ _ARCHIVES = (".tar.gz", ".tar.xz", ".tgz", ".zip", ".tar")
 @click.option(
     "--to", "to_version", metavar="VERSION", help="Version of the controller afterwards: what an upgrade changes."
 )
+@click.option(
+    "--served", is_flag=True, help="Compare what gateways hold in two snapshots, or pilots where no gateway was read."
+)
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="Format of the result.")
 @source_options
 @xds_options
 @profile_options
-def compare(places: tuple[str, ...], output: str, to_version: str | None, **options: Any) -> int:
+def compare(places: tuple[str, ...], output: str, to_version: str | None, served: bool, **options: Any) -> int:
     """Say which requests are answered otherwise, each kind with an example, and whether nothing else changes.
 
     BEFORE and AFTER are snapshots, or folders or files with manifests. With one of them, --to is the version of an upgrade, and -f a
@@ -40,11 +44,11 @@ def compare(places: tuple[str, ...], output: str, to_version: str | None, **opti
     \b
     xdsaudit compare main/ feature/
     xdsaudit compare incident.tar.gz -f batch/
+    xdsaudit compare monday.tar.gz friday.tar.gz --served
     xdsaudit compare k8s/ --controller-version 2.0.7 --to 2.2.1
     """  # noqa: D301 - click reads \b as "do not wrap"
     from xdsaudit.audit.questions.comparison import compare as judge
     from xdsaudit.ingress.profile import parse_version, profile_of
-    from xdsaudit.report.comparison import comparison_json, comparison_text
 
     batch = tuple(options["manifests"])
     if len(places) > 2 or (len(places) == 2 and (batch or to_version)):
@@ -54,6 +58,10 @@ def compare(places: tuple[str, ...], output: str, to_version: str | None, **opti
     if to_version is not None and parse_version(to_version) is None:
         raise InputError(f"--to {to_version!r}: is no version; write one like 2.2.1")
     given = controller_of(options)
+    if served:
+        if len(places) != 2:
+            raise InputError("--served compares two snapshots: give BEFORE and AFTER")
+        return _said(_served(*places), output)
     if places or options["snapshot"]:
         before, controller = _side(places[0] if places else options["snapshot"])
     else:
@@ -67,7 +75,12 @@ def compare(places: tuple[str, ...], output: str, to_version: str | None, **opti
     if batch:
         after = _with_batch(before, batch)
     to = profile_of({**controller, "version": to_version}) if to_version else None
-    found = judge(before, after, profile_of(controller), to)
+    return _said(judge(before, after, profile_of(controller), to), output)
+
+
+def _said(found: Comparison, output: str) -> int:
+    from xdsaudit.report.comparison import comparison_json, comparison_text
+
     emit(
         lambda width, color: comparison_text(found, width=width, color=color),
         comparison_json(found) if output == "json" else None,
@@ -75,6 +88,24 @@ def compare(places: tuple[str, ...], output: str, to_version: str | None, **opti
     if not found.same:
         return 1
     return 0 if found.proven else 3
+
+
+def _served(*places: str) -> Comparison:
+    """What the first gateway of two snapshots holds, or the first pilot."""
+    from xdsaudit.audit.case import build
+    from xdsaudit.audit.causes.evidence import upstream_view
+    from xdsaudit.audit.memory import Memory
+    from xdsaudit.audit.questions.comparison import of_views
+    from xdsaudit.collect.snapshot import load
+
+    views = []
+    for place in places:
+        world = build(load(place), Memory(lasting=False))
+        held = upstream_view(world)
+        if not held:
+            raise InputError(f"{place}: neither a gateway nor a pilot of it could be read; leave --served out")
+        views.append(held[0].view)
+    return of_views(views[0], views[1], world.expectation.profile)
 
 
 def _side(place: str) -> tuple[KubeObjects, dict[str, Any]]:

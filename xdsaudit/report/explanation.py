@@ -122,6 +122,8 @@ def journeys_text(ref: str, found: Sequence[Journey], *, width: int = 80, color:
     """The journeys of an Ingress's rules, for people."""
     console, finish = paper(width, color=color)
     say(console, f"{ref}: {many(len(found), 'rule')}", "bold")
+    for line in found[0].asides if found else ():
+        say(console, line, "yellow", indent=2, hang=2)
     for journey in found:
         verdict = journey.verdict
         console.print()
@@ -143,7 +145,10 @@ def journeys_text(ref: str, found: Sequence[Journey], *, width: int = 80, color:
 
 def journeys_object(found: Sequence[Journey]) -> list[dict[str, Any]]:
     """The journeys as plain data."""
-    return [{"rule": rule_object(j.verdict), "lines": list(j.lines), "taken": list(j.taken)} for j in found]
+    return [
+        {"rule": rule_object(j.verdict), "lines": list(j.lines), "taken": list(j.taken), "asides": list(j.asides)}
+        for j in found
+    ]
 
 
 def log_text(summary: LogSummary, explanations: Sequence[Explanation], *, width: int = 80, color: bool = False) -> str:

@@ -10,10 +10,12 @@ from xdsaudit.audit.compare.answers import Answering, Change, Differences, Side,
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
 from xdsaudit.ingress.objects import KubeObjects
+from xdsaudit.ingress.policy import TrafficPolicy
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate
-from xdsaudit.model.route import clusters_of_fields
+from xdsaudit.model.route import Place, Route, clusters_of_fields, ingress_of
 from xdsaudit.model.verdict import Rule
+from xdsaudit.model.view import View
 
 
 class Answer(NamedTuple):
@@ -105,7 +107,7 @@ def of_expectations(one: Expectation, two: Expectation, before: KubeObjects, aft
     refused = {p.rule: p.slug for p in one.plans if p.slug}, {p.rule: p.slug for p in two.plans if p.slug}
     known = {p.rule for p in one.plans}
     return Comparison(
-        _grouped(_words(found, one, two)),
+        _grouped(_words(found, sides, one.policies, two.policies)),
         tuple(_certificates(one, two)),
         tuple((r, s) for r, s in refused[1].items() if r in known and r not in refused[0]),
         tuple((r, s) for r, s in refused[0].items() if r not in refused[1] and any(p.rule == r for p in two.plans)),
@@ -114,8 +116,18 @@ def of_expectations(one: Expectation, two: Expectation, before: KubeObjects, aft
     )
 
 
+def of_views(one: View, two: View, profile: Profile) -> Comparison:
+    """What two gateways, or two pilots, hold: the answers of the one held against those of the other."""
+    numbers = _Outcomes()
+    sides = (numbers.held(one, profile), numbers.held(two, profile))
+    found = differences(*sides, scoped=two.scopes is not None, https_port=profile.https_port)
+    if (one.scopes is None) is not (two.scopes is None):
+        found.doubts.append("one side serves a table per host and the other does not")
+    return Comparison(_grouped(_words(found, sides, {}, {})), doubts=tuple(dict.fromkeys(found.doubts)))
+
+
 class _Outcomes:
-    """Numbers for what routes do, so that equal answers are equal numbers; keeps one route of each for words."""
+    """Numbers for what routes do, so that equal answers are equal numbers."""
 
     def __init__(self) -> None:
         self._numbers: dict[Any, int] = {}
@@ -128,11 +140,25 @@ class _Outcomes:
             for place, routes in expectation.tables.items()
         }
 
+    def held(self, view: View, profile: Profile) -> Side:
+        """The tables of a view."""
+        return {
+            place: [self._held(route, place, profile) for route in table.routes] for place, table in view.tables.items()
+        }
+
+    def _held(self, route: Route, place: Place, profile: Profile) -> Answering:
+        number = self._number((route.cluster, self._plain(route.fields), ""))
+        name = ingress_of(route.name, profile.system_namespace)
+        rule = Rule(*name, place[1], route.key.value, None) if name else None
+        return Answering(route.key, number, (rule, route), not any(route.opaque or ()))
+
+    def _number(self, outcome: Any) -> int:
+        return self._numbers.setdefault(outcome, len(self._numbers))
+
     def _answering(self, route: ExpectedRoute, expectation: Expectation) -> Answering:
         clusters = [c for c in (route.cluster, *clusters_of_fields(route.fields)) if c]
         asked = tuple((c, expectation.policies[c]) for c in clusters if c in expectation.policies)
-        outcome = (route.cluster, self._plain(route.fields), repr(asked))
-        number = self._numbers.setdefault(outcome, len(self._numbers))
+        number = self._number((route.cluster, self._plain(route.fields), repr(asked)))
         rule = expectation.plans[route.rules[0]].rule if route.rules else None
         return Answering(route.key, number, (rule, route), not route.uncertain)
 
@@ -186,9 +212,12 @@ def _certificates(one: Expectation, two: Expectation) -> Iterator[tuple[str, str
             yield host, "/".join(one.secrets[host]), "/".join(two.secrets[host])
 
 
-def _words(found: Differences, one: Expectation, two: Expectation) -> Iterator[Changed]:
+Policies = Mapping[str, TrafficPolicy]
+
+
+def _words(found: Differences, sides: tuple[Side, Side], one: Policies, two: Policies) -> Iterator[Changed]:
     for change in found.changes:
-        before, after = _answer(change, change.before, one), _answer(change, change.after, two)
+        before, after = _answer(change, change.before, sides[0]), _answer(change, change.after, sides[1])
         fields: tuple[str, ...] = ()
         if change.before is not None and change.after is not None:
             fields = tuple(_differing(change.before, change.after, one, two))
@@ -203,10 +232,10 @@ def _grouped(changed: Iterable[Changed]) -> tuple[Changed, ...]:
     return tuple(kept.values())
 
 
-def _answer(change: Change, route: Answering | None, expectation: Expectation) -> Answer:
+def _answer(change: Change, route: Answering | None, side: Side) -> Answer:
     if route is None:
         host, port = change.request.host, change.request.port
-        if change.request.secure and not any(p == port and _under(h, host) for p, h in expectation.tables):
+        if change.request.secure and not any(p == port and _under(h, host) for p, h in side):
             return Answer(None, "", "no TLS for this host")
         return Answer(None, "", "404")
     rule, expected = route.label
@@ -217,7 +246,7 @@ def _under(pattern: str, host: str) -> bool:
     return pattern in (host, "*") or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
-def _does(route: ExpectedRoute) -> str:
+def _does(route: ExpectedRoute | Route) -> str:
     if route.cluster is not None:
         return f"to {_service(route.cluster)}"
     redirect = route.fields.get("redirect")
@@ -233,7 +262,7 @@ def _service(cluster: str) -> str:
     return f"{parts[3]}:{parts[1]}" if len(parts) == 4 else cluster
 
 
-def _differing(before: Answering, after: Answering, one: Expectation, two: Expectation) -> Iterator[str]:
+def _differing(before: Answering, after: Answering, one: Policies, two: Policies) -> Iterator[str]:
     """Names of the fields that differ where the request goes to the same place."""
     (_, was), (_, will) = before.label, after.label
     if was.cluster != will.cluster or _does(was) != _does(will):
@@ -244,5 +273,5 @@ def _differing(before: Answering, after: Answering, one: Expectation, two: Expec
             old, new = was.fields.get(name), will.fields.get(name)
             simple = all(v is None or isinstance(v, str | int | bool) for v in (old, new))
             yield f"{name} {old} -> {new}" if simple else name
-    if was.cluster is not None and one.policies.get(was.cluster) != two.policies.get(was.cluster):
+    if was.cluster is not None and one.get(was.cluster) != two.get(was.cluster):
         yield "connections to the backend"

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from xdsaudit.audit.case import World
 from xdsaudit.audit.causes.catalogue import BY_SLUG
 from xdsaudit.audit.causes.evidence import journey, upstream_view
+from xdsaudit.audit.check.asides import asides
 from xdsaudit.audit.plugins.acting import PluginAction, plugins_for
 from xdsaudit.audit.requests.example import requests
 from xdsaudit.audit.requests.request import Request
@@ -191,17 +192,18 @@ def _covers(plan: RulePlan, path: str) -> bool:
 
 
 class Journey(NamedTuple):
-    """A rule's way through all views: its verdict, a line a view, and the requests that others take from it."""
+    """A rule's way through all views: its verdict, a line a view, the requests that others take from it, and what its annotations do not do."""
 
     verdict: RuleVerdict
     lines: tuple[str, ...]
     taken: tuple[str, ...]
+    asides: tuple[str, ...] = ()
 
 
 def journeys(world: World, audit: Audit, ref: str) -> tuple[Journey, ...]:
     """The journey of each rule of an Ingress (``namespace/name``); empty when there is no such Ingress."""
     verdicts = _verdicts(world, audit)
-    found = []
+    found: list[Journey] = []
     for index, plan in enumerate(world.expectation.plans):
         if plan.rule.ref != ref:
             continue
@@ -210,7 +212,8 @@ def journeys(world: World, audit: Audit, ref: str) -> tuple[Journey, ...]:
         if verdict.verdict not in (Verdict.REFUSED, Verdict.NOT_SELECTED, Verdict.LOST, Verdict.CHANGED):
             seen = tuple(journey(world, {}, index, "")) if not plan.unknown else ()
             lines = (*lines, *(line for line in seen if line not in lines))
-        found.append(Journey(verdict, lines, tuple(_taken(world, index))))
+        said = asides(world, ref) if not found else ()  # of the Ingress as a whole: once
+        found.append(Journey(verdict, lines, tuple(_taken(world, index)), said))
     return tuple(found)
 
 
