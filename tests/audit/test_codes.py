@@ -495,6 +495,7 @@ WORLDS: dict[str, Pair] = {
         wanted([ingress("a", "foo.test", "/a", annotations={"example.test/note": "new"}), *ITEMS[1:]]),
     ),
     "certificates-invalid": (https_map("credentialConfig: [{domains: []}]"), https_map("automaticHttps: false")),
+    "unmatchable-path": (items(ingress("a", "a.test", "/users/{id}")), items(ingress("a", "a.test", "/users/id"))),
     "partly-shadowed": (taken("/a/x"), taken("/other")),
     "pilots-disagree": (two("pilot", cut=True), two("pilot", cut=False)),
     "replicas-disagree": (two("gateway", cut=True), two("gateway", cut=False)),

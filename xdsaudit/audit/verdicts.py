@@ -18,6 +18,7 @@ from xdsaudit.audit.causes.remedy import refusal_of, remedy_of
 from xdsaudit.audit.causes.upstream import Upstream, judge_upstream
 from xdsaudit.audit.memory import Memory
 from xdsaudit.audit.plugins.report import judge_plugins
+from xdsaudit.audit.requests.dead import dead_rules
 from xdsaudit.audit.requests.example import witness
 from xdsaudit.audit.stage import Lacks, Rejection, Where, control_plane_slug, delivery_slug, locate, rejections
 from xdsaudit.audit.unchanged import Held, turns
@@ -146,6 +147,8 @@ class _Judge:
         self.blind = self._blind()
         self.warming = self._warming()
         self.exposed = exposed_by_ref(world)
+        chains = [c for j in self.serving for c in j.view.chains]
+        self.dead = {} if any(c.raw_paths for c in chains) else dead_rules(world.expectation)
         self.troubled = set(upstream)
         for j in self.judged:
             self.troubled |= {*j.missing, *j.changed, *j.shadowed, *j.dormant}
@@ -274,6 +277,8 @@ class _Judge:
             return self._said(rule, Verdict.UNKNOWN, "unreadable", (f"{unsure[0].view.label} was not read to the end",))
         if self.blind:
             return self._said(rule, Verdict.UNKNOWN, "unreadable", (self.blind,))
+        if index in self.dead:
+            return self._said(rule, Verdict.SHADOWED, "unmatchable-path", (self.dead[index].said,))
         if index not in self.troubled:
             return RuleVerdict(rule, Verdict.IN_SYNC, replicas=self.fine)
         for j in self.serving:

@@ -381,4 +381,5 @@ def _chain(chain: dict[str, Any]) -> FilterChain | None:
         "transport_socket" in chain,
         any(f.get("name") == "envoy.filters.http.on_demand" for f in manager.get("http_filters", ())),
         read_slots(manager.get("http_filters", ())),
+        manager.get("normalize_path") is False,
     )

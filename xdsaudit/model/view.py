@@ -58,7 +58,10 @@ class Cluster(NamedTuple):
 
 
 class FilterChain(NamedTuple):
-    """One filter chain with an HTTP connection manager, where its routes come from, and its plugins in order."""
+    """One filter chain with an HTTP connection manager, where its routes come from, and its plugins in order.
+
+    ``raw_paths`` says that it leaves paths as they were sent (``normalize_path: false``); Higress never does.
+    """
 
     server_names: tuple[str, ...]
     route_config: str | None
@@ -67,6 +70,7 @@ class FilterChain(NamedTuple):
     tls: bool
     on_demand: bool = False
     slots: tuple[Slot, ...] = ()
+    raw_paths: bool = False
 
 
 class Doors(NamedTuple):

@@ -193,6 +193,7 @@ def _chain(chain: Any) -> FilterChain | None:
         chain.HasField("transport_socket"),
         any(f.name == "envoy.filters.http.on_demand" for f in manager.http_filters),
         read_slots(manager.http_filters),
+        manager.HasField("normalize_path") and not manager.normalize_path.value,
     )
 
 

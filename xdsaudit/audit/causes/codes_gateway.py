@@ -242,6 +242,17 @@ CODES: Final = (
         (),
     ),
     Code(
+        "XA753",
+        "unmatchable-path",
+        _E,
+        "No request can have this path",
+        "Envoy normalises a path before it looks at any route: it cuts the query off, resolves dot segments, undoes escapes of plain characters, and escapes what a path may not hold: braces, blanks, letters that are not ASCII. The route is in every table, and no request ever reaches it.",
+        "Write the path as it arrives: letters that are not ASCII as %XX in capitals; match a variable part such as {id} with higress.io/use-regex and [^/]+, and a query with higress.io/exact-match-query-NAME.",
+        "404 NR, or another rule answers, whatever is sent; the route is in every dump.",
+        "xdsaudit check tells it before the batch is applied.",
+        (),
+    ),
+    Code(
         "XA801",
         "pilots-disagree",
         _W,

@@ -6,9 +6,11 @@ too: only the content tells who is guilty.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from xdsaudit.audit.causes.header_commands import COMMANDS
 from xdsaudit.audit.requests.patterns import compiled
 from xdsaudit.model.route import Route
 from xdsaudit.model.sensitive import shown
@@ -37,14 +39,14 @@ def flaw_of(route: Route, gateway: View) -> Flaw | None:
         return Flaw(
             "the route has no action (Envoy: 'field: action, reason: is required'), as redirect codes 300, 304, 305 and 306 make it"
         )
+    for reason in (*_matchers(route), *_durations(fields), *_texts(fields), *_formats(fields), *_buckets(fields)):
+        return Flaw(reason)
     for name, regex in _regexes(route):
         if compiled(regex) is None:
             return Flaw(f"RE2 does not accept the regular expression {shown(name, regex)!r}")
-    for field in ("request_headers_to_add", "response_headers_to_add"):
-        for option in fields.get(field) or ():
-            name = option.get("header", {}).get("key", "")
-            if name.startswith(":") or name.lower() == "host":
-                return Flaw(f"{field} may not set {name}")
+    for field, name, _ in _headers_set(fields):
+        if name.startswith(":") or name.lower() == "host":
+            return Flaw(f"{field} may not set {name}")
     for url in _types(_known(fields)):
         name = url.removeprefix(_PREFIX)
         if gateway.extensions is not None:
@@ -58,6 +60,79 @@ def flaw_of(route: Route, gateway: View) -> Flaw | None:
                 sure=False,
             )
     return None
+
+
+def _matchers(route: Route) -> Iterator[str]:
+    """Conditions without a text (envoy/type/matcher/v3/string.proto and regex.proto: min_len 1; an exact one may be empty)."""
+    for condition in (*route.key.headers, *route.key.query):
+        if not condition.value and condition.op.removesuffix("_i") in ("prefix", "suffix", "contains", "regex"):
+            yield f"the condition on {condition.name} is a {condition.op} without a text"
+
+
+_DURATION: Final = re.compile(r"(-?)(\d+)(?:\.\d+)?s")
+_LONGEST: Final = 315_576_000_000
+"""Seconds of the longest google.protobuf.Duration."""
+
+
+def _durations(fields: Mapping[str, Any]) -> Iterator[str]:
+    retries = fields.get("retry_policy") or {}
+    for name, value in (
+        ("timeout", fields.get("timeout")),
+        ("idle_timeout", fields.get("idle_timeout")),
+        ("retry_policy.per_try_timeout", retries.get("per_try_timeout") if isinstance(retries, dict) else None),
+    ):
+        found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+        if found is not None and (found[1] or int(found[2]) > _LONGEST):
+            yield f"{name} is {value}: Envoy takes durations from 0 to {_LONGEST} s"
+
+
+def _texts(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Line ends and NUL in what becomes a header or a path (well_known_regex HTTP_HEADER_VALUE of the route's proto)."""
+    rewrite, redirect = fields.get("regex_rewrite") or {}, fields.get("redirect") or {}
+    texts = {
+        "regex_rewrite.substitution": rewrite.get("substitution"),
+        "host_rewrite_literal": fields.get("host_rewrite_literal"),
+        "prefix_rewrite": fields.get("prefix_rewrite"),
+        **{f"redirect.{k}": v for k, v in redirect.items()},
+    }
+    for name, text in texts.items():
+        if isinstance(text, str) and not _LINE_ENDS.isdisjoint(text):
+            yield f"{name} holds a line end or NUL"
+
+
+_LINE_ENDS: Final = frozenset("\r\n\0")
+_COMMAND: Final = re.compile(r"%(?P<name>[A-Z0-9_]+)(?:\([^)]*\))?(?::\d+)?%")
+
+
+def _formats(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Header values in which a % is neither %% nor a command (Envoy's docs: access log command operators)."""
+    for field, name, text in _headers_set(fields):
+        value = text.replace("%%", "")
+        if "%" in _COMMAND.sub("", value):
+            yield f"{field}: the value of {name} holds a % that begins no command; write %% for the sign"
+        elif not _LINE_ENDS.isdisjoint(value):
+            yield f"{field}: the value of {name} holds a line end or NUL"
+        unknown = [found["name"] for found in _COMMAND.finditer(value) if found["name"] not in COMMANDS]
+        if unknown:
+            yield f"{field}: the value of {name} has the command %{unknown[0]}%, which Envoy does not know"
+
+
+def _headers_set(fields: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Field, name and value of every header that a route, or a weighted cluster of it, sets."""
+    weighted = (fields.get("weighted_clusters") or {}).get("clusters") or ()
+    for holder in (fields, *weighted):
+        for field in ("request_headers_to_add", "response_headers_to_add"):
+            for option in holder.get(field) or ():
+                header = option.get("header", {})
+                yield field, header.get("key", ""), header.get("value", "")
+
+
+def _buckets(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Token buckets that are never filled (envoy/type/v3/token_bucket.proto: tokens_per_fill above 0)."""
+    for name, config in (fields.get("typed_per_filter_config") or {}).items():
+        bucket = config.get("token_bucket") if isinstance(config, dict) else None
+        if isinstance(bucket, dict) and bucket.get("tokens_per_fill") == 0:
+            yield f"the token bucket of {name} is filled with 0 tokens"
 
 
 def _regexes(route: Route) -> Iterator[tuple[str, str]]:

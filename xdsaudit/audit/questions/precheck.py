@@ -18,6 +18,7 @@ from xdsaudit.audit.check.families import remarks
 from xdsaudit.audit.compare.shadowing import hidden_rules, shadows
 from xdsaudit.audit.plugins.batch import check_plugins
 from xdsaudit.audit.questions.api_findings import findings_of, notes_of
+from xdsaudit.audit.requests.dead import dead_rules
 from xdsaudit.ingress.annotations import HIGRESS, NGINX
 from xdsaudit.ingress.api_rules import Complaint
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
@@ -75,6 +76,7 @@ def check(
         *_crashes(after, refs, batch.origins),
         *_rejected(after, refs, batch.origins, extensions),
         *_shadowed(after, refs, batch.origins),
+        *_unmatchable(after, refs, batch.origins),
         *_backends(after, refs, batch, live),
         *_certificates(after, refs, batch, live),
         *_meaningless(after, refs, batch.origins),
@@ -239,6 +241,13 @@ def _shadowed(after: Expectation, refs: set[str], origins: Origins) -> Iterator[
                 continue
             text = f"{mine} will never be reached on port {place[0]}: {other or winner.name} takes every request first"
             yield _make("shadowed", text, mine if mine.ref in refs else (other or mine), origins, by=other)
+
+
+def _unmatchable(after: Expectation, refs: set[str], origins: Origins) -> Iterator[Finding]:
+    for index, why in dead_rules(after).items():
+        rule = after.plans[index].rule
+        if rule.ref in refs:
+            yield _make("unmatchable-path", f"{rule} can be reached by no request: {why.said}", rule, origins)
 
 
 def _services(route: ExpectedRoute) -> Iterable[tuple[str, str, str]]:

@@ -217,6 +217,24 @@ def common(machines: Sequence[Automaton]) -> Iterator[str]:
             queue.append((to, text + _pick(signs)))
 
 
+def nothing_common(machines: Sequence[Automaton]) -> bool:
+    """Whether it is certain that no text is accepted by all: every state was walked to, and none is an end of all."""
+    end = tuple(m.last for m in machines)
+    begin = tuple(0 for _ in machines)
+    known, queue = {begin}, deque([begin])
+    while queue:
+        at = queue.popleft()
+        if at == end or len(known) > _STEPS:
+            return False
+        free = [
+            (*at[:i], to, *at[i + 1 :]) for i, (m, s) in enumerate(zip(machines, at, strict=True)) for to in m.free[s]
+        ]
+        fresh = {*free, *(to for _, to in _together(machines, at))} - known
+        known |= fresh
+        queue.extend(fresh)
+    return True
+
+
 def _together(machines: Sequence[Automaton], at: tuple[int, ...]) -> Iterator[tuple[frozenset[str], tuple[int, ...]]]:
     """Steps that all automata can make on one sign."""
     found: list[tuple[frozenset[str], tuple[int, ...]]] = [(machines[0].alphabet, ())]

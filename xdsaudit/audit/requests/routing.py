@@ -8,7 +8,7 @@ scoped: the most specific domain alone (higress@v2.0.1 pilot's gateway.go BuildS
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from xdsaudit.audit.requests.patterns import compiled
@@ -96,6 +96,9 @@ def answer(view: View, request: Request) -> Answer:
     if request.refused:
         return look_up({}, request, scoped=False)
     tables = view.tables
+    coming = chain_of(view, request)
+    if coming is not None and coming.raw_paths:
+        request = replace(request, path=(request.target or request.path).partition("?")[0])
     if view.listeners is not None and not request.secure and not any(not c.tls for c in view.chains):
         return Answer(None, None, f"nothing listens on port {request.port}: the connection is refused")
     if request.secure and view.listeners is not None:
