@@ -151,10 +151,19 @@ def test_an_allow_all_filter_in_place_of_a_plugin_is_a_change() -> None:
     assert [(d.field, d.actual) for d in found.fields] == [("type", "RBAC")]
 
 
-def test_a_plugin_younger_than_the_grace_period_is_pending_unless_its_rejection_is_proven() -> None:
+OLDER = edited(defaultConfig={"credential": "older"})
+
+
+def test_a_plugin_younger_than_the_grace_period_is_pending_whatever_old_counters_say() -> None:
     young = {**AUTH, "metadata": {**AUTH["metadata"], "creationTimestamp": "2026-11-23T23:59:55Z"}}
     assert only(audit(plugin_worlds.world([young], gateway={}, grace=15.0))).verdict is Verdict.PENDING
-    assert only(audit(plugin_worlds.world([young], gateway={}, grace=15.0, rejected=GOOD))).verdict is Verdict.LOST
+    # It was rejected before, and has just been healed: its code is being fetched.
+    healing = audit(plugin_worlds.world([young], gateway=OLDER, grace=15.0, rejected=GOOD))
+    assert (only(healing).verdict, healing.findings) == (Verdict.PENDING, ())
+    broken = audit(plugin_worlds.world([young], gateway={}, grace=15.0, rejected=GOOD))
+    assert only(broken).verdict is Verdict.PENDING
+    assert [f.slug for f in broken.findings] == ["plugin-config-rejected"]  # requests get 500 all the same
+    assert only(audit(plugin_worlds.world([young], gateway={}, grace=15.0, connected=0))).verdict is Verdict.LOST
     assert only(audit(plugin_worlds.world([AUTH], gateway={}, grace=15.0))).verdict is Verdict.LOST
 
 
@@ -608,3 +617,16 @@ def test_memory_changes_nothing_that_is_said_of_plugins(rounds: Any, behind: boo
         more = {"gateway": held, "slots": held} if behind else {}
         snapshot = plugin_worlds.world(objects, rejected=held, **more)
         assert audit(snapshot, memory=memory) == audit(snapshot)
+
+
+@pytest.mark.parametrize("depth", [90, 900, 5000, 100_000])
+def test_a_configuration_of_any_depth_is_judged_or_unknown(depth: int) -> None:
+    deep = '{"a":' * depth + "1" + "}" * depth
+    snapshot = plugin_worlds.world([wasm("auth", defaultConfig={"planted": True}), LOG])
+    listed = snapshot.kube["wasmplugins"].replace(b'{"planted": true}', deep.encode())
+    listed = listed.replace(b'{"planted":true}', deep.encode())
+    assert listed != snapshot.kube["wasmplugins"]
+    for each in (snapshot, redact(snapshot)):
+        result = audit(replace(each, kube={**each.kube, "wasmplugins": listed}))
+        assert {p.verdict for p in result.plugins} <= {Verdict.CHANGED, Verdict.UNKNOWN, Verdict.IN_SYNC}
+        assert {r.verdict for r in result.rules} == {Verdict.IN_SYNC}

@@ -41,11 +41,18 @@ def test_other_plugins_than_the_batchs_do_not_hold_it_up() -> None:
     assert Script(lambda _: world(AUTH, gateway=OLD)).wait("default/a", REF, deadline=2, grace=10).code == 4
 
 
-def test_a_rejection_that_two_looks_prove_ends_it() -> None:
-    outcome = Script(lambda _: world(AUTH, gateway={}, rejected=["higress-system.auth"])).wait(REF, grace=60)
+def test_a_rejection_that_outlasts_the_grace_period_ends_it() -> None:
+    outcome = Script(lambda _: world(AUTH, gateway={}, rejected=["higress-system.auth"])).wait(REF, grace=5)
     assert outcome.code == 1
     assert [p.slug for p in outcome.audit.plugins] == ["plugin-config-rejected"]
-    assert outcome.seconds < 10
+    assert 5 <= outcome.seconds < 12
+
+
+def test_a_rejection_of_before_does_not_end_a_wait_for_what_heals_it() -> None:
+    """Counters never fall: the new image is still being fetched while they tell of the old one."""
+    refused = ["higress-system.auth"]
+    outcome = Script(lambda now: world(AUTH, gateway={} if now < 8 else None, rejected=refused)).wait(REF, grace=15)
+    assert outcome.ok
 
 
 def test_a_plugin_that_the_controller_refuses_ends_it() -> None:

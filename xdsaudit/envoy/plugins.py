@@ -40,7 +40,8 @@ def read_extension(resource: Mapping[str, Any]) -> Plugin:
         fields["file"] = str(_mapping(code, "local")["filename"])
     variables = _mapping(machine, "environment_variables")
     fields["env"] = environment({k: str(v) for k, v in _mapping(variables, "key_values").items()})
-    fields["host_env"] = tuple(map(str, variables.get("host_env_keys") or ()))
+    keys = variables.get("host_env_keys")
+    fields["host_env"] = tuple(map(str, keys)) if isinstance(keys, list) else ()
     said = _mapping(config, "configuration")
     text = said.get("value", "") if said.get("@type") == _TEXT else ""
     return Plugin(name, fields, settings_from_text(text if isinstance(text, str) else ""))

@@ -131,14 +131,19 @@ def _plan(plugin: WasmPlugin, profile: Profile) -> PluginPlan:
         slug = "plugin-disabled"
     else:
         unknown = _unforeseen(spec, rules, profile)
-    served = slug is None and unknown is None
+    expected = None
+    if slug is None and unknown is None:
+        try:
+            expected = _expected(plugin, rules)
+        except RecursionError:
+            unknown = "its configuration is nested too deeply to be read"
     return PluginPlan(
         plugin.namespace,
         plugin.metadata.name,
         selected,
         slug,
         unknown,
-        _expected(plugin, rules) if served else None,
+        expected,
         rules,
         whole and spec.defaultConfig is not None,
         plugin.metadata.changed_at,

@@ -123,9 +123,9 @@ def settings_from_text(text: str) -> Settings:
         return Settings()
     try:
         found = json.loads(text, parse_int=_double)
+        return settings_of(found, _ENCODE) if isinstance(found, dict) else Settings(_ENCODE(found))
     except (ValueError, RecursionError):
         return Settings(canonical(text))
-    return settings_of(found, _ENCODE) if isinstance(found, dict) else Settings(_ENCODE(found))
 
 
 def image_of(url: str) -> str:

@@ -18,8 +18,9 @@ from xdsaudit.model.snapshot import moment_of
 from xdsaudit.model.verdict import FieldDelta, ReplicaVerdict, Stage, Verdict
 from xdsaudit.model.view import State, View, ViewName
 
-PROVEN: Final = frozenset({"plugin-config-rejected", "gateway-disconnected", "listener-rejected"})
-"""Slugs that no grace period excuses."""
+PROVEN: Final = frozenset({"gateway-disconnected", "listener-rejected"})
+"""Slugs that no grace period excuses. A rejection is none: its counters may be of before the change that heals it, which takes the
+time to fetch an image."""
 
 
 class Where(NamedTuple):
@@ -57,7 +58,11 @@ class PluginJudge:
             return self._dropped(plan, plan.slug)
         if plan.unknown is not None:
             return self._said(plan, Verdict.UNKNOWN, "not-modelled", (plan.unknown,))
-        sights = [s for v in self._views if (s := self._look(v, plan)) is not None]
+        try:
+            sights = [s for v in self._views if (s := self._look(v, plan)) is not None]
+        except RecursionError:
+            said = "its configuration is nested too deeply to be compared"
+            return self._said(plan, Verdict.UNKNOWN, "not-modelled", (said,))
         for verdict, bad in ((Verdict.LOST, _missing), (Verdict.CHANGED, _changed)):
             where = self._locate(sights, bad)
             if where is not None:
