@@ -11,7 +11,7 @@ from tests.steps import growth
 from xdsaudit.audit.compare.align import Comparer
 from xdsaudit.audit.compare.shadowing import shadows
 from xdsaudit.audit.compare.view import judge
-from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, RulePlan
+from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, Plans, RulePlan
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.model.route import HeaderMatch, MatchKey, Route
 from xdsaudit.model.verdict import Rule
@@ -69,7 +69,7 @@ def secure_hosts(size: int) -> tuple[View, Expectation]:
         listeners=(Listener("0.0.0.0_443", 443, "active", chains),),
     )
     expected = {(443, h): (ExpectedRoute(key, h, {}, "c", (n,)),) for n, h in enumerate(hosts)}
-    plans = tuple(RulePlan(Rule("shop", h, h, "/", "Prefix")) for h in hosts)
+    plans = Plans({n: RulePlan(Rule("shop", h, h, "/", "Prefix")) for n, h in enumerate(hosts)})
     return view, Expectation(plans, expected, {}, Profile())
 
 

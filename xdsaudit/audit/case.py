@@ -98,12 +98,12 @@ def build(snapshot: Snapshot, memory: Memory) -> World:
     notes += untested(profile)
     if snapshot.verified is False:
         notes.append("the snapshot does not list its files: whether it is whole was not verified")
-    world = World(snapshot, objects, _translated(snapshot, objects, complaints, profile, memory), notes=notes)
+    world = World(snapshot, objects, _translated(snapshot, objects, profile, memory), notes=notes)
     tolerated = _unmodelled_names(world.expectation)
     serving = ViewName.GATEWAY if any(v.name is ViewName.GATEWAY for v in views) else ViewName.PILOT
     for view in views:
         if view.name is ViewName.CORE:
-            look = partial(judge_core, view, world.expectation)
+            look = partial(judge_core, view, world.expectation, memory.comparer)
             options: tuple[Any, ...] = ()
         else:
             if _serves_nothing(view) and world.expectation.tables:
@@ -131,20 +131,22 @@ def build(snapshot: Snapshot, memory: Memory) -> World:
 def _objects(snapshot: Snapshot, memory: Memory) -> tuple[KubeObjects, list[str]]:
     if "ingresses" not in snapshot.kube:
         raise ReadError("there are no Ingresses: kube/ingresses.json is missing; capture them, or give them with -f")
-    if memory.translated is not None and memory.translated[0] == snapshot.kube:
-        return memory.translated[2], memory.translated[3]
-    return read_objects(snapshot.kube)
+    if not memory.lasting:
+        return read_objects(snapshot.kube)
+    kube = snapshot.kube
+    beside = {plural: data for plural, data in kube.items() if plural != "ingresses"}
+    objects, complaints = memory.made.of("objects", (beside,), lambda: read_objects(beside))
+    return memory.made.of(
+        "with ingresses",
+        (One(objects), kube["ingresses"]),
+        lambda: (replace(objects, ingresses=memory.ingresses.read(kube["ingresses"])), complaints),
+    )
 
 
-def _translated(
-    snapshot: Snapshot, objects: KubeObjects, complaints: list[str], profile: Profile, memory: Memory
-) -> Expectation:
-    known = memory.translated
-    if known is not None and known[0] == snapshot.kube and known[1] == profile:
-        expectation = known[4]
-    else:
-        expectation = translate(objects, profile)
-        memory.translated = (snapshot.kube, profile, objects, complaints, expectation)
+def _translated(snapshot: Snapshot, objects: KubeObjects, profile: Profile, memory: Memory) -> Expectation:
+    expectation = memory.made.of(
+        "expectation", (One(objects), profile), lambda: translate(objects, profile, memory.translated)
+    )
     if snapshot.hosts is None:
         return expectation
     hosts = snapshot.hosts

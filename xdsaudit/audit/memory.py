@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from xdsaudit.audit.compare.align import Comparer
-from xdsaudit.ingress.expectation import Expectation
-from xdsaudit.ingress.objects import KubeObjects
-from xdsaudit.ingress.profile import Profile
+from xdsaudit.ingress.listing import ReadBefore
+from xdsaudit.ingress.parts import Kept
+from xdsaudit.model.verdict import RuleVerdict
 
 T = TypeVar("T")
 
@@ -106,8 +106,10 @@ class Memory:
         pilot: virtual hosts of pilots by the bytes of their RouteConfiguration.
         gateway: name and virtual hosts of gateways' route configurations by their bytes.
         comparer: pairs that were found equal.
-        translated: the objects and options last translated, and what came out.
+        ingresses: Ingresses by the bytes they were read from.
+        translated: what one translation leaves for the next.
         made: views, and what was said of them, by what they were made of.
+        verdicts: of the last audit by the rule's number, and what all of them depend on.
         held: the last audit (``xdsaudit.audit.unchanged.Held``).
     """
 
@@ -115,8 +117,10 @@ class Memory:
     pilot: Aging = field(default_factory=Aging)
     gateway: Aging = field(default_factory=Aging)
     comparer: Comparer = field(default_factory=Comparer)
-    translated: tuple[Mapping[str, bytes], Profile, KubeObjects, list[str], Expectation] | None = None
+    ingresses: ReadBefore = field(default_factory=ReadBefore)
+    translated: Kept = field(default_factory=Kept)
     made: Made = field(default_factory=Made)
+    verdicts: tuple[tuple[object, ...], Mapping[int, RuleVerdict]] = field(default_factory=lambda: ((), {}))
     held: Any = None
 
     def turn(self) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Final
 
 from xdsaudit.audit.applied import with_manifest
@@ -60,7 +61,7 @@ def judged(snapshot: Snapshot, *, memory: Memory | None = None) -> tuple[World, 
     held: Held | None = kept.held.now(snapshot) if kept.held is not None else None
     if held is None:
         with _no_collections():
-            held = _audit(build(snapshot, kept))
+            held = _audit(build(snapshot, kept), kept)
     if kept.lasting:
         kept.held = held
     return held.world, held.audit
@@ -78,7 +79,7 @@ def _no_collections() -> Iterator[None]:
             gc.enable()
 
 
-def _audit(world: World) -> Held:
+def _audit(world: World, memory: Memory) -> Held:
     snapshot = world.snapshot
     rejected = rejections(world)
     serving = upstream_view(world)
@@ -89,14 +90,21 @@ def _audit(world: World) -> Held:
         pilots[0].view if pilots else None,
         world.objects.ready,
         snapshot.moment,
+        lambda number, parts: memory.made.of(("upstream", number), parts, dict),
     )
     plugins = judge_plugins(world)
     judge_rule = _Judge(world, rejected, {**upstream, **plugins.broken})
+    before = judge_rule.remembered(memory)
+    now: dict[int, RuleVerdict] = {}
     rules: list[RuleVerdict] = []
     others: list[RuleVerdict] = []
-    for index, plan in enumerate(world.expectation.plans):
-        verdict = judge_rule(index, plan)
+    for index, plan in world.expectation.plans.numbered():
+        verdict = before.get(index)
+        if verdict is None or index in judge_rule.troubled:
+            verdict = judge_rule(index, plan)
+        now[index] = verdict
         (rules if plan.selected else others).append(verdict)
+    judge_rule.remember(memory, now)
     read = {i.name for i in world.infos if i.state in (State.READ, State.PARTIAL)}
     if ViewName.INGRESS in read:  # what could not be read is not missing
         rules, others = with_manifest(snapshot, world.objects, rules, others)
@@ -143,7 +151,6 @@ class _Judge:
         )
         fine = (ReplicaVerdict(j.view.name.value, j.view.replica, Verdict.IN_SYNC, None) for j in self.judged)
         self.fine = (*fine, *self.unread)
-        self.ports = self._ports()
         self.blind = self._blind()
         self.warming = self._warming()
         self.exposed = exposed_by_ref(world)
@@ -152,6 +159,23 @@ class _Judge:
         self.troubled = set(upstream)
         for j in self.judged:
             self.troubled |= {*j.missing, *j.changed, *j.shadowed, *j.dormant}
+
+    def remembered(self, memory: Memory) -> Mapping[int, RuleVerdict]:
+        """Verdicts of the last audit that still stand, by number, for rules that nothing troubles now."""
+        return memory.verdicts[1] if memory.verdicts[0] == self._frame() else {}
+
+    def remember(self, memory: Memory, verdicts: dict[int, RuleVerdict]) -> None:
+        """Leave verdicts for the next audit, but those of rules that something troubles."""
+        if memory.lasting and not self.blind and not self.warming:
+            for number in self.troubled & verdicts.keys():
+                del verdicts[number]
+            memory.verdicts = self._frame(), verdicts
+
+    def _frame(self) -> tuple[object, ...]:
+        """All that the verdict of a rule depends on that no view troubles, beside its plan: a number has one plan for good."""
+        if self.blind or self.warming:
+            return (object(),)
+        return self.fine, self.world.expectation.profile, self.world.snapshot.hosts
 
     def _blind(self) -> str | None:
         """Why no rule can be called in sync, or None."""
@@ -163,7 +187,16 @@ class _Judge:
                 return f"{unread[0].label} could not be read: {unread[0].why}"
         return None  # one replica of several that could not be read is a gap, and hides nothing that the others show
 
-    def _ports(self) -> dict[int, set[bool]]:
+    def _ports_of(self, index: int, rule: Rule) -> set[bool]:
+        """Whether a rule has routes on the plain (False) and on the TLS port (True)."""
+        if rule.path_type == "DefaultBackend":  # stands in for every host of its Ingress
+            return self.ports.get(index, set())
+        tables, profile = self.world.expectation.tables, self.world.expectation.profile
+        both = ((False, profile.http_port), (True, profile.https_port))
+        return {s for s, port in both if any(index in r.rules for r in tables.get((port, rule.host), ()))}
+
+    @cached_property
+    def ports(self) -> dict[int, set[bool]]:
         """Whether each rule has routes on the plain (False) and on the TLS port (True)."""
         expectation = self.world.expectation
         found: dict[int, set[bool]] = {}
@@ -264,11 +297,12 @@ class _Judge:
 
     def _rest(self, index: int, rule: Rule) -> RuleVerdict:
         """A rule that no view lacks or changes."""
-        if index not in self.ports:
+        ports = self._ports_of(index, rule)
+        if not ports:
             return self._said(
                 rule, Verdict.UNKNOWN, "not-modelled", ("no route is expected of it, and none is judged",)
             )
-        if self.warming and self.ports[index] & self.warming:
+        if self.warming and ports & self.warming:
             return self._said(
                 rule, Verdict.PENDING, "listener-warming", ("its listener is warming and serves nothing yet",)
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ class ExpectedRoute(NamedTuple):
         name: the Ingress's route name.
         fields: what it must do.
         cluster: where it must go, None for anything but one cluster.
-        rules: indices of the rules that are in effect through it.
+        rules: numbers of the rules that are in effect through it.
         uncertain: fields that what was read does not determine; they are not compared.
         generated: True for a route beside the rule's own (app-root, -fallback), which does not tell whether the rule is reached.
     """
@@ -56,6 +56,27 @@ class RulePlan:
     changed_at: str | None = None
 
 
+class Plans:
+    """Plans of rules by their numbers, in the order of their Ingresses; iterating gives the plans."""
+
+    def __init__(self, plans: Mapping[int, RulePlan]) -> None:
+        """Hold them; equal rules have numbers of their own."""
+        self._plans = plans
+
+    def __getitem__(self, number: int) -> RulePlan:
+        return self._plans[number]
+
+    def __iter__(self) -> Iterator[RulePlan]:
+        return iter(self._plans.values())
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def numbered(self) -> Iterable[tuple[int, RulePlan]]:
+        """Each plan with its number."""
+        return self._plans.items()
+
+
 @dataclass(frozen=True)
 class Expectation:
     """Everything translation says of one set of objects.
@@ -74,7 +95,7 @@ class Expectation:
         open: places that may exist or not, since what decides it was not read; nothing in them is judged.
     """
 
-    plans: tuple[RulePlan, ...]
+    plans: Plans
     tables: Mapping[Place, tuple[ExpectedRoute, ...]]
     secrets: Mapping[str, tuple[str, str]]
     profile: Profile

@@ -59,7 +59,7 @@ def unprotected(
         profile: of the controller.
     """
     listed = list(mine)
-    asking = [i for i in listed if any(_may_protect(key) for key in i.annotations)]
+    asking = [i for i in listed if may_be_protected(i)]
     listeners = _listener_owners(listed) if any(has(i.annotations, "auth-tls-secret") for i in asking) else {}
     for ingress in asking:
         name = (ingress.namespace, ingress.metadata.name)
@@ -71,6 +71,11 @@ def unprotected(
 
 
 _Found = tuple[tuple[str, ...], str, str | None, bool]
+
+
+def may_be_protected(ingress: Ingress) -> bool:
+    """Whether an Ingress asks for protection at all."""
+    return any(_may_protect(key) for key in ingress.annotations)
 
 
 def _may_protect(key: str) -> bool:

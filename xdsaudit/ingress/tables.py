@@ -29,7 +29,7 @@ class Tables:
         backends: Backends,
         profile: Profile,
         policies: Policies,
-        plans: Sequence[RulePlan],
+        plans: Mapping[int, RulePlan],
         refuse: Refuse,
     ) -> None:
         """Keep what every table needs; ``refuse(index, slug, by)`` notes a rule that is hidden behind a catch-all."""
@@ -47,7 +47,7 @@ class Tables:
         tables: dict[Place, tuple[ExpectedRoute, ...]] = {}
         ports = (self._profile.http_port, self._profile.https_port)
         emitters = {port: Emitter(self._backends, port, ports[1], self._policies) for port in ports}
-        for host in {*hosts, *app_roots} & with_gateway:
+        for host in sorted({*hosts, *app_roots} & with_gateway):
             works = [*self._app_root(host, app_roots), *hosts.get(host, ())]
             copies = [made for work in works if (made := fallback_route(work)) is not None]
             works = [*reversed(copies), *works]

@@ -48,14 +48,19 @@ class Taken:
     @property
     def age(self) -> tuple[str, str]:
         """What Ingresses are sorted by: creation, then name and namespace."""
-        meta = self.ingress.metadata
-        return meta.creationTimestamp or "", f"{meta.name}.{self.ingress.namespace}"
+        return age_of(self.ingress)
 
     def rules(self) -> Iterator[tuple[str, IngressRule, list[tuple[int, Path]]]]:
         """Host, rule and paths with the indices of their plans."""
         for r, rule in enumerate(self.ingress.spec.rules or ()):
             paths = (rule.http.paths if rule.http else None) or []
             yield rule.host or "*", rule, [(self.indices[r, p], path) for p, path in enumerate(paths)]
+
+
+def age_of(ingress: Ingress) -> tuple[str, str]:
+    """What Ingresses are sorted by: creation, then name and namespace."""
+    meta = ingress.metadata
+    return meta.creationTimestamp or "", f"{meta.name}.{ingress.namespace}"
 
 
 def taken(

@@ -7,26 +7,27 @@ by age, canaries, weights, default backends, then app roots, fallbacks and the s
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from xdsaudit.ingress import canary as canaries
 from xdsaudit.ingress.annotations import has, look, meaningless, text
-from xdsaudit.ingress.backends import Backends, Resolved
+from xdsaudit.ingress.backends import Resolved
 from xdsaudit.ingress.crashes import Crashes
 from xdsaudit.ingress.effects import Effects
 from xdsaudit.ingress.expectation import Expectation, RulePlan
 from xdsaudit.ingress.go import int32
 from xdsaudit.ingress.http_route import Fallback, Work, normalise, undetermined
-from xdsaudit.ingress.objects import Backend, Ingress, KubeObjects
+from xdsaudit.ingress.objects import Ingress, KubeObjects
+from xdsaudit.ingress.parts import Kept, Part, Sheet, Surroundings, joined, together
 from xdsaudit.ingress.paths import effective, uris_of
-from xdsaudit.ingress.policy import TrafficPolicy, traffic_policy
 from xdsaudit.ingress.profile import EXTERNAL_ALIAS, Profile
-from xdsaudit.ingress.protection import unprotected
-from xdsaudit.ingress.selection import selected, unforeseen
+from xdsaudit.ingress.selection import unforeseen
 from xdsaudit.ingress.tables import Tables
 from xdsaudit.ingress.taken import Taken, taken
-from xdsaudit.ingress.tls import Certificates, first_secrets
+from xdsaudit.ingress.tls import first_secrets
 from xdsaudit.ingress.with_services import NEED_SERVICES, fall_back, fallback_of, mirror, stateful_session
 from xdsaudit.model.route import Place
 from xdsaudit.model.verdict import Rule
@@ -36,38 +37,62 @@ _TARGET = frozenset({"cluster", "weighted_clusters", "inline_cluster_specifier_p
 """The fields that say where a request goes."""
 
 
-def translate(objects: KubeObjects, profile: Profile) -> Expectation:
-    """The expectation for these objects under this profile. Pure; independent of the order of the objects."""
-    return _Translation(objects, profile).run()
+def translate(objects: KubeObjects, profile: Profile, kept: Kept | None = None) -> Expectation:
+    """The expectation for these objects under this profile. Pure; independent of the order of the objects.
+
+    Args:
+        objects: what the API holds.
+        profile: of the controller.
+        kept: what the translation before left, so that this one costs what changed; it changes nothing but the rules' numbers.
+    """
+    memory = kept or Kept()
+    surroundings = memory.around(objects, profile)
+    sheets = [
+        memory.sheet(i, surroundings) for i in sorted(objects.ingresses, key=lambda i: (i.namespace, i.metadata.name))
+    ]
+    surroundings.choose(sheets)
+    groups = together(sheets)
+    parts = [
+        memory.part(group, surroundings, partial(_translated, group, surroundings, memory.numbers)) for group in groups
+    ]
+    memory.turn()
+    return joined(parts, groups, sheets, surroundings)
+
+
+def _translated(group: Sequence[Sheet], around: Surroundings, numbers: Iterator[int]) -> Part:
+    return _Translation(group, around, numbers).run()
 
 
 class _Translation:
-    """State of one run."""
+    """State of one run over Ingresses that share hosts."""
 
-    def __init__(self, objects: KubeObjects, profile: Profile) -> None:
-        self.objects = objects
-        self.profile = profile
-        self.backends = Backends(objects, profile)
-        self.plans: list[RulePlan] = []
+    def __init__(self, sheets: Sequence[Sheet], around: Surroundings, numbers: Iterator[int]) -> None:
+        self.sheets = sheets
+        self.around = around
+        self.objects = around.objects
+        self.profile = around.profile
+        self.backends = around.backends
+        self.numbers = numbers
+        self.plans: dict[int, RulePlan] = {}
         self.hosts: dict[str, list[Work]] = defaultdict(list)
         self.owners: dict[tuple[str, RuleKey], int] = {}
         self.bases: dict[tuple[str, RuleKey], Work] = {}
         self.gateways: list[tuple[Ingress, str]] = []
         self.root_taken: set[str] = set()
         self.app_roots: dict[str, tuple[str, list[int]]] = {}
-        self.effects: dict[tuple[tuple[str, str], ...], Effects] = {}
-        self.policies: dict[tuple[str, int | None], TrafficPolicy] = {}
-        self.crashes = Crashes(self.backends, profile)
-        self.aliases = profile.has(EXTERNAL_ALIAS)
+        self.crashes = Crashes(self.backends, self.profile)
+        self.aliases = self.profile.has(EXTERNAL_ALIAS)
 
     # -- the run ------------------------------------------------------------------------------------------------------
-    def run(self) -> Expectation:
+    def run(self) -> Part:
         mine = []
-        for ingress in sorted(self.objects.ingresses, key=lambda i: (i.namespace, i.metadata.name)):
-            ours = selected(ingress, self.objects, self.profile)
-            indices, default_index = self._plan(ingress, ours)
-            if ours:
-                mine.append(taken(ingress, indices, default_index, self.profile))
+        planned: list[dict[int, RulePlan]] = []
+        for sheet in self.sheets:
+            before = len(self.plans)
+            indices, default_index = self._plan(sheet.ingress, sheet.selected)
+            planned.append(dict(islice(self.plans.items(), before, None)))
+            if sheet.selected:
+                mine.append(taken(sheet.ingress, indices, default_index, self.profile))
         mine.sort(key=lambda t: t.age)
         bases: list[Taken] = []
         later: list[Taken] = []
@@ -76,8 +101,6 @@ class _Translation:
             (later if each.canary else bases).append(each)
         for each in bases:
             self._convert(each)
-        for each in mine:
-            self._traffic_policy(each)
         for each in later:
             self._canary(each)
         self._normalise(bases)
@@ -85,16 +108,13 @@ class _Translation:
         for each in later:
             if each.default_index is not None:  # a canary's defaultBackend is ignored
                 self._refuse(each.default_index, "default-backend-unreachable")
-        certificates = Certificates(self.objects, self.profile)
-        secrets = first_secrets(self.gateways, certificates)
-        tables = Tables(self.backends, self.profile, self.policies, self.plans, self._refuse)
-        with_gateway = {host for _, host in self.gateways}
-        built = tables.build(self.hosts, self.app_roots, with_gateway, secrets)
-        return Expectation(
-            tuple(self.plans),
+        secrets = first_secrets(self.gateways, self.around.certificates)
+        tables = Tables(self.backends, self.profile, self.around.policies, self.plans, self._refuse)
+        built = tables.build(self.hosts, self.app_roots, {host for _, host in self.gateways}, secrets)
+        return Part(
+            tuple(planned),
             built,
             secrets,
-            self.profile,
             self.crashes.listed,
             self._open(secrets),
             tuple(
@@ -102,10 +122,6 @@ class _Translation:
                 for t in mine
                 for said in meaningless(t.ingress.annotations, self.profile.known_version)
             ),
-            tables.cluster_policies(built),
-            self.backends.registries.hosts,
-            certificates.invalid,
-            tuple(unprotected(self.objects, secrets, (t.ingress for t in mine), self.profile)),
         )
 
     def _open(self, secrets: dict[str, tuple[str, str]]) -> frozenset[Place]:
@@ -123,8 +139,9 @@ class _Translation:
 
         def add(host: str, path: str, kind: str | None, slug: str | None = None) -> int:
             rule = Rule(ingress.namespace, ingress.metadata.name, host, path, kind)
-            self.plans.append(RulePlan(rule, mine, slug, unknown=unknown, changed_at=changed))
-            return len(self.plans) - 1
+            number = next(self.numbers)
+            self.plans[number] = RulePlan(rule, mine, slug, unknown=unknown, changed_at=changed)
+            return number
 
         rules = ingress.spec.rules or []
         for r, rule in enumerate(rules):
@@ -147,7 +164,7 @@ class _Translation:
     # -- base Ingresses -----------------------------------------------------------------------------------------------
     def _convert(self, each: Taken) -> None:
         ingress = each.ingress
-        effects = self._effects(each.annotations)
+        effects = self.around.effects(each.annotations)
         root = look(each.annotations, "app-root", text)
         serviced = bool(each.annotations) and has(each.annotations, *NEED_SERVICES)
         fallback = fallback_of(each.annotations, ingress.namespace, self.backends) if serviced else None
@@ -180,13 +197,6 @@ class _Translation:
             if root and paths:
                 self.app_roots[host] = (root, [index for index, _ in paths])
 
-    def _effects(self, annotations: dict[str, str]) -> Effects:
-        """Effects of these annotations, worked out once for all Ingresses that carry the same."""
-        key = tuple(annotations.items())
-        if key not in self.effects:
-            self.effects[key] = Effects(annotations)
-        return self.effects[key]
-
     def _usable(self, index: int, resolved: Resolved) -> bool:
         if resolved.unknown:
             self.plans[index].unknown = f"{resolved.unknown} were not read, and the backend's port is given by name"
@@ -213,25 +223,10 @@ class _Translation:
         mirror(work, annotations, each.ingress.namespace, self.backends, self.profile)
         stateful_session(work, annotations, self.profile)
 
-    def _traffic_policy(self, each: Taken) -> None:
-        """Policies by destination: the first Ingress with a traffic policy for a service and port wins."""
-        ingress = each.ingress
-        policy = traffic_policy(each.annotations, self.profile) if each.annotations else None
-        if policy is None:
-            return
-        backends: list[Backend | None] = [ingress.spec.defaultBackend]
-        backends += [p.backend for r in ingress.spec.rules or () if r.http for p in r.http.paths or ()]
-        for backend in backends:
-            if backend is None:
-                continue
-            resolved = self.backends.resolve(ingress.namespace, backend, each.destinations, bridge_only=True)
-            for target in resolved.destinations:
-                self.policies.setdefault((target.host, target.port), policy)
-
     # -- canaries and weights -----------------------------------------------------------------------------------------
     def _canary(self, each: Taken) -> None:
         kind_of = canaries.parse(each.annotations)
-        effects = self._effects(each.annotations)
+        effects = self.around.effects(each.annotations)
         for host, _, paths in each.rules():
             if host not in self.hosts:
                 for index, _ in paths:

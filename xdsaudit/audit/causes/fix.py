@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -36,8 +37,8 @@ def with_fixes(audit: Audit) -> Audit:
 
     return replace(
         audit,
-        rules=tuple(map(fixed, audit.rules)),
-        not_selected=tuple(map(fixed, audit.not_selected)),
+        rules=tuple([r if r.slug is None else fixed(r) for r in audit.rules]),
+        not_selected=tuple([r if r.slug is None else fixed(r) for r in audit.not_selected]),
         findings=tuple(
             replace(f, fix=_filled(f.slug, {**base, **_of_finding(f)}, f.remedy)) if f.slug in COMMANDS else f
             for f in audit.findings
@@ -138,10 +139,10 @@ def _named(evidence: Iterable[str]) -> Values:
     return _quoted(values)
 
 
-def _duplicates(rules: Iterable[RuleVerdict]) -> frozenset[str]:
+def _duplicates(rules: Sequence[RuleVerdict]) -> frozenset[str]:
     """Ingresses of which every rule is a duplicate of another Ingress's."""
-    found: dict[str, bool] = {}
-    for rule in rules:
-        other = rule.slug == "duplicated-route" and rule.by is not None and rule.by.ref != rule.rule.ref
-        found[rule.rule.ref] = found.get(rule.rule.ref, True) and other
-    return frozenset(ref for ref, every in found.items() if every)
+    doubled = [r for r in rules if r.slug == "duplicated-route" and r.by is not None and r.by.ref != r.rule.ref]
+    refs = {r.rule.ref for r in doubled}
+    total = Counter(r.rule.ref for r in rules if r.rule.ref in refs) if refs else Counter()
+    found = Counter(r.rule.ref for r in doubled)
+    return frozenset(ref for ref, number in found.items() if number == total[ref])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -18,12 +18,16 @@ class Upstream(NamedTuple):
     evidence: str
 
 
+Remembered = Callable[[int, tuple[object, ...]], dict[int, object]]
+
+
 def judge_upstream(
     expectation: Expectation,
     views: tuple[View, ...],
     endpoints: View | None,
     ready: Mapping[tuple[str, str], int] | None,
     now: datetime | None,
+    remembered: Remembered,
 ) -> dict[int, Upstream]:
     """Rules whose route is right and whose upstream is not, by rule index.
 
@@ -33,23 +37,36 @@ def judge_upstream(
         endpoints: the pilot whose EDS stands in for a gateway that was read without ``include_eds``.
         ready: number of ready endpoints by Service, of the EndpointSlices, to name the cause.
         now: time of the views, that certificates are held against; None leaves their dates unjudged.
+        remembered: gives, for a view's number and all that its clusters are judged by, the lists of routes whose clusters were
+            found well, by their ids; those of this view are added.
     """
     found: dict[int, Upstream] = {}
-    for view in views:
+    for number, view in enumerate(views):
         certificates = view.chain_secrets()
         verdicts: dict[tuple[str, ...], Upstream | None] = {}
+        answering = endpoints.endpoints if endpoints is not None else None
+        well = remembered(number, (view.clusters, view.endpoints, answering, ready))
         for place, routes in expectation.tables.items():
             secure = place[0] == expectation.profile.https_port
             held = _certificate(view, place[1], certificates.get(place[1], ()), now) if secure else None
+            if held is None and id(routes) in well:
+                continue
+            clean = held is None
             for route in routes:
                 problem = held
                 if problem is None:
-                    names = _targets(route) if "cluster" not in route.uncertain else _served(view, place, route)
+                    certain = "cluster" not in route.uncertain
+                    names = _targets(route) if certain else _served(view, place, route)
                     problem = _cached(verdicts, view, endpoints, names, ready)
+                    clean = clean and certain and problem is None
                 if problem is None:
                     continue
                 for rule in route.rules:
                     found.setdefault(rule, problem)
+            if clean:
+                well[id(routes)] = routes  # an id is a name only while its object lives
+        for gone in well.keys() - {id(routes) for routes in expectation.tables.values()}:
+            del well[gone]
     return found
 
 

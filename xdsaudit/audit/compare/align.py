@@ -33,8 +33,8 @@ class Comparer:
         """Start with an empty memory."""
         self._equal: set[tuple[int, int]] = set()
         self._kept: list[Any] = []
-        self._tables: dict[tuple[int, int, bool], Any] = {}
-        self._older: dict[tuple[int, int, bool], Any] = {}
+        self._tables: dict[tuple[int, int, str], Any] = {}
+        self._older: dict[tuple[int, int, str], Any] = {}
 
     def turn(self) -> None:
         """Forget pairs, and tables that were not compared since the last turn."""
@@ -42,18 +42,18 @@ class Comparer:
         self._kept.clear()
         self._tables, self._older = {}, self._tables
 
-    def fine(self, expected: Sequence[ExpectedRoute], served: Sequence[Route], reach: bool) -> bool:
-        """Whether these very lists were compared before and nothing was to say of them."""
-        key = (id(expected), id(served), reach)
+    def fine(self, expected: Sequence[ExpectedRoute], served: Sequence[Route], how: str) -> bool:
+        """Whether these very lists were compared before in this way and nothing was to say of them."""
+        key = (id(expected), id(served), how)
         held = self._tables.get(key) or self._older.get(key)
         if held is None:
             return False
         self._tables[key] = held
         return True
 
-    def remember(self, expected: Sequence[ExpectedRoute], served: Sequence[Route], reach: bool) -> None:
+    def remember(self, expected: Sequence[ExpectedRoute], served: Sequence[Route], how: str) -> None:
         """Note that nothing is to say of these lists; they are kept, since an id is a name only while its object lives."""
-        self._tables[id(expected), id(served), reach] = (expected, served)
+        self._tables[id(expected), id(served), how] = (expected, served)
 
     def same(self, expected: ExpectedRoute, served: Route) -> bool:
         """Whether everything that decides or shapes a request is equal."""

@@ -141,7 +141,8 @@ def _compare(
     reach: bool,
 ) -> None:
     view = result.view
-    if comparer.fine(expected, table.routes, reach):
+    how = "reach" if reach else "presence"
+    if comparer.fine(expected, table.routes, how):
         return
     pairs, rest = align(expected, table.routes, comparer)
     clean = not rest
@@ -163,7 +164,7 @@ def _compare(
     if _order(result, place, expected, table.routes, pairs, stolen, expectation):
         clean = False
     if clean:
-        comparer.remember(expected, table.routes, reach)
+        comparer.remember(expected, table.routes, how)
 
 
 def _reach(
@@ -283,7 +284,7 @@ def _foreign(route: Route) -> str:
     return f"{parts[-3]}/{parts[-1]}"
 
 
-def judge_core(view: View, expectation: Expectation) -> Judgement:
+def judge_core(view: View, expectation: Expectation, comparer: Comparer) -> Judgement:
     """Compare the core view: presence by key and name, and the cluster where core knows exactly one.
 
     Core holds routes that pilot never emits (behind a catch-all) and sees no listener, so nothing in it is extra.
@@ -294,19 +295,30 @@ def judge_core(view: View, expectation: Expectation) -> Judgement:
         if table is None:
             _miss(result, place, expected, "no-table")
             continue
-        held: dict[tuple[MatchKey, str], list[Route]] = {}
-        for route in table.routes:
-            held.setdefault((route.key, route.name), []).append(route)
-        for route_ in expected:
-            same = held.get((route_.key, route_.name))
-            if not same:
-                _miss(result, place, (route_,), "no-route")
-                continue
-            clusters = {r.cluster for r in same}
-            if route_.cluster is not None and None not in clusters and not route_.uncertain:
-                wanted = route_.cluster
-                if wanted not in clusters:
-                    delta = FieldDelta("cluster", view.name.value, view.replica, wanted, min(c or "" for c in clusters))
-                    result.differ(route_.rules, (delta,))
+        if not comparer.fine(expected, table.routes, "core") and _held_by_core(result, place, expected, table.routes):
+            comparer.remember(expected, table.routes, "core")
     _beside(result, expectation)
     return result
+
+
+def _held_by_core(result: Judgement, place: Place, expected: Iterable[ExpectedRoute], routes: Iterable[Route]) -> bool:
+    """Note what core lacks or leads elsewhere at a place; True where there is nothing to note."""
+    view = result.view
+    held: dict[tuple[MatchKey, str], list[Route]] = {}
+    for route in routes:
+        held.setdefault((route.key, route.name), []).append(route)
+    clean = True
+    for wanted in expected:
+        same = held.get((wanted.key, wanted.name))
+        if not same:
+            clean = False
+            _miss(result, place, (wanted,), "no-route")
+            continue
+        clusters = {r.cluster for r in same}
+        if wanted.cluster is None or None in clusters or wanted.uncertain or wanted.cluster in clusters:
+            continue
+        clean = False
+        other = min(c or "" for c in clusters)
+        delta = FieldDelta("cluster", view.name.value, view.replica, wanted.cluster, other)
+        result.differ(wanted.rules, (delta,))
+    return clean

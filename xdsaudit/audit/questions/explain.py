@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -112,10 +112,10 @@ def _plugins(world: World, request: Request) -> Iterator[PluginAction]:
             yield from plugins_for(judged.view, request, route, plans)
 
 
-def _verdicts(world: World, audit: Audit) -> list[RuleVerdict]:
-    """Verdicts by rule index: an Ingress may write the same host and path twice, so that a rule is no key."""
+def _verdicts(world: World, audit: Audit) -> dict[int, RuleVerdict]:
+    """Verdicts by the rule's number: an Ingress may write the same host and path twice, so that a rule is no key."""
     counted, others = iter(audit.rules), iter(audit.not_selected)
-    return [next(counted if plan.selected else others) for plan in world.expectation.plans]
+    return {number: next(counted if plan.selected else others) for number, plan in world.expectation.plans.numbered()}
 
 
 def _replica(world: World, view: View, request: Request) -> ReplicaAnswer:
@@ -154,7 +154,7 @@ def _goes_to(route: Route) -> str:
 
 
 def _candidates(
-    world: World, request: Request, expected: Rule | None, verdicts: list[RuleVerdict]
+    world: World, request: Request, expected: Rule | None, verdicts: Mapping[int, RuleVerdict]
 ) -> Iterator[Candidate]:
     expectation = world.expectation
     seen: set[int] = set()
@@ -174,7 +174,7 @@ def _candidates(
                     why = f"matches too; {expected} comes first" if expected else "matches too"
                 yield Candidate(verdict, why)
     hosts = {host for _, host in places}
-    for index, plan in enumerate(expectation.plans):
+    for index, plan in expectation.plans.numbered():
         if index in seen or plan.rule.host not in hosts or not _covers(plan, request.path):
             continue
         verdict = verdicts[index]
@@ -204,7 +204,7 @@ def journeys(world: World, audit: Audit, ref: str) -> tuple[Journey, ...]:
     """The journey of each rule of an Ingress (``namespace/name``); empty when there is no such Ingress."""
     verdicts = _verdicts(world, audit)
     found: list[Journey] = []
-    for index, plan in enumerate(world.expectation.plans):
+    for index, plan in world.expectation.plans.numbered():
         if plan.rule.ref != ref:
             continue
         verdict = verdicts[index]

@@ -1,0 +1,50 @@
+"""A list of Ingresses read again: an item of the same bytes is the same object, so that whoever asks sees what changed."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw, Struct
+
+from xdsaudit.ingress.objects import Ingress, decode_list
+
+
+class _List(Struct):
+    items: list[Raw] | None = None
+    kind: str = ""
+
+
+_LIST = msgspec.json.Decoder(_List)
+_ITEM = msgspec.json.Decoder(Ingress)
+
+
+class ReadBefore:
+    """Ingresses by the bytes they were read from; those of the last list are known."""
+
+    def __init__(self) -> None:
+        """Know none."""
+        self._known: dict[bytes, Ingress] = {}
+
+    def read(self, data: bytes) -> tuple[Ingress, ...]:
+        """The items of a list, as ``decode_list`` has them.
+
+        Raises:
+            ReadError: as ``decode_list`` says it.
+        """
+        found: dict[bytes, Ingress] = {}
+        listed = []
+        try:
+            read = _LIST.decode(data)
+            for raw in read.items or ():
+                key = bytes(raw)
+                item = found.get(key)
+                if item is not None:
+                    item = _ITEM.decode(key)  # written twice, it is two objects
+                else:
+                    found[key] = item = self._known.get(key) or _ITEM.decode(key)
+                listed.append(item)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return tuple(decode_list(data, "ingresses"))  # which says where it is wrong
+        if read.kind not in ("", "List", "IngressList") or any(i.kind not in ("", "Ingress") for i in listed):
+            return tuple(decode_list(data, "ingresses"))
+        self._known = found
+        return tuple(listed)

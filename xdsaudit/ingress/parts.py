@@ -1,0 +1,242 @@
+"""Translation in parts: Ingresses that share a host become routes together, and no other Ingress has a say in it.
+
+What all parts share, Services, classes, registries and traffic policies, are their surroundings. A part whose Ingresses and
+surroundings are the same objects as last time is the same part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import NamedTuple
+
+from xdsaudit.ingress.annotations import relevant
+from xdsaudit.ingress.backends import Backends, parse_destinations
+from xdsaudit.ingress.effects import Effects
+from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, Plans, RulePlan
+from xdsaudit.ingress.objects import Backend, Ingress, KubeObjects
+from xdsaudit.ingress.policy import TrafficPolicy, traffic_policy
+from xdsaudit.ingress.profile import Profile
+from xdsaudit.ingress.protection import may_be_protected, unprotected
+from xdsaudit.ingress.selection import selected
+from xdsaudit.ingress.tables import Tables
+from xdsaudit.ingress.taken import age_of
+from xdsaudit.ingress.tls import Certificates
+from xdsaudit.model.route import Place
+
+Target = tuple[str, int | None]
+"""Host and port of a destination."""
+
+
+class Sheet(NamedTuple):
+    """One Ingress, with what is asked of it whatever the others are.
+
+    Attributes:
+        ingress: as written.
+        selected: whether the controller takes it.
+        hosts: for which it may have a say.
+        age: what Ingresses are sorted by: creation, then name and namespace.
+        policies: what it asks for the connections to its backends.
+        protects: whether it asks for protection.
+    """
+
+    ingress: Ingress
+    selected: bool
+    hosts: frozenset[str]
+    age: tuple[str, str]
+    policies: tuple[tuple[Target, TrafficPolicy], ...]
+    protects: bool
+
+
+class Part(NamedTuple):
+    """What Ingresses that share hosts become.
+
+    Attributes:
+        plans: of each of them, in their order, by number.
+        tables: as in an Expectation, and so are secrets, crashes, open and meaningless.
+    """
+
+    plans: tuple[Mapping[int, RulePlan], ...]
+    tables: Mapping[Place, tuple[ExpectedRoute, ...]]
+    secrets: Mapping[str, tuple[str, str]]
+    crashes: tuple[tuple[str, str, str], ...]
+    open: frozenset[Place]
+    meaningless: tuple[tuple[str, str, str, str], ...]
+
+
+class Surroundings:
+    """What all parts share.
+
+    Attributes:
+        objects: what the API holds; its Ingresses are not asked for.
+        profile: of the controller.
+        policies: traffic policies by destination: of the oldest Ingress that has one for a service and port.
+    """
+
+    def __init__(self, objects: KubeObjects, profile: Profile) -> None:
+        """Keep what is asked of again and again."""
+        self.objects, self.profile = objects, profile
+        self.backends = Backends(objects, profile)
+        self.certificates = Certificates(objects, profile)
+        self.policies: dict[Target, TrafficPolicy] = {}
+        self._effects: dict[tuple[tuple[str, str], ...], Effects] = {}
+
+    def effects(self, annotations: dict[str, str]) -> Effects:
+        """Effects of these annotations, worked out once for all Ingresses that carry the same."""
+        key = tuple(annotations.items())
+        if key not in self._effects:
+            self._effects[key] = Effects(annotations)
+        return self._effects[key]
+
+    def choose(self, sheets: Sequence[Sheet]) -> None:
+        """Let the oldest Ingress with a traffic policy for a service and port win."""
+        self.policies = {}
+        for sheet in sorted((s for s in sheets if s.policies), key=lambda s: s.age):
+            for target, policy in sheet.policies:
+                self.policies.setdefault(target, policy)
+
+    def sheet(self, ingress: Ingress) -> Sheet:
+        """One Ingress by itself."""
+        mine = selected(ingress, self.objects, self.profile)
+        hosts = {rule.host or "*" for rule in ingress.spec.rules or ()}
+        if ingress.spec.defaultBackend is not None:
+            hosts.add("*")
+        policies = tuple(self._policies(ingress)) if mine and ingress.annotations else ()
+        protects = mine and may_be_protected(ingress)
+        return Sheet(ingress, mine, frozenset(hosts), age_of(ingress), policies, protects)
+
+    def _policies(self, ingress: Ingress) -> Iterator[tuple[Target, TrafficPolicy]]:
+        annotations = relevant(ingress.annotations, self.profile.version)
+        policy = traffic_policy(annotations, self.profile) if annotations else None
+        if policy is None:
+            return
+        written = parse_destinations(annotations)
+        backends: list[Backend | None] = [ingress.spec.defaultBackend]
+        backends += [p.backend for r in ingress.spec.rules or () if r.http for p in r.http.paths or ()]
+        for backend in backends:
+            if backend is not None:
+                for target in self.backends.resolve(ingress.namespace, backend, written, bridge_only=True).destinations:
+                    yield (target.host, target.port), policy
+
+
+@dataclass
+class Kept:
+    """What one translation leaves for the next.
+
+    Attributes:
+        numbers: of rules that come; a rule keeps its number for as long as its part is kept.
+    """
+
+    numbers: Iterator[int] = field(default_factory=count)
+    _around: Surroundings | None = None
+    _policies: Mapping[Target, TrafficPolicy] = field(default_factory=dict)
+    _sheets: dict[int, Sheet] = field(default_factory=dict)
+    _parts: dict[tuple[int, ...], tuple[Sequence[Sheet], Part]] = field(default_factory=dict)
+    _next_sheets: dict[int, Sheet] = field(default_factory=dict)
+    _next_parts: dict[tuple[int, ...], tuple[Sequence[Sheet], Part]] = field(default_factory=dict)
+
+    def around(self, objects: KubeObjects, profile: Profile) -> Surroundings:
+        """The surroundings; where they are not what they were, nothing is kept."""
+        held = self._around
+        if held is None or held.profile != profile or not _same_but_ingresses(held.objects, objects):
+            self._sheets, self._parts = {}, {}
+            self._around = held = Surroundings(objects, profile)
+        return held
+
+    def sheet(self, ingress: Ingress, around: Surroundings) -> Sheet:
+        """The sheet of an Ingress; of one that is the same object as before the same."""
+        found = self._sheets.get(id(ingress)) or around.sheet(ingress)
+        self._next_sheets[id(ingress)] = (
+            found  # it holds its Ingress, since an id is a name only while its object lives
+        )
+        return found
+
+    def part(self, sheets: Sequence[Sheet], around: Surroundings, make: Callable[[], Part]) -> Part:
+        """The part of some Ingresses; of those that were a part before the same."""
+        if self._policies != around.policies:
+            self._policies, self._parts = around.policies, {}
+        key = tuple([id(s.ingress) for s in sheets])
+        found = self._parts.get(key) or (sheets, make())
+        self._next_parts[key] = found
+        return found[1]
+
+    def turn(self) -> None:
+        """End a translation: what it did not ask for is forgotten."""
+        self._sheets, self._next_sheets = self._next_sheets, {}
+        self._parts, self._next_parts = self._next_parts, {}
+
+
+def _same_but_ingresses(one: KubeObjects, other: KubeObjects) -> bool:
+    return all(
+        getattr(one, name) is getattr(other, name) or getattr(one, name) == getattr(other, name)
+        for name in KubeObjects.__dataclass_fields__
+        if name != "ingresses"
+    )
+
+
+def together(sheets: Sequence[Sheet]) -> list[list[Sheet]]:
+    """Ingresses in groups: those that share a host, or share one with one that does."""
+    group_of: dict[str, list[Sheet]] = {}
+    hosts_of: dict[int, list[str]] = {}
+    groups: dict[int, list[Sheet]] = {}
+    places = {id(sheet): number for number, sheet in enumerate(sheets)}
+    for sheet in sheets:
+        meeting = {id(g): g for host in sheet.hosts if (g := group_of.get(host)) is not None}
+        group = max(meeting.values(), key=len, default=[])
+        for other in meeting.values():
+            if other is not group:
+                group += other
+                for host in hosts_of.pop(id(other)):
+                    group_of[host] = group
+                    hosts_of[id(group)].append(host)
+                del groups[id(other)]
+        group.append(sheet)
+        groups[id(group)] = group
+        mine = hosts_of.setdefault(id(group), [])
+        for host in sheet.hosts:
+            if group_of.get(host) is not group:
+                group_of[host] = group
+                mine.append(host)
+    for group in groups.values():
+        group.sort(key=lambda s: places[id(s)])
+    return sorted(groups.values(), key=lambda g: places[id(g[0])])
+
+
+def joined(
+    parts: Sequence[Part], groups: Sequence[Sequence[Sheet]], sheets: Sequence[Sheet], around: Surroundings
+) -> Expectation:
+    """All parts as one expectation."""
+    of_sheet = {
+        id(s): plans
+        for group, part in zip(groups, parts, strict=True)
+        for s, plans in zip(group, part.plans, strict=True)
+    }
+    plans: dict[int, RulePlan] = {}
+    for sheet in sheets:
+        plans.update(of_sheet[id(sheet)])
+    tables: dict[Place, tuple[ExpectedRoute, ...]] = {}
+    secrets: dict[str, tuple[str, str]] = {}
+    for part in parts:
+        tables.update(part.tables)
+        secrets.update(part.secrets)
+    asking = any(s.protects for s in sheets)
+    mine = (s.ingress for s in sorted(sheets, key=lambda s: s.age) if s.selected) if asking else ()
+    cluster_policies = Tables(around.backends, around.profile, around.policies, {}, _none).cluster_policies(tables)
+    return Expectation(
+        Plans(plans),
+        tables,
+        secrets,
+        around.profile,
+        tuple(sorted(crash for part in parts for crash in part.crashes)),
+        frozenset().union(*(part.open for part in parts if part.open)),
+        tuple(sorted((each for part in parts for each in part.meaningless), key=lambda each: each[:2])),
+        cluster_policies,
+        around.backends.registries.hosts,
+        around.certificates.invalid,
+        tuple(unprotected(around.objects, secrets, mine, around.profile)),
+    )
+
+
+def _none(_: int, __: str, ___: int | None) -> None:
+    raise AssertionError  # pragma: no cover - nothing is refused by what all parts share
