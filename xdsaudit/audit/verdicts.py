@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Final
 
 from xdsaudit.audit.applied import with_manifest
@@ -19,6 +18,7 @@ from xdsaudit.audit.causes.remedy import refusal_of, remedy_of
 from xdsaudit.audit.causes.upstream import Upstream, judge_upstream
 from xdsaudit.audit.memory import Memory
 from xdsaudit.audit.plugins.report import judge_plugins
+from xdsaudit.audit.ports import Ports
 from xdsaudit.audit.requests.dead import dead_rules
 from xdsaudit.audit.requests.example import witness
 from xdsaudit.audit.stage import Lacks, Rejection, Where, control_plane_slug, delivery_slug, locate, rejections
@@ -151,6 +151,7 @@ class _Judge:
         )
         fine = (ReplicaVerdict(j.view.name.value, j.view.replica, Verdict.IN_SYNC, None) for j in self.judged)
         self.fine = (*fine, *self.unread)
+        self.ports = Ports(world.expectation)
         self.blind = self._blind()
         self.warming = self._warming()
         self.exposed = exposed_by_ref(world)
@@ -186,26 +187,6 @@ class _Judge:
             if unread and not self.world.read(name):
                 return f"{unread[0].label} could not be read: {unread[0].why}"
         return None  # one replica of several that could not be read is a gap, and hides nothing that the others show
-
-    def _ports_of(self, index: int, rule: Rule) -> set[bool]:
-        """Whether a rule has routes on the plain (False) and on the TLS port (True)."""
-        if rule.path_type == "DefaultBackend":  # stands in for every host of its Ingress
-            return self.ports.get(index, set())
-        tables, profile = self.world.expectation.tables, self.world.expectation.profile
-        both = ((False, profile.http_port), (True, profile.https_port))
-        return {s for s, port in both if any(index in r.rules for r in tables.get((port, rule.host), ()))}
-
-    @cached_property
-    def ports(self) -> dict[int, set[bool]]:
-        """Whether each rule has routes on the plain (False) and on the TLS port (True)."""
-        expectation = self.world.expectation
-        found: dict[int, set[bool]] = {}
-        for place, routes in expectation.tables.items():
-            secure = place[0] == expectation.profile.https_port
-            for route in routes:
-                for rule in route.rules:
-                    found.setdefault(rule, set()).add(secure)
-        return found
 
     def _warming(self) -> set[bool]:
         """Whether the plain (False) and the TLS (True) listeners of some gateway are all warming."""
@@ -297,7 +278,7 @@ class _Judge:
 
     def _rest(self, index: int, rule: Rule) -> RuleVerdict:
         """A rule that no view lacks or changes."""
-        ports = self._ports_of(index, rule)
+        ports = self.ports.of(index, rule)
         if not ports:
             return self._said(
                 rule, Verdict.UNKNOWN, "not-modelled", ("no route is expected of it, and none is judged",)
