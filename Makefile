@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := $(VENV)/.demo
 
-.PHONY: demo test quick hostile coverage lint bench soak fuzz docs man clean
+.PHONY: demo test quick hostile coverage lint bench soak fuzz docs man release-check clean
 
 demo: $(DEMO)  ## the batch-loss incident, live on this machine
 	$(BIN)/xdsaudit demo
@@ -48,6 +48,11 @@ docs: $(STAMP)  ## the documentation, warnings as errors
 
 man: $(STAMP)  ## the man page, into docs/_build
 	$(BIN)/python tools/man_page.py docs/_build
+
+release-check: $(STAMP)  ## wheel and sdist, tried on every Python found, with SBOM and digests, into dist; publishes nothing
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group release
+	$(BIN)/python tools/constraints.py --check || echo "the image would be built with other versions than those here: tools/constraints.py"
+	$(BIN)/python tools/release.py
 
 # What the demo needs is a third of what the tests and linters need, and pip shows its progress.
 $(DEMO): pyproject.toml

@@ -165,8 +165,8 @@ def test_every_option_is_on_the_page_of_options() -> None:
     for command in tool("command_line").commands():
         part = page.split(f"\n## xdsaudit {command.name}\n")[1].split("\n## xdsaudit ")[0]
         for heading, options in command.groups.items():
-            own = part.split("\n# Groups of options")[0]
-            place = own if f"**{heading}**" in own else page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+            own = part.split("\n## Groups of options")[0]
+            place = own if f"**{heading}**" in own else page.split(f"\n### {heading}\n")[1].split("\n### ")[0]
             for option in options:
                 assert f"| `{option.flags.replace('|', chr(92) + '|')}` |" in place, f"{command.name}: {option.flags}"
 
