@@ -85,6 +85,7 @@ def test_what_needs_no_extra_is_a_dependency() -> None:
         "envoy_data_plane": "envoy-data-plane",
         "google.protobuf": "protobuf",
         "grpc": "grpcio",
+        "markupsafe": "jinja2",
         "re2": "google-re2",
         "websocket": "websocket-client",
         "yaml": "pyyaml",
