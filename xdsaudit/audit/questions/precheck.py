@@ -23,6 +23,7 @@ from xdsaudit.ingress.annotations import HIGRESS, NGINX
 from xdsaudit.ingress.api_rules import Complaint
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
 from xdsaudit.ingress.objects import Ingress, KubeObjects
+from xdsaudit.ingress.plugin_objects import WasmPlugin
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate
 from xdsaudit.model.route import Route, clusters_of_fields
@@ -130,7 +131,14 @@ def merged(batch: Batch, live: KubeObjects | None) -> KubeObjects:
         secret_keys={**old.secret_keys, **mine.secret_keys},
         secrets=(old.secrets | (mine.secrets or frozenset())) if old.secrets is not None else None,
         registries=mine.registries or old.registries,
+        plugins=_plugins(old, mine),
     )
+
+
+def _plugins(old: KubeObjects, mine: KubeObjects) -> tuple[WasmPlugin, ...] | None:
+    if old.plugins is None and mine.plugins is None:
+        return None
+    return tuple({p.ref: p for p in (*(old.plugins or ()), *(mine.plugins or ()))}.values())
 
 
 def _created(ingress: Ingress, when: str) -> Ingress:
