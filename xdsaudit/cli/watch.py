@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
+from xdsaudit.cli.options import GroupedCommand, profile_options, size_of, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, colored, progress, say, write_whole
 from xdsaudit.errors import InputError
 
 if TYPE_CHECKING:
+    from xdsaudit.collect.recorder import Recorder
     from xdsaudit.live.plugin_watch import PluginTransition
     from xdsaudit.live.watch import Transition, Watcher
 
@@ -41,6 +42,28 @@ if TYPE_CHECKING:
     "--textfile", type=click.Path(path_type=Path), metavar="FILE", help="Write metrics to a file after each round."
 )
 @click.option(
+    "--record",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Black box: write each change there, and the views of the moment a rule is lost and of the last good round (redacted).",
+)
+@click.option(
+    "--record-keep",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Moments kept at most.",
+)
+@click.option(
+    "--record-bytes",
+    callback=size_of,
+    default="512Mi",
+    show_default=True,
+    metavar="BYTES",
+    help="Bytes of all moments kept at most; the oldest go first.",
+)
+@click.option(
     "--max-rounds", type=click.IntRange(min=1), metavar="N", help="Stop after N rounds, with the exit code of diff."
 )
 @click.option(
@@ -55,6 +78,7 @@ def watch(
 
     \b
     xdsaudit watch --listen 9464
+    xdsaudit watch --record /var/lib/xdsaudit
     """  # noqa: D301 - click reads \b as "do not wrap"
     from xdsaudit.connection import Connection
     from xdsaudit.live.watch import Watcher
@@ -62,19 +86,23 @@ def watch(
     if options["snapshot"]:
         raise InputError("a snapshot does not change: watch reads live sources; use xdsaudit diff --snapshot")
     with Connection(sources_of(options), progress()) as connection:
-        watcher = Watcher(connection.rounds, time.monotonic)
+        recorder = _recorder(options)
+        watcher = Watcher(connection.rounds, time.monotonic, keep=recorder is not None)
         clear_progress()
         with _served(listen, watcher):
             unread: dict[str, str] = {}
             try:
                 while True:
-                    for transition in watcher.round():
+                    changed = watcher.round()
+                    for transition in changed:
                         click.echo(_jsonl(transition) if output == "jsonl" else _line(transition), color=colored())
                     for plugin in watcher.plugins:
                         click.echo(
                             _plugin_jsonl(plugin) if output == "jsonl" else _plugin_line(plugin), color=colored()
                         )
                     sys.stdout.flush()
+                    if recorder is not None:
+                        _record(recorder, watcher, changed)
                     unread = _said_gaps(watcher, unread)
                     if textfile is not None:
                         _write(textfile, _metrics(watcher))
@@ -86,6 +114,24 @@ def watch(
                 raise
         assert watcher.audit is not None
         return watcher.audit.exit_code()
+
+
+def _recorder(options: dict[str, Any]) -> Recorder | None:
+    from xdsaudit.collect.recorder import Recorder
+
+    if options["record"] is None:
+        return None
+    return Recorder(options["record"], keep=options["record_keep"], max_bytes=options["record_bytes"])
+
+
+def _record(recorder: Recorder, watcher: Watcher, changed: Sequence[Transition]) -> None:
+    """Write what changed into the black box; say once when that fails."""
+    from xdsaudit.live.events import events
+
+    before = recorder.failed
+    recorder.note(events(changed, watcher.plugins), watcher.seen, watcher.good)
+    if recorder.failed and recorder.failed != before:
+        say(f"xdsaudit: the recorder could not write: {recorder.failed}; watching goes on")
 
 
 def _said_gaps(watcher: Watcher, before: dict[str, str]) -> dict[str, str]:

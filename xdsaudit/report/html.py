@@ -6,7 +6,6 @@ It loads nothing, works without JavaScript but for the filters, and shows strang
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import resources
 from itertools import groupby
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from xdsaudit.model.view import ViewInfo
 from xdsaudit.report.ages import age
 from xdsaudit.report.head import left_out, unseen
 from xdsaudit.report.matrix import columns, divergent
+from xdsaudit.report.pages import page
 from xdsaudit.report.picture import pictures
 from xdsaudit.report.plugins import counted
 from xdsaudit.report.table import extent
@@ -44,18 +44,14 @@ _SEVERITIES: Final = {"error": "bad", "warning": "warn", "info": "dim"}
 
 def to_html(audit: Audit) -> str:
     """The page."""
-    import jinja2
     from markupsafe import Markup
 
-    source = resources.files("xdsaudit.report").joinpath("page.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     replicas = sorted({r.replica for v in audit.rules for r in v.replicas if r.replica})
     headline, tone = _headline(audit)
     found = causes(audit)
     numbers = {id(r): i for i, r in enumerate(audit.rules)}
-    return environment.from_string(source).render(
+    return page(
+        "page.html.j2",
         audit=audit,
         headline=headline,
         tone=tone,
