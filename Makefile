@@ -36,6 +36,7 @@ lint: $(STAMP)  ## formatting, lint, types, layers, generated files
 
 bench: $(STAMP)  ## speed and size on 10,000 rules, as ratios to a floor of the same run
 	$(BIN)/python tools/bench.py
+	$(BIN)/python tools/size.py
 
 soak: $(STAMP)  ## 1,000 random changes under watch, with a real Envoy
 	$(BIN)/python -m tests.soak
