@@ -18,7 +18,7 @@ from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.objects import KubeObjects, read_objects
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate
-from xdsaudit.testing import ingress
+from xdsaudit.testing import ingress, ingress_list
 
 H, N = "higress.io/", "nginx.ingress.kubernetes.io/"
 HOSTS = ("a.test", "b.a.test", "*.a.test", "*.b.a.test", None, "c.test")
@@ -252,6 +252,28 @@ def test_what_is_not_modelled_is_a_doubt_where_it_is_not_the_same() -> None:
     assert said(
         [ingress("odd", "shop.test", "/odd", annotations=odd)], [ingress("odd", "shop.test", "/odd", annotations=odd)]
     ).proven
+
+
+def test_what_plugins_and_registries_do_is_not_compared_and_that_is_said() -> None:
+    made = {
+        "kind": "WasmPlugin",
+        "metadata": {"name": "p", "namespace": "higress-system"},
+        "spec": {"url": "file:///p.wasm"},
+    }
+    registry = {"name": "ext", "type": "dns", "domain": "ext.test", "port": 80}
+    bridge = {
+        "kind": "McpBridge",
+        "metadata": {"name": "default", "namespace": "higress-system"},
+        "spec": {"registries": [registry]},
+    }
+    for plural, kind, item, words in (
+        ("wasmplugins", "WasmPlugin", made, "WasmPlugins"),
+        ("mcpbridges", "McpBridge", bridge, "registries"),
+    ):
+        other = read_objects({**worlds.kube(BASE), plural: ingress_list([item], kind)})[0]
+        (doubt,) = compare(objects(BASE), other, Profile()).doubts
+        assert words in doubt
+        assert compare(other, other, Profile()).proven
 
 
 def test_a_host_that_gets_a_table_of_its_own_under_a_wildcard_is_noted() -> None:
