@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,14 @@ from xdsaudit.cli.output import clear_progress, colored, progress, say, write_wh
 from xdsaudit.errors import InputError
 
 if TYPE_CHECKING:
+    from xdsaudit.audit.questions.story import Event
     from xdsaudit.collect.recorder import Recorder
     from xdsaudit.live.plugin_watch import PluginTransition
     from xdsaudit.live.watch import Transition, Watcher
+
+
+_HANGS = 60.0
+"""Seconds beyond three intervals after which a watch without a round counts as hanging."""
 
 
 @click.command(cls=GroupedCommand, short_help="Keep auditing, print transitions, export metrics.")
@@ -37,7 +41,11 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="A rule younger than this is pending, not lost (default 15).",
 )
-@click.option("--listen", metavar="[HOST:]PORT", help="Serve metrics at /metrics (host 127.0.0.1 unless given).")
+@click.option(
+    "--listen",
+    metavar="[HOST:]PORT",
+    help="Serve a live page at /, metrics at /metrics and /healthz (host 127.0.0.1 unless given).",
+)
 @click.option(
     "--textfile", type=click.Path(path_type=Path), metavar="FILE", help="Write metrics to a file after each round."
 )
@@ -80,7 +88,9 @@ def watch(
     xdsaudit watch --listen 9464
     xdsaudit watch --record /var/lib/xdsaudit
     """  # noqa: D301 - click reads \b as "do not wrap"
+    from xdsaudit.cli.serving import Board, served
     from xdsaudit.connection import Connection
+    from xdsaudit.live.events import events
     from xdsaudit.live.watch import Watcher
 
     if options["snapshot"]:
@@ -89,7 +99,8 @@ def watch(
         recorder = _recorder(options)
         watcher = Watcher(connection.rounds, time.monotonic, keep=recorder is not None)
         clear_progress()
-        with _served(listen, watcher):
+        board = Board(watcher, _HANGS + 3 * interval, time.monotonic)
+        with served(listen, board):
             unread: dict[str, str] = {}
             try:
                 while True:
@@ -101,11 +112,13 @@ def watch(
                             _plugin_jsonl(plugin) if output == "jsonl" else _plugin_line(plugin), color=colored()
                         )
                     sys.stdout.flush()
+                    told = list(events(changed, watcher.plugins))
+                    board.update(told)
                     if recorder is not None:
-                        _record(recorder, watcher, changed)
+                        _record(recorder, watcher, told)
                     unread = _said_gaps(watcher, unread)
                     if textfile is not None:
-                        _write(textfile, _metrics(watcher))
+                        _write(textfile, board.metrics())
                     if max_rounds is not None and watcher.rounds >= max_rounds:
                         break
                     time.sleep(interval)
@@ -124,12 +137,10 @@ def _recorder(options: dict[str, Any]) -> Recorder | None:
     return Recorder(options["record"], keep=options["record_keep"], max_bytes=options["record_bytes"])
 
 
-def _record(recorder: Recorder, watcher: Watcher, changed: Sequence[Transition]) -> None:
+def _record(recorder: Recorder, watcher: Watcher, told: Sequence[Event]) -> None:
     """Write what changed into the black box; say once when that fails."""
-    from xdsaudit.live.events import events
-
     before = recorder.failed
-    recorder.note(events(changed, watcher.plugins), watcher.seen, watcher.good)
+    recorder.note(told, watcher.seen, watcher.good)
     if recorder.failed and recorder.failed != before:
         say(f"xdsaudit: the recorder could not write: {recorder.failed}; watching goes on")
 
@@ -215,58 +226,9 @@ def _jsonl(transition: Transition) -> str:
     ).rstrip("\n")
 
 
-def _metrics(watcher: Watcher) -> str:
-    from xdsaudit.live.watch import BUCKETS
-    from xdsaudit.report.prom import Histogram, to_prom
-
-    if watcher.audit is None:
-        return ""
-    latency = {s: Histogram({b: h.buckets[b] for b in BUCKETS}, h.count, h.total) for s, h in watcher.latency.items()}
-    return to_prom(watcher.audit, transitions=watcher.counted, latency=latency, rounds=watcher.rounds)
-
-
 def _write(place: Path, text: str) -> None:
     """Replace a file at once, so that a collector never reads half of it."""
     try:
         write_whole(place, text)
     except OSError as error:
         raise InputError(f"--textfile {place}: {error.strerror or error}; name another file") from error
-
-
-@contextmanager
-def _served(listen: str | None, watcher: Watcher) -> Iterator[None]:
-    if listen is None:
-        yield
-        return
-    host, _, port = listen.rpartition(":")
-    if not (port.isascii() and port.isdigit() and len(port) < 6) or int(port) > 65535:
-        raise InputError(f"--listen {listen!r}: write PORT or HOST:PORT")
-    import threading
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = _metrics(watcher).encode() if self.path == "/metrics" else b""
-            self.send_response(200 if body else 404)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    try:
-        server = ThreadingHTTPServer((host.strip("[]") or "127.0.0.1", int(port)), Handler)
-    except (OSError, UnicodeError) as error:
-        raise InputError(
-            f"--listen {listen}: {getattr(error, 'strerror', None) or 'is not a host and port'}; choose another"
-        ) from error
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-    say(f"xdsaudit: metrics at http://{host or '127.0.0.1'}:{server.server_address[1]}/metrics")
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -6,7 +6,7 @@ called lost, everything is read whole once, pilot's served line and a new privat
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Protocol
@@ -53,11 +53,20 @@ class Latency:
     buckets: Counter[float] = field(default_factory=Counter)
     count: int = 0
     total: float = 0.0
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
+
+    def quantile(self, share: float) -> float | None:
+        """Seconds that this share of the last thousand took at most; None before the first."""
+        if not self.recent:
+            return None
+        ordered = sorted(self.recent)
+        return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
     def observe(self, seconds: float) -> None:
         """Count one."""
         self.count += 1
         self.total += seconds
+        self.recent.append(seconds)
         for bound in BUCKETS:
             if seconds <= bound:
                 self.buckets[bound] += 1
