@@ -222,6 +222,16 @@ def test_the_fleet_is_an_indexed_job_of_as_many_pods_as_clusters() -> None:
     assert job["template"]["spec"]["automountServiceAccountToken"] is False
 
 
+@pytest.mark.parametrize("job", [f for _, f in DEPLOY if f["kind"] == "Job"], ids=lambda f: f["metadata"]["name"])
+def test_a_cluster_with_something_wrong_does_not_stop_the_others(job: Object) -> None:
+    """With a backoffLimit of 0 the first pod that fails ends the whole Job, and the other clusters' reports are lost."""
+    spec = job["spec"]
+    assert "backoffLimit" not in spec
+    assert spec["backoffLimitPerIndex"] == 0
+    assert spec["maxFailedIndexes"] == spec["completions"]
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"
+
+
 def test_the_monitor_finds_the_watch_alone() -> None:
     wanted = kind("PodMonitor")["spec"]["selector"]["matchLabels"].items()
     templates = {o["kind"]: o["spec"].get("jobTemplate", o)["spec"]["template"] for o in EVERYTHING if any(pods(o))}
