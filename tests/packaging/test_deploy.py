@@ -84,6 +84,9 @@ def test_a_pod_has_no_privilege_and_nothing_writable_but_what_it_must(spec: Obje
             *(v for k, v in zip(container["args"], container["args"][1:], strict=False) if k == "--record"),
         }
         assert all(m.get("readOnly") for path, m in mounts.items() if path not in written)
+        assert {m["name"] for m in mounts.values()} == set(volumes), (
+            "every mount has its volume, every volume its mount"
+        )
         assert written <= set(mounts), "what it writes is a volume, since its root is read-only"
         assert re.search(rf":{re.escape(xdsaudit.__version__)}(@sha256:[0-9a-f]{{64}})?$", container["image"])
 
