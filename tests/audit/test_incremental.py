@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +23,7 @@ from xdsaudit.testing import ingress, ingress_list, service
 
 HOSTS = ("foo.test", "bar.test", "*.test", None)
 NAMES = ("a", "b", "c", "d")
-PATHS = ("/", "/x", "/x/y")
+PATHS = ("/", "/x", "/x/y", "/x/../z")
 ANNOTATIONS: tuple[dict[str, str], ...] = (
     {},
     {"higress.io/rewrite-target": "/new"},
@@ -30,8 +31,12 @@ ANNOTATIONS: tuple[dict[str, str], ...] = (
     {"higress.io/canary": "true", "higress.io/canary-weight": "20"},
     {"higress.io/exact-match-header-x": "1"},
     {"higress.io/load-balance": "least_conn"},
+    {"higress.io/upstream-hash-by": "$request_uri"},
+    {"higress.io/upstream-hash-by": "$host"},
     {"higress.io/ssl-redirect": "true"},
     {"kubernetes.io/ingress.class": "other"},
+    {"nginx.ingress.kubernetes.io/auth-url": "http://auth.test"},
+    {"nginx.ingress.kubernetes.io/auth-url": "http://auth.test", "xdsaudit.io/ignore": "XA212"},
 )
 BEGIN = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -47,6 +52,8 @@ class Changing(RuleBasedStateMachine):
         self.served: dict[str, dict[Place, Any]] = {"pilot": {}, "gateway": {}, "fresh": {}}
         self.now = BEGIN
         self.grace = 0.0
+        self.gateways = 1
+        self.without_clusters = False
 
     def expected(self) -> dict[Place, Any]:
         return dict(worlds.expectation(self.items.values()).tables)
@@ -67,7 +74,8 @@ class Changing(RuleBasedStateMachine):
     def change(
         self, name: str, host: str | None, paths: list[str], annotations: dict[str, str], backend: str, tls: str | None
     ) -> None:
-        item = ingress(name, host, *paths, annotations=annotations, service=backend, tls=tls)
+        port = "http" if backend == "api" else 80
+        item = ingress(name, host, *paths, annotations=annotations, service=backend, port=port, tls=tls)
         item["metadata"]["creationTimestamp"] = (self.now - timedelta(seconds=5)).isoformat()
         self.items[name] = item
 
@@ -103,9 +111,23 @@ class Changing(RuleBasedStateMachine):
             place = data.draw(st.sampled_from(sorted(self.served[which])))
             self.served[which][place] = tuple(reversed(self.served[which][place]))
 
-    @rule(names=st.sets(st.sampled_from(("web", "api"))))
-    def services_change(self, names: set[str]) -> None:
-        self.services = [service(n) for n in sorted(names)]
+    @rule(names=st.sets(st.sampled_from(("web", "api"))), port=st.sampled_from((80, 8080)))
+    def services_change(self, names: set[str], port: int) -> None:
+        self.services = [service(n, ("http", port)) for n in sorted(names)]
+
+    @rule(gateways=st.integers(0, 2))
+    def gateways_come_and_go(self, gateways: int) -> None:
+        self.gateways = gateways
+
+    @rule()
+    def clusters_come_and_go(self) -> None:
+        self.without_clusters = not self.without_clusters
+
+    def dump(self) -> dict[str, bytes]:
+        found = json.loads(worlds.config_dump(self.served["gateway"]))
+        for section in found["configs"] if self.without_clusters else ():
+            section.pop("dynamic_active_clusters", None)
+        return {"config_dump.json": json.dumps(found).encode()}
 
     @rule(seconds=st.sampled_from((0, 1, 4, 30)))
     def time_passes(self, seconds: int) -> None:
@@ -117,9 +139,9 @@ class Changing(RuleBasedStateMachine):
 
     @invariant()
     def as_from_scratch(self) -> None:
-        made = worlds.world([], pilot={}, gateway=self.served["gateway"])
         snapshot = replace(
-            made,
+            worlds.world([], pilot={}, gateway={}),
+            gateway={f"gateway-{n}": self.dump() for n in range(self.gateways)},
             captured_at=self.now.isoformat(),
             grace=self.grace,
             kube={
@@ -134,7 +156,7 @@ class Changing(RuleBasedStateMachine):
         assert audit(snapshot, memory=self.memory) == audit(snapshot)  # nothing changed
 
 
-Changing.TestCase.settings = settings(max_examples=40, stateful_step_count=12, deadline=None)
+Changing.TestCase.settings = settings(max_examples=100, stateful_step_count=15, deadline=None)
 TestChanging = Changing.TestCase
 
 
@@ -175,3 +197,17 @@ def test_certificates_turn_audits(recording: Any) -> None:
     certified = replace(gateway.view, certificates={"c": Certificate((), BEGIN.isoformat(), "2027-01-01T00:00:00Z")})
     world.judgements[ViewName.GATEWAY] = [replace(gateway, view=certified)]
     assert turns(world, ()) == (BEGIN, datetime(2027, 1, 1, tzinfo=UTC))
+
+
+def test_a_service_that_changes_its_ports_changes_the_rules_that_name_one() -> None:
+    memory = Memory()
+    items = ingress_list([ingress("a", "foo.test", "/", port="http")])
+    found = []
+    for port in (80, 8080, 80):
+        services = ingress_list([service("web", ("http", port))], "Service")
+        snapshot = replace(young(60), kube={"ingresses": items, "services": services})
+        found.append(audit(snapshot, memory=memory))
+        assert found[-1] == audit(snapshot)
+        world, _ = judged(snapshot, memory=memory)
+        (route,) = world.expectation.tables[80, "foo.test"][:1]
+        assert route.cluster == f"outbound|{port}||web.default.svc.cluster.local"

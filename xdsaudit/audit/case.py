@@ -171,10 +171,13 @@ def _read_views(
     views: list[View | None] = []
     lines = sum(1 + bool(c.fresh) for c in snapshot.pilot.values())
     pilots = memory.pilot if memory.lasting or lines > 1 else None
+    cores = memory.core if memory.lasting or len(snapshot.core) > 1 else None
     gateways = memory.gateway if memory.lasting or len(snapshot.gateway) > 1 else None
     for pod, responses in snapshot.core.items():
-        look = partial(read_core, responses, replica=pod)
-        views.append(attempt(ViewName.CORE, pod, partial(memory.made.of, (ViewName.CORE, pod), (responses,), look)))
+        look = partial(read_core, replica=pod)
+        views.append(
+            attempt(ViewName.CORE, pod, partial(_decoded, memory, (ViewName.CORE, pod), responses, look, cores))
+        )
     for name in (ViewName.PILOT_FRESH, ViewName.PILOT):
         for pod, capture in snapshot.pilot.items():
             answers = capture.served if name is ViewName.PILOT else capture.fresh

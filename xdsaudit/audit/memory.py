@@ -103,29 +103,34 @@ class Memory:
 
     Attributes:
         lasting: whether there is a next audit; a single one remembers tables only where replicas may share them.
-        pilot: virtual hosts of pilots by the bytes of their RouteConfiguration.
+        core: objects of cores by the bytes of their MCP resource.
+        pilot: name and virtual hosts of pilots' route configurations by their bytes.
         gateway: name and virtual hosts of gateways' route configurations by their bytes.
         comparer: pairs that were found equal.
         ingresses: Ingresses by the bytes they were read from.
         translated: what one translation leaves for the next.
         made: views, and what was said of them, by what they were made of.
+        alive: lists of expected routes of which none is dead, by their ids.
         verdicts: of the last audit by the rule's number, and what all of them depend on.
         held: the last audit (``xdsaudit.audit.unchanged.Held``).
     """
 
     lasting: bool = True
+    core: Aging = field(default_factory=Aging)
     pilot: Aging = field(default_factory=Aging)
     gateway: Aging = field(default_factory=Aging)
     comparer: Comparer = field(default_factory=Comparer)
     ingresses: ReadBefore = field(default_factory=ReadBefore)
     translated: Kept = field(default_factory=Kept)
     made: Made = field(default_factory=Made)
+    alive: dict[int, object] = field(default_factory=dict)
     verdicts: tuple[tuple[object, ...], Mapping[int, RuleVerdict]] = field(default_factory=lambda: ((), {}))
     held: Any = None
 
     def turn(self) -> None:
         """Begin an audit."""
         self.made.turn()
+        self.core.turn()
         self.pilot.turn()
         self.gateway.turn()
         self.comparer.turn()

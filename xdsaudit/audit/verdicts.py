@@ -93,14 +93,14 @@ def _audit(world: World, memory: Memory) -> Held:
         lambda number, parts: memory.made.of(("upstream", number), parts, dict),
     )
     plugins = judge_plugins(world)
-    judge_rule = _Judge(world, rejected, {**upstream, **plugins.broken})
+    judge_rule = _Judge(world, rejected, {**upstream, **plugins.broken}, memory)
     before = judge_rule.remembered(memory)
     now: dict[int, RuleVerdict] = {}
     rules: list[RuleVerdict] = []
     others: list[RuleVerdict] = []
     for index, plan in world.expectation.plans.numbered():
         verdict = before.get(index)
-        if verdict is None or index in judge_rule.troubled:
+        if verdict is None or index in judge_rule.unsettled:
             verdict = judge_rule(index, plan)
         now[index] = verdict
         (rules if plan.selected else others).append(verdict)
@@ -138,7 +138,9 @@ def _repeated(world: World, extra: Extra) -> bool:
 class _Judge:
     """Judges one rule after the other against the same world."""
 
-    def __init__(self, world: World, rejected: dict[str | None, Rejection], upstream: dict[int, Upstream]) -> None:
+    def __init__(
+        self, world: World, rejected: dict[str | None, Rejection], upstream: dict[int, Upstream], memory: Memory
+    ) -> None:
         self.world = world
         self.rejected = rejected
         self.upstream = upstream
@@ -156,19 +158,22 @@ class _Judge:
         self.warming = self._warming()
         self.exposed = exposed_by_ref(world)
         chains = [c for j in self.serving for c in j.view.chains]
-        self.dead = {} if any(c.raw_paths for c in chains) else dead_rules(world.expectation)
+        self.dead = {} if any(c.raw_paths for c in chains) else dead_rules(world.expectation, memory.alive)
         self.troubled = set(upstream)
         for j in self.judged:
             self.troubled |= {*j.missing, *j.changed, *j.shadowed, *j.dormant}
+        self.unsettled = self.troubled | self.dead.keys()
+        if self.exposed:
+            self.unsettled |= {n for n, plan in world.expectation.plans.numbered() if plan.rule.ref in self.exposed}
 
     def remembered(self, memory: Memory) -> Mapping[int, RuleVerdict]:
-        """Verdicts of the last audit that still stand, by number, for rules that nothing troubles now."""
+        """Verdicts of the last audit that still stand, by number, for rules of which nothing else is known now."""
         return memory.verdicts[1] if memory.verdicts[0] == self._frame() else {}
 
     def remember(self, memory: Memory, verdicts: dict[int, RuleVerdict]) -> None:
-        """Leave verdicts for the next audit, but those of rules that something troubles."""
+        """Leave verdicts for the next audit, but those of unsettled rules."""
         if memory.lasting and not self.blind and not self.warming:
-            for number in self.troubled & verdicts.keys():
+            for number in self.unsettled & verdicts.keys():
                 del verdicts[number]
             memory.verdicts = self._frame(), verdicts
 

@@ -6,8 +6,8 @@ pilot's business. Objects are folded by type: each response of core carries all 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, MutableMapping
+from typing import Any, NamedTuple
 
 from xdsaudit.errors import ReadError
 from xdsaudit.model.route import HeaderMatch, MatchKey, Place, Route, simple_key
@@ -28,8 +28,24 @@ MCP_TYPES = (
 _RESOURCE = "istio.mcp.v1alpha1.Resource"
 
 
-def read_core(responses: Iterable[bytes], *, replica: str | None) -> View:
+Decoded = MutableMapping[bytes, tuple[str, Any]]
+"""Objects by the bytes of their MCP resource: the name, and the message, a ``_Service`` or None for a type that is not read."""
+
+
+class _Service(NamedTuple):
+    """A VirtualService: its hosts and its routes."""
+
+    hosts: tuple[str, ...]
+    routes: tuple[Route, ...]
+
+
+def read_core(responses: Iterable[bytes], *, replica: str | None, decoded: Decoded | None = None) -> View:
     """The core view from raw MCP responses.
+
+    Args:
+        responses: as they came.
+        replica: the pod.
+        decoded: objects read before, by their bytes; those of these responses are added.
 
     Raises:
         ReadError: bytes that are no MCP response.
@@ -39,19 +55,14 @@ def read_core(responses: Iterable[bytes], *, replica: str | None) -> View:
     for number, data in enumerate(responses):
         try:
             response = response_class.FromString(data)
-            found = [message(_RESOURCE).FromString(r.value) for r in response.resources]
-            decoded = [
-                (r.metadata.name, cls.FromString(r.body.value))
-                for r in found
-                if (cls := known_type(r.body.type_url)) is not None
-            ]
+            found = [_read(resource.value, decoded) for resource in response.resources]
         except Exception as error:
             raise ReadError(
                 f"core response {number} ({len(data)} bytes) is not an MCP DiscoveryResponse: {error}; read core again"
             ) from error
         if not response.type_url:
             raise ReadError(f"core response {number} ({len(data)} bytes) has no type_url; read core again")
-        objects[response.type_url.rpartition("/")[2]] = decoded
+        objects[response.type_url.rpartition("/")[2]] = [(name, each) for name, each in found if each is not None]
     return View(
         name=ViewName.CORE,
         replica=replica,
@@ -74,6 +85,21 @@ def read_core(responses: Iterable[bytes], *, replica: str | None) -> View:
     )
 
 
+def _read(data: bytes, decoded: Decoded | None) -> tuple[str, Any]:
+    """One object of an MCP response."""
+    known = decoded.get(data) if decoded is not None else None
+    if known is not None:
+        return known
+    resource = message(_RESOURCE).FromString(data)
+    name, cls = resource.metadata.name, known_type(resource.body.type_url)
+    read = cls.FromString(resource.body.value) if cls is not None else None
+    if read is not None and read.DESCRIPTOR.name == "VirtualService":
+        read = _Service(tuple(read.hosts), tuple(route for http in read.http for route in _routes(http, name)))
+    if decoded is not None:
+        decoded[data] = name, read
+    return name, read
+
+
 def _tables(services: Iterable[tuple[str, Any]], gateways: Iterable[tuple[str, Any]]) -> dict[Place, Table]:
     ports: dict[str, list[int]] = {}
     for _, gateway in gateways:
@@ -84,7 +110,7 @@ def _tables(services: Iterable[tuple[str, Any]], gateways: Iterable[tuple[str, A
                     listed.append(server.port.number)
     tables: dict[Place, Table] = {}
     for name, service in services:
-        routes = tuple(route for http in service.http for route in _routes(http, name))
+        routes = service.routes
         for host in service.hosts:
             for port in ports.get(host, ()):
                 known = tables.get((port, host))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, MutableMapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from xdsaudit.errors import ReadError
 from xdsaudit.model.assemble import Scope, VirtualHost, assemble, scope_of
@@ -25,12 +25,21 @@ _PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
 
-Decoded = MutableMapping[bytes, tuple[VirtualHost, ...]]
-"""Virtual hosts by the bytes of their RouteConfiguration."""
+Decoded = MutableMapping[bytes, tuple[str, tuple[VirtualHost, ...]]]
+"""Route configurations by their bytes: their name and their virtual hosts."""
 
 
-def fold(responses: Iterable[bytes]) -> dict[str, dict[str, Any]]:
-    """Resources by short type and name after all responses, each a decoded message of the pool (RDS: with its bytes).
+class Undecoded(NamedTuple):
+    """A RouteConfiguration as a message, and its bytes."""
+
+    config: Any
+    data: bytes
+
+
+def fold(responses: Iterable[bytes], decoded: Decoded | None = None) -> dict[str, dict[str, Any]]:
+    """Resources by short type and name after all responses, each a decoded message of the pool.
+
+    Of RDS an ``Undecoded``, or the virtual hosts where ``decoded`` knows them.
 
     Raises:
         ReadError: a response, or a resource in one, is not what it says it is.
@@ -55,6 +64,9 @@ def fold(responses: Iterable[bytes]) -> dict[str, dict[str, Any]]:
         kept = {} if short in _REPLACING else folded.get(short, {})
         cls = resource_class(short)
         for index, resource in enumerate(response.resources):
+            if decoded is not None and short == "RDS" and (known := decoded.get(resource.value)) is not None:
+                kept[known[0]] = known[1]
+                continue
             try:
                 read = cls.FromString(resource.value)
             except Exception as error:
@@ -63,7 +75,7 @@ def fold(responses: Iterable[bytes]) -> dict[str, dict[str, Any]]:
                     f"{error}; read the control plane again"
                 ) from error
             if short == "RDS":
-                kept[read.name] = (read, resource.value)
+                kept[read.name] = Undecoded(read, resource.value)
             else:
                 kept[read.cluster_name if short == "EDS" else read.name] = read
         folded[short] = kept
@@ -85,16 +97,13 @@ def read_pilot(
     Raises:
         ReadError: bytes that are no DiscoveryResponse.
     """
-    folded = fold(responses)
+    folded = fold(responses, decoded)
     reader = RouteReader()
-    tables = {}
-    for table, (config, data) in folded.get("RDS", {}).items():
-        hosts = decoded.get(data) if decoded is not None else None
-        if hosts is None:
-            hosts = reader.virtual_hosts(config, data)
-            if decoded is not None:
-                decoded[data] = hosts
-        tables[table] = hosts
+    tables: dict[str, tuple[VirtualHost, ...]] = {}
+    for table, found in folded.get("RDS", {}).items():
+        tables[table] = reader.virtual_hosts(*found) if isinstance(found, Undecoded) else found
+        if decoded is not None and isinstance(found, Undecoded):
+            decoded[found.data] = table, tables[table]
     listeners = tuple(read_listener(m) for m in folded["LDS"].values()) if "LDS" in folded else None
     scopes = None
     if "SRDS" in folded or any(c.scoped for li in listeners or () for c in li.chains):

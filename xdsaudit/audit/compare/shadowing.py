@@ -16,6 +16,10 @@ from xdsaudit.model.route import MatchKey, Route
 
 _Reach = Literal["path", "path, any case", "prefix", "prefix, any case", "regex", "run"]
 _Conditions = frozenset[object]
+_Texts = dict[str, dict[_Conditions, list[int]]]
+_BEGINNINGS: Final = frozenset({"prefix", "prefix, any case", "run"})
+_ANY_CASE: Final = frozenset({"path, any case", "prefix, any case"})
+_NONE: Final[_Conditions] = frozenset()
 _FEW: Final = 8
 """Up to so many conditions of a route, their subsets are looked up; beyond, all that stand at its path are gone through."""
 
@@ -42,8 +46,8 @@ class _Earlier:
     def __init__(self, routes: Sequence[Route]) -> None:
         self._routes = routes
         self._alike: dict[MatchKey, list[int]] = {}
-        self._at: dict[tuple[_Reach, str], dict[_Conditions, list[int]]] = {}
-        self._lengths: dict[_Reach, set[int]] = {"prefix": set(), "prefix, any case": set(), "run": set()}
+        self._at: dict[_Reach, _Texts] = {}
+        self._lengths: dict[_Reach, set[int]] = {}
 
     def add(self, index: int) -> None:
         """Let a route stand before those that are asked about from now on."""
@@ -54,41 +58,39 @@ class _Earlier:
             return
         alike.append(index)
         conditions = _conditions(route.key)
-        for place in _places(route.key):
-            if place[0] in self._lengths:
-                self._lengths[place[0]].add(len(place[1]))
-            self._at.setdefault(place, {}).setdefault(conditions, []).append(index)
+        for reach, text in _places(route.key):
+            self._at.setdefault(reach, {}).setdefault(text, {}).setdefault(conditions, []).append(index)
+            if reach in _BEGINNINGS:
+                self._lengths.setdefault(reach, set()).add(len(text))
 
-    def candidates(self, key: MatchKey) -> Iterator[int]:
+    def candidates(self, key: MatchKey) -> list[int]:
         """Indices of the routes that may take every request of a key."""
-        if not self._at:
-            return
+        found: list[int] = []
         conditions = _conditions(key)
-        for place in self._asked(key):
-            held = self._at.get(place)
-            if held is None:
-                continue
-            if len(conditions) > _FEW or len(held) <= 1 << len(conditions):
-                for asked, indices in held.items():
-                    if asked <= conditions:
-                        yield from indices
-            else:
-                for size in range(len(conditions) + 1):
-                    for some in combinations(conditions, size):
-                        yield from held.get(frozenset(some), ())
-
-    def _asked(self, key: MatchKey) -> Iterator[tuple[_Reach, str]]:
         regex = key.kind == "safe_regex"
         text = literal_prefix(key.value) if regex else key.value
-        lowered = text.lower()
-        if key.kind == "path":
-            yield "path", text
-            yield "path, any case", lowered
-            yield from (("run", text[:n]) for n in self._lengths["run"] if n <= len(text))
-        if regex:
-            yield "regex", key.value
-        yield from (("prefix", text[:n]) for n in self._lengths["prefix"] if n <= len(text))
-        yield from (("prefix, any case", lowered[:n]) for n in self._lengths["prefix, any case"] if n <= len(lowered))
+        for reach, texts in self._at.items():
+            asked = text.lower() if reach in _ANY_CASE else text
+            if reach in _BEGINNINGS:
+                if reach != "run" or key.kind == "path":
+                    for length in self._lengths[reach]:
+                        if length <= len(asked) and (held := texts.get(asked[:length])) is not None:
+                            found += _asking_no_more(held, conditions)
+            elif (key.kind == "path") is not (reach == "regex"):
+                held = texts.get(key.value if reach == "regex" else asked)
+                if held is not None:
+                    found += _asking_no_more(held, conditions)
+        return found
+
+
+def _asking_no_more(held: Mapping[_Conditions, list[int]], conditions: _Conditions) -> Iterable[int]:
+    """Routes with some of these conditions, or all, and no other."""
+    if not conditions:
+        return held.get(conditions, ())
+    if len(conditions) > _FEW or len(held) <= 1 << len(conditions):
+        return [i for asked, indices in held.items() if asked <= conditions for i in indices]
+    sizes = range(len(conditions) + 1)
+    return [i for n in sizes for some in combinations(conditions, n) for i in held.get(frozenset(some), ())]
 
 
 def _places(key: MatchKey) -> Iterator[tuple[_Reach, str]]:
@@ -106,6 +108,8 @@ def _places(key: MatchKey) -> Iterator[tuple[_Reach, str]]:
 
 
 def _conditions(key: MatchKey) -> _Conditions:
+    if not (key.headers or key.query or key.other):
+        return _NONE
     return frozenset(
         (*(("header", h) for h in key.headers), *(("query", q) for q in key.query), *filter(None, (key.other,)))
     )

@@ -85,10 +85,23 @@ def _spelling(kind: str, value: str) -> str:
     return found if found != value and dead(kind, found) is None else ""
 
 
-def dead_rules(expectation: Expectation) -> Mapping[int, Dead]:
-    """Rules that no request can reach, by index: each of their own routes asks for a path that there is not."""
+def dead_rules(expectation: Expectation, alive: dict[int, object] | None = None) -> Mapping[int, Dead]:
+    """Rules that no request can reach, by number: each of their own routes asks for a path that there is not.
+
+    Args:
+        expectation: the routes.
+        alive: lists of routes of which none is dead, by their ids, from one asking to the next; None remembers none.
+    """
+    known = alive if alive is not None else {}
+    for routes in expectation.tables.values():
+        if id(routes) not in known and not any(dead_key(r.key) for r in routes if not r.generated):
+            known[id(routes)] = routes  # an id is a name only while its object lives
+    for gone in known.keys() - {id(routes) for routes in expectation.tables.values()}:
+        del known[gone]
     found: dict[int, Dead] = {}
     reached: set[int] = set()
+    if all(id(routes) in known for routes in expectation.tables.values()):
+        return found
     for routes in expectation.tables.values():
         for route in routes:
             if route.generated:
