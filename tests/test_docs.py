@@ -132,6 +132,10 @@ def test_the_page_of_a_code_shows_the_verdict_that_its_world_gets(code_pages: An
     if row.slug not in ("partly-shadowed", "unreadable", "class-not-ours", "namespace-not-watched"):
         assert row.slug in shown, "what is printed is of this code"
     assert "/tmp" not in page
+    told = re.sub(r"\\(.)", r"\1", page)
+    for text in (row.title, row.meaning, row.shows, row.remedy, row.prevention):
+        assert text in told
+        assert not re.search(r"(?<!\\)[<\[*`]", code_pages.prose(text)), "nothing in it is taken for markup"
     assert "## How far it is proven" in page
     for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
         assert text.strip()
@@ -165,8 +169,8 @@ def test_every_option_is_on_the_page_of_options() -> None:
     for command in tool("command_line").commands():
         part = page.split(f"\n## xdsaudit {command.name}\n")[1].split("\n## xdsaudit ")[0]
         for heading, options in command.groups.items():
-            own = part.split("\n# Groups of options")[0]
-            place = own if f"**{heading}**" in own else page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+            own = part.split("\n## Groups of options")[0]
+            place = own if f"**{heading}**" in own else page.split(f"\n### {heading}\n")[1].split("\n### ")[0]
             for option in options:
                 assert f"| `{option.flags.replace('|', chr(92) + '|')}` |" in place, f"{command.name}: {option.flags}"
 
@@ -214,7 +218,7 @@ def test_what_is_out_of_step_is_found() -> None:
     assert "xdsaudit status" in translations.taken_over(english, fine.replace("status", "diff"))
 
 
-@pytest.mark.parametrize("name", ["operate", "ci", "library", "tests", "contribute", "deploy"])
+@pytest.mark.parametrize("name", ["install", "operate", "ci", "library", "tests", "contribute", "deploy"])
 def test_each_way_of_use_begins_with_a_command_and_is_short(name: str) -> None:
     text = (ROOT / "docs" / "how-to" / f"{name}.md").read_text(encoding="utf-8")
     assert re.match(r"# [^\n]+\n\n```sh\n\w", text), "its first block is a command"

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from code_pages import manifest  # noqa: E402
+from code_pages import manifest, prose  # noqa: E402
 
 from xdsaudit.ingress.annotation_table import KINDS, NUMBER, SWITCH, TABLE, TEXT, Row  # noqa: E402
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute  # noqa: E402
@@ -56,7 +56,7 @@ def until(row: Row) -> str:
 
 def odd(row: Row) -> str:
     """What becomes of odd values."""
-    return f"{KINDS[row.kind]}; {row.odd}" if row.odd else KINDS[row.kind]
+    return prose(f"{KINDS[row.kind]}; {row.odd}" if row.odd else KINDS[row.kind])
 
 
 def pair(row: Row) -> tuple[dict[str, str], dict[str, str]]:
@@ -167,9 +167,7 @@ def page(row: Row) -> str:
             [
                 f"# {row.key}",
                 f"`higress.io/{row.key}` shapes: {row.shapes}. {versions}",
-                f"## Value\n\n{_SYNTAX[row.kind][0].upper()}{_SYNTAX[row.kind][1:]}. Of odd values: {odd(row)}.".replace(
-                    "*", r"\*"
-                ),
+                f"## Value\n\n{_SYNTAX[row.kind][0].upper()}{_SYNTAX[row.kind][1:]}. Of odd values: {odd(row)}.",
                 f"## Example\n\n```yaml\n{manifest(example(row, with_it))}\n```",
                 f"## Effect\n\n{effect(row)}",
                 f"## Coming from nginx\n\n{nginx}",
@@ -201,7 +199,7 @@ def overview() -> str:
             judged(row),
             odd(row),
         )
-        lines.append(f"| {' | '.join(cells)} |".replace("*", r"\*"))
+        lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
         "Match keys are `higress.io/KIND-match-header-NAME`, `-match-pseudo-header-NAME` and `-match-query-NAME`, KIND one "

@@ -238,6 +238,11 @@ def how_far_in_a_word(row: Code) -> str:
     return ", ".join(words) or "simulation"
 
 
+def prose(text: str) -> str:
+    """Plain text as Markdown that shows it as it is: <host>, [^/]+ and stars are no markup."""
+    return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", text)
+
+
 def issue(text: str) -> str:
     """A link to a public issue."""
     project, _, number = text.partition("#")
@@ -266,9 +271,9 @@ def page(row: Code) -> str:
     result = next((a for a in world.audits if _own(a, row) is not None), None)
     parts = [
         f"# {row.code} {row.slug}",
-        f"**{row.title}.** Severity {row.severity.value}; at {_PLACES[row.code[2]]}.",
-        f"## What it is and why it happens\n\n{row.meaning}",
-        f"## How it shows\n\n{row.shows}",
+        f"**{prose(row.title)}.** Severity {row.severity.value}; at {_PLACES[row.code[2]]}.",
+        f"## What it is and why it happens\n\n{prose(row.meaning)}",
+        f"## How it shows\n\n{prose(row.shows)}",
     ]
     if result is not None:
         own = _own(result, row)
@@ -296,9 +301,9 @@ def page(row: Code) -> str:
     else:
         raise ValueError(f"{row.code}: its world in tests/audit/test_codes.py makes no audit that says it")
     parts += [
-        f"## What heals it\n\n{row.remedy}",
+        f"## What heals it\n\n{prose(row.remedy)}",
         *commands(row),
-        f"## How to prevent it\n\n{row.prevention}",
+        f"## How to prevent it\n\n{prose(row.prevention)}",
         f"## How far it is proven\n\n{how_far(row)}",
         f"## More\n\n`xdsaudit explain {row.code}` prints this without a network; `--only {row.code}` and `--skip {row.code}` choose it. "
         "[How to read an audit](../../verdicts.md).",
@@ -320,7 +325,7 @@ def overview() -> str:
                 "| --- | --- | --- | --- |",
             ]
             parts += [
-                f"| [{row.code}](codes/{row.code}.md) | {row.slug} | {row.title} | {how_far_in_a_word(row)} |"
+                f"| [{row.code}](codes/{row.code}.md) | {row.slug} | {prose(row.title)} | {how_far_in_a_word(row)} |"
                 for row in rows
             ]
     parts += ["", "```{toctree}", ":hidden:", "", *(f"codes/{row.code}" for row in CATALOGUE), "```", ""]

@@ -59,7 +59,7 @@ def page() -> str:
     ]
     for command in found:
         lines += section(command, common)
-    lines += ["# Groups of options", ""]
+    lines += ["## Groups of options", ""]
     for heading, options in common.items():
-        lines += [f"## {heading}", "", *_table(options)]
+        lines += [f"### {heading}", "", *_table(options)]
     return "\n".join(lines) + "\n"

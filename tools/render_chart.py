@@ -28,11 +28,13 @@ VALUES: Final = {
         "podMonitor.enabled": "true",
         "alerts.enabled": "true",
         "dashboard.enabled": "true",
+        "watch.record.existingClaim": "black-box",
         "watch.extraArgs[0]": "--grace",
         "watch.extraArgs[1]": "20",
     },
     "without-secrets": {
         "rbac.secrets": "false",
+        "watch.record.enabled": "false",
         "alerts.enabled": "true",
         "audit.enabled": "true",
         "audit.probeCache": "false",

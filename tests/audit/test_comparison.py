@@ -18,12 +18,37 @@ from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.objects import KubeObjects, read_objects
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate
-from xdsaudit.testing import ingress
+from xdsaudit.testing import ingress, ingress_list
 
 H, N = "higress.io/", "nginx.ingress.kubernetes.io/"
-HOSTS = ("a.test", "b.a.test", "*.a.test", None, "c.test")
-PATHS = ("/", "/a", "/a/b", "/ab", ("/a", "Exact"), ("/a/b", "Exact"), "/x", "/x/y/z")
-REGEXES = ("/a/[0-9]+", "/(a|x)/b", "/a.*c", "/x/[^/]+/z", "^/ab?$")
+HOSTS = ("a.test", "b.a.test", "*.a.test", "*.b.a.test", None, "c.test")
+PATHS = (
+    "/",
+    "/a",
+    "/a/b",
+    "/ab",
+    ("/a", "Exact"),
+    ("/a/b", "Exact"),
+    "/x",
+    "/x/y/z",
+    "/A",
+    ("/aB", "Exact"),
+    "/a.b",
+    "//",
+    ("/", "Exact"),
+)
+REGEXES = (
+    "/a/[0-9]+",
+    "/(a|x)/b",
+    "/a.*c",
+    "/x/[^/]+/z",
+    "^/ab?$",
+    "/(?i)a",
+    "/a{1,3}b",
+    "/x|/a",
+    "/(ab)*c",
+    "/x/(y|z)?/q$",
+)
 MATCHES: tuple[dict[str, str], ...] = (
     {},
     {},
@@ -36,6 +61,14 @@ MATCHES: tuple[dict[str, str], ...] = (
     {H + "ignore-path-case": "true"},
     {H + "timeout": "7"},
     {N + "canary": "true", N + "canary-by-header": "x-c"},
+    {N + "canary": "true", N + "canary-by-cookie": "ck"},
+    {N + "canary": "true", N + "canary-weight": "30"},
+    {H + "exact-match-header-x-v": "2", H + "exact-match-query-q": "2"},
+    {H + "prefix-match-header-x-v": "1", H + "match-method": "GET"},
+    {H + "regex-match-header-x-v": "*"},
+    {H + "rewrite-target": "/n"},
+    {N + "ssl-redirect": "true"},
+    {N + "app-root": "/home"},
 )
 
 
@@ -109,6 +142,8 @@ def anything(rng: random.Random) -> Request:
         headers["x-v"] = tuple(rng.choice(("1", "12", "2", "3")) for _ in range(rng.choice((1, 1, 2))))
     if rng.random() < 0.3:
         headers["x-c"] = (rng.choice(("always", "never")),)
+    if rng.random() < 0.2:
+        headers["cookie"] = (rng.choice(("ck=always", "a=1; ck=always", "ck=never")),)
     query = {"q": rng.choice(("1", "2"))} if rng.random() < 0.3 else {}
     return Request(secure, 443 if secure else 80, host, path, rng.choice(("GET", "POST", "PUT")), headers, query)
 
@@ -219,8 +254,39 @@ def test_what_is_not_modelled_is_a_doubt_where_it_is_not_the_same() -> None:
     ).proven
 
 
+def test_what_plugins_and_registries_do_is_not_compared_and_that_is_said() -> None:
+    made = {
+        "kind": "WasmPlugin",
+        "metadata": {"name": "p", "namespace": "higress-system"},
+        "spec": {"url": "file:///p.wasm"},
+    }
+    registry = {"name": "ext", "type": "dns", "domain": "ext.test", "port": 80}
+    bridge = {
+        "kind": "McpBridge",
+        "metadata": {"name": "default", "namespace": "higress-system"},
+        "spec": {"registries": [registry]},
+    }
+    for plural, kind, item, words in (
+        ("wasmplugins", "WasmPlugin", made, "WasmPlugins"),
+        ("mcpbridges", "McpBridge", bridge, "registries"),
+    ):
+        other = read_objects({**worlds.kube(BASE), plural: ingress_list([item], kind)})[0]
+        (doubt,) = compare(objects(BASE), other, Profile()).doubts
+        assert words in doubt
+        assert compare(other, other, Profile()).proven
+
+
 def test_a_host_that_gets_a_table_of_its_own_under_a_wildcard_is_noted() -> None:
     wild = ingress("wild", "*.shop.test", "/")
     (note,) = said([wild], [wild, ingress("own", "own.shop.test", "/own")]).notes
     assert "own.shop.test gets a table of its own" in note
     assert said(BASE, [*BASE, ingress("own", "own.other.test", "/own")]).notes == ()
+
+
+def test_a_thousand_rules_on_one_host_and_one_that_overlaps_them_all() -> None:
+    many = [ingress(f"i{n}", "big.test", f"/app{n}/v{n % 7}", service=f"s{n}") for n in range(1_000)]
+    found = said(many, [*many, ingress("root", "big.test", "/", service="root")])
+    assert [str(c.request) for c in found.changed] == ["GET http://big.test/"]
+    assert found.proven
+    regex = ingress("re", "big.test", "/app[0-9]+/v1", annotations={H + "use-regex": "true"}, service="re")
+    assert said(many, [*many, regex]).proven

@@ -215,8 +215,8 @@ def test_a_log_is_grouped_by_request() -> None:
     found = read_log(lines)
     assert (found.lines, found.skipped) == (7, 1)
     assert [(m.count, str(m.request), m.first[17:19], m.last[17:19]) for m in found.misses] == [
-        (3, "GET http://wss.live.test/10061", "01", "03"),
-        (1, "GET https://wss.live.test/10061", "04", "04"),
+        (3, "GET 'http://wss.live.test/10061?x=1'", "01", "03"),
+        (1, "GET 'https://wss.live.test/10061?x=4'", "04", "04"),
     ]
 
 

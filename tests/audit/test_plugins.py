@@ -630,3 +630,13 @@ def test_a_configuration_of_any_depth_is_judged_or_unknown(depth: int) -> None:
         result = audit(replace(each, kube={**each.kube, "wasmplugins": listed}))
         assert {p.verdict for p in result.plugins} <= {Verdict.CHANGED, Verdict.UNKNOWN, Verdict.IN_SYNC}
         assert {r.verdict for r in result.rules} == {Verdict.IN_SYNC}
+
+
+def test_each_gateway_that_refuses_names_the_rules_that_it_breaks() -> None:
+    snapshot = plugin_worlds.world(OBJECTS, gateway=WITHOUT, rejected=GOOD)
+    result = audit(replace(snapshot, gateway={f"gateway-{n}": snapshot.gateway["gateway-0"] for n in range(2)}))
+    assert [f.slug for f in result.findings if f.slug != "replicas-disagree"] == ["plugin-config-rejected"] * 2
+    for finding in result.findings:
+        assert "requests of 2 rules get 500" in finding.message
+        assert finding.evidence[-1] == "500: default/a foo.test/a, default/b bar.test/b"
+        assert {c.ingress for c in finding.concerns if c.ingress} == {"a", "b"}

@@ -298,3 +298,39 @@ def test_what_is_live_already_is_no_fault_of_the_batch(recording) -> None:
     refused = {f.slug for f in result.findings if f.severity.value == "error"}
     assert "shadowed" not in refused
     assert "duplicated-route" in refused  # those that are refused today would still be
+
+
+@pytest.mark.parametrize(
+    ("notes", "path", "words"),
+    [
+        ({NGINX + "rewrite-target": "/$2"}, "/x/(.*)", "has only 1 group: Envoy then rewrites nothing"),
+        ({NGINX + "rewrite-target": "/$1"}, "/x", "has no group"),
+        ({NGINX + "rewrite-target": "/"}, "/api", "asked for as //x"),
+        ({"higress.io/rewrite-path": "/v$1"}, "/x", "taken literally"),
+        (
+            {NGINX + "permanent-redirect": "https://a.test$request_uri"},
+            "/x",
+            "$request_uri, which is a variable of nginx",
+        ),
+        ({"higress.io/response-header-control-add": "x-a: 1"}, "/x", "'x-a:', which no header may have"),
+    ],
+)
+def test_what_breaks_requests(notes: dict[str, str], path: str, words: str) -> None:
+    assert words in said(ingress("new", "foo.test", path, annotations=notes))["breaks-requests"]
+
+
+@pytest.mark.parametrize(
+    ("notes", "path"),
+    [
+        ({NGINX + "rewrite-target": "/$2"}, "/api(/|$)(.*)"),
+        ({NGINX + "rewrite-target": "/new"}, "/api"),
+        ({NGINX + "rewrite-target": "/"}, "/"),
+        ({NGINX + "rewrite-target": "/"}, ("/api", "Exact")),
+        ({"higress.io/rewrite-path": "/"}, "/api"),
+        ({NGINX + "permanent-redirect": "https://a.test/price$5"}, "/x"),
+        ({NGINX + "app-root": "home"}, "/x"),
+        ({"higress.io/request-header-control-add": "x-a 1: 2"}, "/x"),
+    ],
+)
+def test_what_breaks_none(notes: dict[str, str], path: Any) -> None:
+    assert "breaks-requests" not in said(ingress("new", "foo.test", path, annotations=notes))

@@ -287,11 +287,11 @@ def test_explain_a_log(capsys, monkeypatch, batch: str, tmp_path: Path) -> None:
     for subject in (str(log), line):
         assert run(["explain", subject, "--snapshot", batch]) == 1
         out = capsys.readouterr().out
-        assert "ended with 404 NR in 1 group" in out
+        assert "that no route answered (NR), in 1 group" in out
         assert "XA401 stale-route-cache" in out
     log.write_text("plain text\n")
     assert run(["explain", str(log), "--snapshot", batch]) == 2
-    assert "none of 1 lines is JSON" in capsys.readouterr().err
+    assert "none of 1 lines is of an access log" in capsys.readouterr().err
 
 
 def test_status(capsys, healthy: str, recordings: Path) -> None:

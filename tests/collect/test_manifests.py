@@ -162,3 +162,16 @@ def test_a_file_that_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 def test_those_who_must_know_every_rule_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"13:14: has the alias.*xdsaudit check -f"):
         read_whole([str(CASES / "cyc.yaml")])
+
+
+def test_annotations_and_objects_beside_have_places_and_are_not_waited_for(tmp_path: Path) -> None:
+    place = tmp_path / "a.yaml"
+    place.write_text(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: demo}\nspec: {ports: [{port: 80}]}\n---\n"
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: a\n  namespace: demo\n  annotations:\n"
+        '    higress.io/timeout: "5"\nspec: {defaultBackend: {service: {name: web, port: {number: 80}}}}\n'
+    )
+    given = read_manifests([str(place)])
+    assert str(given.origins["demo/a", "", "@higress.io/timeout"]) == f"{place}:12:5"
+    assert str(given.origins["service/demo/web", "", ""]) == f"{place}:1"
+    assert given.refs == given.chosen == {"demo/a"}

@@ -34,6 +34,7 @@ from xdsaudit.testing import (
     higress_pods,
     ingress,
     ingress_list,
+    service,
 )
 from xdsaudit.testing.envoy import envoy_path, request
 from xdsaudit.testing.rewrite import resources_of
@@ -246,7 +247,8 @@ def test_apply_by_batches_stops_at_the_first_that_is_lost(recording, tmp_path: P
         files = []
         for number, item in enumerate(eight()[:6]):
             place = tmp_path / f"file-{number}.json"
-            place.write_text(json.dumps(item))
+            beside = service("app-10060", ("http", 8080), namespace="live")  # what is applied beside is not waited for
+            place.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [item, beside]}))
             files.append(str(place))
         applied = tmp_path / "applied"
         applied.mkdir()
@@ -260,7 +262,7 @@ def test_apply_by_batches_stops_at_the_first_that_is_lost(recording, tmp_path: P
                 for each in sorted(applied.iterdir()):
                     if each.name not in seen:
                         seen.add(each.name)
-                        found.kube.apply("ingresses", json.loads(each.read_text()))
+                        found.kube.apply("ingresses", json.loads(each.read_text())["items"][0])
                         found.sync(lost=["new-3"])
 
         thread = threading.Thread(target=controller, daemon=True)

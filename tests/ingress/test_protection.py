@@ -89,6 +89,31 @@ def test_a_certificate_is_asked_for_by_the_oldest_ingress_of_the_host_that_shape
     assert told(ingress("a", "a.test", "/", annotations={N + "auth-tls-secret": "cert"})) == ["auth-tls-secret"]
 
 
+@pytest.mark.parametrize(
+    ("plugin", "told_still"),
+    [
+        ({"name": "ext-auth", "spec": {"matchRules": [{"ingress": ["default/a"], "config": {}}]}}, False),
+        ({"name": "jwt-auth", "spec": {"defaultConfig": {"x": 1}}}, False),
+        ({"name": "oidc", "spec": {"matchRules": [{"domain": ["*.test"], "config": {}}]}}, False),
+        ({"name": "ext-auth", "spec": {"matchRules": [{"ingress": ["default/b"], "config": {}}]}}, True),
+        ({"name": "ext-auth", "spec": {"matchRules": [{"ingress": ["default/a"], "configDisable": True}]}}, True),
+        ({"name": "ext-auth", "spec": {"defaultConfig": {}, "defaultConfigDisable": True}}, True),
+        ({"name": "transformer", "spec": {"defaultConfig": {}}}, True),
+    ],
+)
+def test_a_plugin_that_acts_on_the_routes_may_protect_them(plugin: dict[str, Any], told_still: bool) -> None:
+    item = annotated({N + "auth-url": "http://auth/check"})
+    made = {
+        "kind": "WasmPlugin",
+        "metadata": {"name": plugin["name"], "namespace": "higress-system"},
+        "spec": plugin["spec"],
+    }
+    lists = {"ingresses": ingress_list([item]), "wasmplugins": ingress_list([made], "WasmPlugin")}
+    (found,) = translate(read_objects(lists)[0], Profile(version=(2, 1, 9))).unprotected
+    assert found.sure is told_still
+    assert ("may protect them" in found.why) is not told_still
+
+
 def test_a_route_that_is_open_is_not_in_sync_unless_its_ingress_says_that_this_is_known() -> None:
     notes = {N + "auth-url": "http://auth/check"}
     (rule,) = audit(worlds.world([annotated(notes)])).rules

@@ -64,7 +64,7 @@ def test_a_pod_runs_a_command_that_exists(spec: Object) -> None:
 
 
 @pytest.mark.parametrize("spec", [s for _, s in PODS], ids=[n for n, _ in PODS])
-def test_a_pod_has_no_privilege_and_nothing_writable_but_tmp(spec: Object) -> None:
+def test_a_pod_has_no_privilege_and_nothing_writable_but_what_it_must(spec: Object) -> None:
     pod = spec["securityContext"]
     assert pod["runAsNonRoot"] is True
     assert pod["runAsUser"] >= 10000
@@ -79,7 +79,15 @@ def test_a_pod_has_no_privilege_and_nothing_writable_but_tmp(spec: Object) -> No
         assert "memory" in container["resources"]["limits"]
         mounts = {m["mountPath"]: m for m in container["volumeMounts"]}
         assert "emptyDir" in volumes[mounts["/tmp"]["name"]], "the client of Kubernetes writes certificates there"
-        assert all(m.get("readOnly") for path, m in mounts.items() if path != "/tmp")
+        written = {
+            "/tmp",
+            *(v for k, v in zip(container["args"], container["args"][1:], strict=False) if k == "--record"),
+        }
+        assert all(m.get("readOnly") for path, m in mounts.items() if path not in written)
+        assert {m["name"] for m in mounts.values()} == set(volumes), (
+            "every mount has its volume, every volume its mount"
+        )
+        assert written <= set(mounts), "what it writes is a volume, since its root is read-only"
         assert re.search(rf":{re.escape(xdsaudit.__version__)}(@sha256:[0-9a-f]{{64}})?$", container["image"])
 
 
@@ -220,6 +228,16 @@ def test_the_fleet_is_an_indexed_job_of_as_many_pods_as_clusters() -> None:
     assert "/clusters/$(JOB_COMPLETION_INDEX)" in container["args"]
     assert container["args"][-2:] == ["--output", "json"], "what xdsaudit merge reads"
     assert job["template"]["spec"]["automountServiceAccountToken"] is False
+
+
+@pytest.mark.parametrize("job", [f for _, f in DEPLOY if f["kind"] == "Job"], ids=lambda f: f["metadata"]["name"])
+def test_a_cluster_with_something_wrong_does_not_stop_the_others(job: Object) -> None:
+    """With a backoffLimit of 0 the first pod that fails ends the whole Job, and the other clusters' reports are lost."""
+    spec = job["spec"]
+    assert "backoffLimit" not in spec
+    assert spec["backoffLimitPerIndex"] == 0
+    assert spec["maxFailedIndexes"] == spec["completions"]
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"
 
 
 def test_the_monitor_finds_the_watch_alone() -> None:

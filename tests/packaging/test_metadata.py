@@ -85,6 +85,7 @@ def test_what_needs_no_extra_is_a_dependency() -> None:
         "envoy_data_plane": "envoy-data-plane",
         "google.protobuf": "protobuf",
         "grpc": "grpcio",
+        "markupsafe": "jinja2",
         "re2": "google-re2",
         "websocket": "websocket-client",
         "yaml": "pyyaml",
@@ -99,3 +100,12 @@ def test_what_needs_no_extra_is_a_dependency() -> None:
 def test_the_module_runs() -> None:
     done = subprocess.run([sys.executable, "-m", "xdsaudit", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"xdsaudit {xdsaudit.__version__} ")
+
+
+def test_every_dependency_has_its_reason_on_the_page_of_installation() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    page = (ROOT / "docs" / "how-to" / "install.md").read_text(encoding="utf-8")
+    rows = {name.strip() for row in re.findall(r"^\| ([^|]+) \| \d+ \|", page, re.MULTILINE) for name in row.split(",")}
+    assert rows == {re.split(r"[>=;\[]", d)[0].strip() for d in project["dependencies"]}
+    for extra, brings in project["optional-dependencies"].items():
+        assert not brings or f"xdsaudit[{extra}]" in page

@@ -169,7 +169,8 @@ def _log(subject: str, groups: int, output: str, options: dict[str, Any]) -> int
     summary = read_log(lines, **_ports(world))
     if summary.lines and summary.skipped == summary.lines:
         raise InputError(
-            f"none of {summary.lines} lines is JSON: this reads Higress's JSON access log (kubectl logs of a gateway pod)"
+            f"none of {summary.lines} lines is of an access log: this reads Higress's format and Istio's text format (kubectl logs of a "
+            "gateway pod)"
         )
     found = [explaining.explain(world, audit, m.request) for m in summary.misses[:groups]]
     emit(
@@ -178,8 +179,15 @@ def _log(subject: str, groups: int, output: str, options: dict[str, Any]) -> int
             {
                 "lines": summary.lines,
                 "skipped": summary.skipped,
+                "endings": [e._asdict() for e in summary.endings],
                 "groups": [
-                    {"count": m.count, "first": m.first, "last": m.last, **report.explanation_object(e)}
+                    {
+                        "count": m.count,
+                        "first": m.first,
+                        "last": m.last,
+                        "contradiction": report.CONTRADICTION if e.serving and e.exit_code() == 0 else None,
+                        **report.explanation_object(e),
+                    }
                     for m, e in zip(summary.misses, found, strict=False)
                 ],
             }

@@ -17,6 +17,7 @@ _COMMANDS = {
     "compare": ("xdsaudit.cli.compare", "compare"),
     "status": ("xdsaudit.cli.status", "status"),
     "routes": ("xdsaudit.cli.routes", "routes"),
+    "timeline": ("xdsaudit.cli.timeline", "timeline"),
     "merge": ("xdsaudit.cli.merge", "merge"),
     "demo": ("xdsaudit.cli.demo", "demo"),
 }

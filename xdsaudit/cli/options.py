@@ -70,7 +70,7 @@ class GroupedCommand(click.Command):
                 formatter.write_dl(rows)
 
 
-def _size(_: click.Context, parameter: click.Parameter, text: str) -> int:
+def size_of(_: click.Context, parameter: click.Parameter, text: str) -> int:
     """Bytes as Kubernetes writes quantities: ``1048576``, ``512Mi``, ``1Gi``."""
     unit = next((u for u in _UNITS if u and text.endswith(u)), "")
     number = text.removesuffix(unit)
@@ -184,7 +184,7 @@ _reading_options: Decorator = _stack(
     ),
     click.option(
         "--max-bytes",
-        callback=_size,
+        callback=size_of,
         default="512Mi",
         show_default=True,
         metavar="BYTES",

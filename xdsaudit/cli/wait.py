@@ -215,8 +215,9 @@ def _rollout(
     step = size or len(files)
     batches = [tuple(files[n : n + step]) for n in range(0, len(files), step)]
     by_file: dict[str, set[str]] = {}
-    for (ref, host, _), origin in read_whole(files).origins.items():
-        if not host:
+    given = read_whole(files)
+    for (ref, host, _), origin in given.origins.items():
+        if not host and ref in given.chosen:
             by_file.setdefault(origin.file, set()).add(ref)
 
     def apply(batch: tuple[str, ...]) -> None:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
+from xdsaudit.cli.options import GroupedCommand, profile_options, size_of, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, colored, progress, say, write_whole
 from xdsaudit.errors import InputError
 
 if TYPE_CHECKING:
+    from xdsaudit.audit.questions.story import Event
+    from xdsaudit.collect.recorder import Recorder
     from xdsaudit.live.plugin_watch import PluginTransition
     from xdsaudit.live.watch import Transition, Watcher
+
+
+_HANGS = 60.0
+"""Seconds beyond three intervals after which a watch without a round counts as hanging."""
 
 
 @click.command(cls=GroupedCommand, short_help="Keep auditing, print transitions, export metrics.")
@@ -36,9 +41,35 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="A rule younger than this is pending, not lost (default 15).",
 )
-@click.option("--listen", metavar="[HOST:]PORT", help="Serve metrics at /metrics (host 127.0.0.1 unless given).")
+@click.option(
+    "--listen",
+    metavar="[HOST:]PORT",
+    help="Serve a live page at /, metrics at /metrics and /healthz (host 127.0.0.1 unless given).",
+)
 @click.option(
     "--textfile", type=click.Path(path_type=Path), metavar="FILE", help="Write metrics to a file after each round."
+)
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Black box: write each change there, and the views of the moment a rule is lost and of the last good round (redacted).",
+)
+@click.option(
+    "--record-keep",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Moments kept at most.",
+)
+@click.option(
+    "--record-bytes",
+    callback=size_of,
+    default="512Mi",
+    show_default=True,
+    metavar="BYTES",
+    help="Bytes of all moments kept at most; the oldest go first.",
 )
 @click.option(
     "--max-rounds", type=click.IntRange(min=1), metavar="N", help="Stop after N rounds, with the exit code of diff."
@@ -55,29 +86,39 @@ def watch(
 
     \b
     xdsaudit watch --listen 9464
+    xdsaudit watch --record /var/lib/xdsaudit
     """  # noqa: D301 - click reads \b as "do not wrap"
+    from xdsaudit.cli.serving import Board, served
     from xdsaudit.connection import Connection
+    from xdsaudit.live.events import events
     from xdsaudit.live.watch import Watcher
 
     if options["snapshot"]:
         raise InputError("a snapshot does not change: watch reads live sources; use xdsaudit diff --snapshot")
     with Connection(sources_of(options), progress()) as connection:
-        watcher = Watcher(connection.rounds, time.monotonic)
+        recorder = _recorder(options)
+        watcher = Watcher(connection.rounds, time.monotonic, keep=recorder is not None)
         clear_progress()
-        with _served(listen, watcher):
+        board = Board(watcher, _HANGS + 3 * interval, time.monotonic)
+        with served(listen, board):
             unread: dict[str, str] = {}
             try:
                 while True:
-                    for transition in watcher.round():
+                    changed = watcher.round()
+                    for transition in changed:
                         click.echo(_jsonl(transition) if output == "jsonl" else _line(transition), color=colored())
                     for plugin in watcher.plugins:
                         click.echo(
                             _plugin_jsonl(plugin) if output == "jsonl" else _plugin_line(plugin), color=colored()
                         )
                     sys.stdout.flush()
+                    told = list(events(changed, watcher.plugins))
+                    board.update(told)
+                    if recorder is not None:
+                        _record(recorder, watcher, told)
                     unread = _said_gaps(watcher, unread)
                     if textfile is not None:
-                        _write(textfile, _metrics(watcher))
+                        _write(textfile, board.metrics())
                     if max_rounds is not None and watcher.rounds >= max_rounds:
                         break
                     time.sleep(interval)
@@ -86,6 +127,22 @@ def watch(
                 raise
         assert watcher.audit is not None
         return watcher.audit.exit_code()
+
+
+def _recorder(options: dict[str, Any]) -> Recorder | None:
+    from xdsaudit.collect.recorder import Recorder
+
+    if options["record"] is None:
+        return None
+    return Recorder(options["record"], keep=options["record_keep"], max_bytes=options["record_bytes"])
+
+
+def _record(recorder: Recorder, watcher: Watcher, told: Sequence[Event]) -> None:
+    """Write what changed into the black box; say once when that fails."""
+    before = recorder.failed
+    recorder.note(told, watcher.seen, watcher.good)
+    if recorder.failed and recorder.failed != before:
+        say(f"xdsaudit: the recorder could not write: {recorder.failed}; watching goes on")
 
 
 def _said_gaps(watcher: Watcher, before: dict[str, str]) -> dict[str, str]:
@@ -169,58 +226,9 @@ def _jsonl(transition: Transition) -> str:
     ).rstrip("\n")
 
 
-def _metrics(watcher: Watcher) -> str:
-    from xdsaudit.live.watch import BUCKETS
-    from xdsaudit.report.prom import Histogram, to_prom
-
-    if watcher.audit is None:
-        return ""
-    latency = {s: Histogram({b: h.buckets[b] for b in BUCKETS}, h.count, h.total) for s, h in watcher.latency.items()}
-    return to_prom(watcher.audit, transitions=watcher.counted, latency=latency, rounds=watcher.rounds)
-
-
 def _write(place: Path, text: str) -> None:
     """Replace a file at once, so that a collector never reads half of it."""
     try:
         write_whole(place, text)
     except OSError as error:
         raise InputError(f"--textfile {place}: {error.strerror or error}; name another file") from error
-
-
-@contextmanager
-def _served(listen: str | None, watcher: Watcher) -> Iterator[None]:
-    if listen is None:
-        yield
-        return
-    host, _, port = listen.rpartition(":")
-    if not (port.isascii() and port.isdigit() and len(port) < 6) or int(port) > 65535:
-        raise InputError(f"--listen {listen!r}: write PORT or HOST:PORT")
-    import threading
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = _metrics(watcher).encode() if self.path == "/metrics" else b""
-            self.send_response(200 if body else 404)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    try:
-        server = ThreadingHTTPServer((host.strip("[]") or "127.0.0.1", int(port)), Handler)
-    except (OSError, UnicodeError) as error:
-        raise InputError(
-            f"--listen {listen}: {getattr(error, 'strerror', None) or 'is not a host and port'}; choose another"
-        ) from error
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-    say(f"xdsaudit: metrics at http://{host or '127.0.0.1'}:{server.server_address[1]}/metrics")
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()

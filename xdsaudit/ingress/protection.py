@@ -16,6 +16,7 @@ from xdsaudit.ingress.canary import is_canary
 from xdsaudit.ingress.effects import cidr
 from xdsaudit.ingress.foreign_keys import BY_NGINX_KEY, OTHERS
 from xdsaudit.ingress.objects import Ingress, KubeObjects
+from xdsaudit.ingress.plugin_objects import WasmPlugin
 from xdsaudit.ingress.profile import Profile
 
 Annotations = Mapping[str, str]
@@ -64,10 +65,51 @@ def unprotected(
     for ingress in asking:
         name = (ingress.namespace, ingress.metadata.name)
         for keys, why, host, sure in _of(ingress, objects, secrets, listeners, profile):
-            yield Unprotected(*name, keys, why, host, sure)
+            guard = guarding(ingress, _name(keys[0]), objects.plugins or (), profile)
+            but = f"; WasmPlugin {guard} acts on its routes and may protect them" if guard is not None else ""
+            yield Unprotected(*name, keys, f"{why}{but}", host, sure and guard is None)
         listed_addresses = _whitelist(ingress.annotations)
         if listed_addresses is not None:
             yield Unprotected(*name, *listed_addresses, by_value=True)
+
+
+_GUARDS: Final = (
+    ("source-range", re.compile(r"ip-?restriction|black|white|ip-?access")),
+    ("modsecurity", re.compile(r"waf")),
+    ("owasp", re.compile(r"waf")),
+    ("auth-tls", re.compile(r"(?!)")),
+    ("", re.compile(r"auth|jwt|oidc|opa|hmac|cas\b|ip-?restriction")),
+)
+"""What plugins are called that do what an annotation of this kind is for."""
+
+
+def guarding(ingress: Ingress, key: str, plugins: Iterable[WasmPlugin], profile: Profile) -> str | None:
+    """A WasmPlugin that by its name does what the annotation is for, and acts on the routes of the Ingress; None without one.
+
+    Args:
+        ingress: the Ingress.
+        key: the annotation without its prefix.
+        plugins: those that the API holds.
+        profile: of the controller, which takes plugins of its own namespace alone.
+    """
+    words = next(words for part, words in _GUARDS if part in key)
+    system = profile.system_namespace
+    name = ingress.metadata.name
+    route = name if ingress.namespace == system else f"{ingress.namespace}/{name}"
+    hosts = {rule.host or "*" for rule in ingress.spec.rules or ()}
+    for plugin in plugins:
+        spec = plugin.spec
+        if plugin.namespace != system or not words.search(f"{plugin.metadata.name} {spec.url}".lower()):
+            continue
+        everywhere = spec.pluginConfig is not None or (spec.defaultConfig is not None and not spec.defaultConfigDisable)
+        mine = (r for r in spec.matchRules or () if not r.configDisable)
+        if everywhere or any(route in (r.ingress or ()) or _meets(r.domain or (), hosts) for r in mine):
+            return plugin.ref
+    return None
+
+
+def _meets(domains: Iterable[str], hosts: set[str]) -> bool:
+    return any(d == h or d == "*" or (d.startswith("*.") and h.endswith(d[1:])) for d in domains for h in hosts)
 
 
 _Found = tuple[tuple[str, ...], str, str | None, bool]

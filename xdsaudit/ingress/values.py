@@ -34,8 +34,9 @@ Annotations = Mapping[str, str]
 
 def void(annotations: Annotations, profile: Profile) -> Iterator[Void]:
     """Values of keys that this Higress reads and can make nothing, or not all, of. Blank ones ask for nothing and are not told."""
+    version = profile.known_version  # where nobody told it, a value is judged by whoever reads it
     for row in TABLE:
-        if not row.read_by(profile.version):
+        if version is not None and not row.read_by(version):
             continue
         for prefix in (NGINX, HIGRESS) if row.nginx else (HIGRESS,):
             raw = annotations.get(prefix + row.key)
@@ -43,7 +44,7 @@ def void(annotations: Annotations, profile: Profile) -> Iterator[Void]:
                 yield Void(prefix + row.key, why, row.key in _LISTS)
     if look(annotations, "mcp-server", boolean) and look(annotations, "mcp-server-match-rule-type", text) is None:
         key = written(annotations, "mcp-server")
-        if key is not None and BY_KEY["mcp-server"].read_by(profile.version):
+        if key is not None and (version is None or BY_KEY["mcp-server"].read_by(version)):
             yield Void(
                 key, f"without mcp-server-match-rule-type ({', '.join(_PATH_TYPES)}) the MCP server is not configured"
             )

@@ -6,7 +6,7 @@ called lost, everything is read whole once, pilot's served line and a new privat
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Protocol
@@ -20,6 +20,8 @@ from xdsaudit.model.view import ViewName
 
 BUCKETS: Final = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _BAD: Final = frozenset({Verdict.LOST, Verdict.CHANGED})
+RECORDED: Final = _BAD | {Verdict.NO_UPSTREAM}
+"""Verdicts that a recorder keeps the views of: most of them heal by the next push and leave no trace."""
 _FINE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
 Key = tuple[Rule, int]
 """A rule and its number among equal ones: an Ingress may write the same rule twice."""
@@ -51,11 +53,20 @@ class Latency:
     buckets: Counter[float] = field(default_factory=Counter)
     count: int = 0
     total: float = 0.0
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
+
+    def quantile(self, share: float) -> float | None:
+        """Seconds that this share of the last thousand took at most; None before the first."""
+        if not self.recent:
+            return None
+        ordered = sorted(self.recent)
+        return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
     def observe(self, seconds: float) -> None:
         """Count one."""
         self.count += 1
         self.total += seconds
+        self.recent.append(seconds)
         for bound in BUCKETS:
             if seconds <= bound:
                 self.buckets[bound] += 1
@@ -82,10 +93,21 @@ class Watcher:
         wholes: number of whole looks.
         counted: transitions by verdict.
         plugins: what changed of WasmPlugins in the last round.
+        seen: the views of the last round, whole where it looked at them whole; None unless they are kept.
+        good: those of the last round that showed nothing new that is bad.
     """
 
-    def __init__(self, reader: Reader, clock: Callable[[], float]) -> None:
-        """Watch what this reader reads."""
+    def __init__(self, reader: Reader, clock: Callable[[], float], *, keep: bool = False) -> None:
+        """Watch what this reader reads.
+
+        Args:
+            reader: of the rounds.
+            clock: seconds, for latencies.
+            keep: hold the views of the last round, and of the last good one, for a recorder.
+        """
+        self._keep = keep
+        self.seen: Snapshot | None = None
+        self.good: Snapshot | None = None
         self._reader, self._clock = reader, clock
         self._memory, self._whole_memory = Memory(), Memory()
         self._known: dict[Key, _Known] = {}
@@ -101,15 +123,21 @@ class Watcher:
         """Read and judge once; returns what changed for good."""
         first = self.rounds == 0
         self.rounds += 1
-        result = audit(self._reader.round(), memory=self._memory)
+        seen = self._reader.round()
+        result = audit(seen, memory=self._memory)
         now = self._clock()
         verdicts = dict(_keyed(result))
         suspects = [key for key, found in verdicts.items() if self._suspect(key, found)]
         if suspects:
             self.wholes += 1
-            whole = dict(_keyed(audit(self._reader.full(probe=True), memory=self._whole_memory)))
+            seen = self._reader.full(probe=True)
+            whole = dict(_keyed(audit(seen, memory=self._whole_memory)))
             for key in suspects:
                 verdicts[key] = whole.get(key, verdicts[key])
+        if self._keep:
+            self.seen = seen
+            if not any(self._worse(key, found) for key, found in verdicts.items()):
+                self.good = seen
         at = result.captured_at or ""
         said = [
             t for key, found in verdicts.items() if (t := self._judge(key, found, at, now, first=first)) is not None
@@ -129,6 +157,11 @@ class Watcher:
         if found.verdict not in _BAD or held is None or held.candidate is not found.verdict:
             return False
         return held.told is None or held.told.verdict is not found.verdict
+
+    def _worse(self, key: Key, found: RuleVerdict) -> bool:
+        """Whether a rule is as a recorder wants to see it, and was not told to be so."""
+        told = self._known[key].told if key in self._known else None
+        return found.verdict in RECORDED and (told is None or told.verdict is not found.verdict)
 
     def _judge(self, key: Key, found: RuleVerdict, at: str, now: float, *, first: bool) -> Transition | None:
         held = self._known.get(key)

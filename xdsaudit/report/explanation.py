@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from xdsaudit.audit.plugins.acting import PluginAction
 from xdsaudit.audit.questions.explain import Explanation, Journey, ReplicaAnswer
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _SHOWN = 8
+CONTRADICTION: Final = (
+    "The log says that no route answered, and the tables that were read have one. Either it has healed since, another replica wrote the "
+    "line, or the request lacked a header that the log does not tell."
+)
+"""Said where a log and the tables disagree."""
 
 
 def explanation_text(found: Explanation, *, width: int = 80, color: bool = False) -> str:
@@ -157,15 +162,34 @@ def log_text(summary: LogSummary, explanations: Sequence[Explanation], *, width:
     total = sum(m.count for m in summary.misses)
     say(
         console,
-        f"{many(summary.lines, 'line')}, {many(total, 'request')} ended with 404 NR in {many(len(summary.misses), 'group')}",
+        f"{many(summary.lines, 'line')}, {many(total, 'request')} that no route answered (NR), in {many(len(summary.misses), 'group')}",
         "bold",
     )
+    for ending in summary.endings:
+        code = f"{ending.code} {ending.flags}".strip()
+        more = "".join(
+            f", {word} {text}"
+            for word, text in (("route", ending.route), ("cluster", ending.cluster))
+            if text and ending.failed
+        )
+        told = f" (xdsaudit explain {ending.cause})" if ending.cause else ""
+        say(
+            console,
+            f"{ending.requests} x {code}: {ending.meaning}{more}{told}",
+            "yellow" if ending.failed else "dim",
+            indent=2,
+            hang=2,
+        )
     if summary.skipped:
-        say(console, f"{many(summary.skipped, 'line')} could not be read as JSON and were left out", "yellow")
+        say(console, f"{many(summary.skipped, 'line')} could not be read and were left out", "yellow")
     parts = [finish()]
     for miss, explanation in zip(summary.misses, explanations, strict=False):
         when = f", {miss.first} to {miss.last}" if miss.first else ""
         parts.append(f"\n{miss.count} x{when}\n{explanation_text(explanation, width=width, color=color)}")
+        if explanation.serving and explanation.exit_code() == 0:
+            console, finish = paper(width, color=color)
+            say(console, CONTRADICTION, "yellow", indent=2, hang=2)
+            parts.append(finish())
     left = len(summary.misses) - len(explanations)
     if left > 0:
         parts.append(f"\n... and {many(left, 'more group')} (--groups N shows more)\n")

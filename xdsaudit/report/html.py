@@ -6,7 +6,6 @@ It loads nothing, works without JavaScript but for the filters, and shows strang
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import resources
 from itertools import groupby
 from typing import Any, Final
 
@@ -19,13 +18,14 @@ from xdsaudit.model.view import ViewInfo
 from xdsaudit.report.ages import age
 from xdsaudit.report.head import left_out, unseen
 from xdsaudit.report.matrix import columns, divergent
+from xdsaudit.report.pages import page
 from xdsaudit.report.picture import pictures
 from xdsaudit.report.plugins import counted
 from xdsaudit.report.table import extent
 from xdsaudit.report.terminal import printable
 from xdsaudit.report.tool import TOOL
 
-_TONES: Final = {
+TONES: Final = {
     "lost": "bad",
     "changed": "bad",
     "refused": "bad",
@@ -44,23 +44,17 @@ _SEVERITIES: Final = {"error": "bad", "warning": "warn", "info": "dim"}
 
 def to_html(audit: Audit) -> str:
     """The page."""
-    import jinja2
-    from markupsafe import Markup
-
-    source = resources.files("xdsaudit.report").joinpath("page.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     replicas = sorted({r.replica for v in audit.rules for r in v.replicas if r.replica})
-    headline, tone = _headline(audit)
+    title, tone = headline(audit)
     found = causes(audit)
     numbers = {id(r): i for i, r in enumerate(audit.rules)}
-    return environment.from_string(source).render(
+    return page(
+        "page.html.j2",
         audit=audit,
-        headline=headline,
+        headline=title,
         tone=tone,
         controller=_controller(audit),
-        pictures=[Markup(p) for p in pictures(audit)],  # noqa: S704 - every word in them is escaped there
+        pictures=pictures(audit),
         tool=TOOL,
         codes=_codes(audit),
         matrix=_matrix(audit),
@@ -69,7 +63,7 @@ def to_html(audit: Audit) -> str:
         ),
         version=lambda info: audit.told.get((info.name.value, info.replica), {}).get("version", ""),
         totals=[(name, n) for name, n in audit.by_verdict.items() if n],
-        tones=_TONES,
+        tones=TONES,
         severities=_SEVERITIES,
         namespaces=sorted({r.rule.namespace for r in audit.rules}),
         replicas=replicas,
@@ -94,15 +88,14 @@ def _sections(groups: Iterable[Group]) -> list[tuple[str, list[Group]]]:
     return [(verdict.value, list(listed)) for verdict, listed in groupby(groups, key=lambda g: g.verdict)]
 
 
-def _headline(audit: Audit) -> tuple[str, str]:
+def headline(audit: Audit) -> tuple[str, str]:
+    """The state of everything in a line, and its tone."""
     by = audit.by_verdict
-    wrong = sum(n for name, n in by.items() if _TONES[name] == "bad")
+    wrong = sum(n for name, n in by.items() if TONES[name] == "bad")
     errors = sum(f.severity is Severity.ERROR for f in audit.findings)
     if by["lost"]:
         others = [
-            f"{n:,} {_WORDS.get(name, name)}"
-            for name, n in by.items()
-            if n and name != "lost" and _TONES[name] == "bad"
+            f"{n:,} {_WORDS.get(name, name)}" for name, n in by.items() if n and name != "lost" and TONES[name] == "bad"
         ]
         return ", ".join((f"{by['lost']:,} of {len(audit.rules):,} rules lost", *others)), "bad"
     if wrong or audit.extra or errors:

@@ -74,9 +74,6 @@ def _of_annotations(notes: Annotations) -> Iterator[tuple[str, str, Severity | N
             f"is {look(notes, 'rewrite-target', text)!r}, and the backend is asked for a path without a / in front",
             None,
         )
-    root = look(notes, "app-root", text)
-    if root is not None and not root.startswith("/") and "://" not in root:
-        yield "app-root", f"is {root!r}, and clients are sent to a host of that name: write /{root}", None
     for key in ("permanent-redirect", "temporal-redirect"):
         value = look(notes, key, text)
         found = _VARIABLE.search(value or "")
@@ -119,7 +116,10 @@ def _of_path(notes: Annotations, effects: Effects, path: Path) -> Iterator[tuple
     asked = max((int(n) for n in re.findall(r"\\(\d)", target or "")), default=0)
     if target is not None and groups is not None and asked > groups:
         has = f"has only {groups} group{'s' * (groups != 1)}" if groups else "has no group"
-        yield BREAKS, f"rewrite-target asks for ${asked}, and the path {has}: nothing stands there"
+        yield (
+            BREAKS,
+            f"rewrite-target asks for ${asked}, and the path {has}: Envoy then rewrites nothing, and the path is sent as it came",
+        )
 
 
 def _groups(regex: str) -> int | None:

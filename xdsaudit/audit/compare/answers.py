@@ -17,7 +17,7 @@ from itertools import islice, product
 from typing import Any, Final, NamedTuple
 
 from xdsaudit.audit.compare.order import apart
-from xdsaudit.audit.requests.automaton import ANY, TooHardError
+from xdsaudit.audit.requests.automaton import ANY, Automaton, TooHardError
 from xdsaudit.audit.requests.cells import cells, exact
 from xdsaudit.audit.requests.example import host_of, reachable, requests
 from xdsaudit.audit.requests.paths import SURVIVING
@@ -142,13 +142,22 @@ def _of_host(
     told: set[tuple[int | None, int | None]] = set()
     for mine in (*(before[i] for i in sorted(apart_before)), *(after[i] for i in sorted(apart_after))):
         left, right = (each.of(mine.key) for each in neighbours)
-        for request in _requests(base, mine.key, [a.key for _, a in (*left, *right)], found):
-            was, will = _first(left, request, found), _first(right, request, found)
+        both = [a.key for _, a in (*left, *right)]
+        for request, taking in _requests(base, mine.key, both, found):
+            few = [each.having(taking) for each in neighbours] if taking is not None else [left, right]
+            was, will = (_first(each, request, found) for each in few)
             pair = (was[0] if was else None, will[0] if will else None)
             if pair in told or _alike(was, will):
                 continue
             told.add(pair)
+            if taking is not None and [_number(_first(e, request, found)) for e in (left, right)] != list(pair):
+                _doubt(found, f"{base.host}: the paths of {mine.key} were not taken apart rightly; please report this")
+                continue
             yield Change(request, was[1] if was else None, will[1] if will else None)
+
+
+def _number(route: tuple[int, Answering] | None) -> int | None:
+    return route[0] if route is not None else None
 
 
 class _Neighbours:
@@ -164,6 +173,14 @@ class _Neighbours:
             if routes[index].key.kind == "prefix":
                 self._prefixes.setdefault(routes[index].key.value, []).append(index)
         self._lengths = sorted({len(value) for value in self._prefixes})
+        self._by_key: dict[MatchKey, list[int]] = {}
+        for index, each in enumerate(routes):
+            self._by_key.setdefault(each.key, []).append(index)
+
+    def having(self, keys: Iterable[MatchKey]) -> list[tuple[int, Answering]]:
+        """Numbers and routes of these keys, in order."""
+        found = sorted({i for key in keys for i in self._by_key.get(key, ())})
+        return [(i, self._routes[i]) for i in found]
 
     def of(self, key: MatchKey) -> list[tuple[int, Answering]]:
         """Numbers and routes, in order."""
@@ -203,19 +220,36 @@ def _doubt(found: Differences, why: str) -> None:
 
 
 # --- every kind of request that a route takes ------------------------------------------------------------------------
-def _requests(base: Request, mine: MatchKey, keys: Sequence[MatchKey], found: Differences) -> Iterator[Request]:
-    """A request for each combination of these keys that takes a request together with one of them."""
-    keys = [mine, *dict.fromkeys(k for k in keys if k != mine)]
+def _requests(
+    base: Request, mine: MatchKey, keys: Sequence[MatchKey], found: Differences
+) -> Iterator[tuple[Request, list[MatchKey] | None]]:
+    """A request for each combination of these keys that takes a request together with one of them, and the keys whose paths fit.
+
+    Keys that are not looked into are asked about each path that is found, and then nothing is proved.
+    """
+    known: list[MatchKey] = []
+    hard: list[MatchKey] = []
+    machines: list[Automaton] = []
+    for key in (mine, *dict.fromkeys(k for k in keys if k != mine)):
+        try:
+            machines.append(exact(_OPS.get(key.kind, key.kind), key.value, key.ignore_case))
+            known.append(key)
+        except TooHardError:
+            hard.append(key)
+            _doubt(found, f"{base.host}: the paths of {key} are not looked into")
     try:
-        machines = [exact(_OPS.get(k.kind, k.kind), k.value, k.ignore_case) for k in keys]
-        paths = list(cells(machines, reachable, within=0))
+        for vector, path in cells(machines, reachable, within=None if mine in hard else 0):
+            also = (k for k in hard if matches(k._replace(headers=(), query=()), replace(base, path=path)))
+            taking = [*(known[i] for i in sorted(vector)), *also]
+            for request in _conditioned(base, path, taking, found):
+                yield request, taking
     except TooHardError:
         _doubt(found, f"{base.host}: the paths of {mine} could not be told apart from those of its neighbours")
-        paths = []
-        for other in keys:  # what can be found without a proof
-            yield from requests((mine, other), (base.port, base.host), secure=base.secure)
-    for vector, path in paths:
-        yield from _conditioned(base, path, [keys[i] for i in sorted(vector)], found)
+        hard += known
+    for other in hard:  # what can be found without a proof
+        for request in requests((mine, other), (base.port, base.host), secure=base.secure):
+            for each in _conditioned(base, request.path, [mine, other], found):
+                yield each, None
 
 
 def _conditioned(base: Request, path: str, keys: Sequence[MatchKey], found: Differences) -> Iterator[Request]:

@@ -28,9 +28,9 @@ def bare_filters(view: View) -> Iterator[tuple[bool, tuple[str, ...], str, str]]
                     yield chain.tls, chain.server_names, listener.name, slot.name
 
 
-def broken_rules(world: World) -> dict[int, Upstream]:
-    """Rules whose requests get 500, by rule index."""
-    found: dict[int, Upstream] = {}
+def broken_rules(world: World) -> dict[str | None, dict[int, Upstream]]:
+    """Rules whose requests get 500, by gateway replica and rule index."""
+    every: dict[str | None, dict[int, Upstream]] = {}
     expectation = world.expectation
     for judged in world.read(ViewName.GATEWAY):
         view = judged.view
@@ -43,6 +43,7 @@ def broken_rules(world: World) -> dict[int, Upstream]:
                 by_name.setdefault(host, (listener, name))
         if plain is None and not by_name:
             continue
+        found = every.setdefault(view.replica, {})
         named = {host for chain in view.chains if chain.tls for host in chain.server_names}
         for place, routes in expectation.tables.items():
             secure = place[0] == expectation.profile.https_port
@@ -53,4 +54,4 @@ def broken_rules(world: World) -> dict[int, Upstream]:
             for route in routes:
                 for rule in route.rules:
                     found.setdefault(rule, Upstream(SLUG, said))
-    return found
+    return every

@@ -10,6 +10,7 @@ from xdsaudit.audit.compare.answers import Answering, Change, Differences, Side,
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
 from xdsaudit.ingress.objects import KubeObjects
+from xdsaudit.ingress.plugin_objects import WasmPlugin
 from xdsaudit.ingress.policy import TrafficPolicy
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate
@@ -98,6 +99,10 @@ def of_expectations(one: Expectation, two: Expectation, before: KubeObjects, aft
     profile = two.profile
     found = differences(*sides, scoped=profile.scoped_rds, https_port=profile.https_port)
     found.doubts += _not_modelled(one, two, before, after)
+    if sorted(before.plugins or (), key=_ref) != sorted(after.plugins or (), key=_ref):
+        found.doubts.append("the WasmPlugins are not the same, and what they do with requests is not compared")
+    if sorted(before.registries or (), key=repr) != sorted(after.registries or (), key=repr):
+        found.doubts.append("the registries of the McpBridge are not the same, and where they lead is not compared")
     for each in (one.profile, two.profile):
         if each.merge_subset:
             found.doubts.append("HOST_RDS_MERGE_SUBSET appends routes of wildcard hosts, which are not compared")
@@ -124,6 +129,10 @@ def of_views(one: View, two: View, profile: Profile) -> Comparison:
     if (one.scopes is None) is not (two.scopes is None):
         found.doubts.append("one side serves a table per host and the other does not")
     return Comparison(_grouped(_words(found, sides, {}, {})), doubts=tuple(dict.fromkeys(found.doubts)))
+
+
+def _ref(plugin: WasmPlugin) -> str:
+    return plugin.ref
 
 
 class _Outcomes:

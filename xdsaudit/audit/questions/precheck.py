@@ -23,11 +23,12 @@ from xdsaudit.ingress.annotations import HIGRESS, NGINX
 from xdsaudit.ingress.api_rules import Complaint
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
 from xdsaudit.ingress.objects import Ingress, KubeObjects
+from xdsaudit.ingress.plugin_objects import WasmPlugin
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate
 from xdsaudit.model.route import Route, clusters_of_fields
 from xdsaudit.model.verdict import Audit, Concern, Finding, Origin, Origins, Rule, Severity, origin_in
-from xdsaudit.model.view import State, View, ViewInfo, ViewName
+from xdsaudit.model.view import View, ViewName
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,12 @@ def check(
     return Audit(
         captured_at=batch.now,
         controller={"kind": "higress", "version": ".".join(map(str, profile.version))},
-        views=(ViewInfo(ViewName.INGRESS, None, State.READ),),
+        views=(),
         counts={},
         rules=(),
         findings=tuple(sorted(dict.fromkeys(found), key=_weight if from_nginx else _place)),
-        notes=notes_of(batch.complaints)
+        notes=(_counted(after, refs),)
+        + notes_of(batch.complaints)
         + (tuple(migration.notes(case)) if from_nginx else ())
         + tuple(f"assumed: {a}" for a in profile.assumed)
         + (
@@ -109,6 +111,13 @@ def check(
         ),
         origins=batch.origins,
     )
+
+
+def _counted(after: Expectation, refs: set[str]) -> str:
+    """How much was looked at."""
+    rules = sum(plan.rule.ref in refs and plan.selected for plan in after.plans)
+    ingresses = len(refs)
+    return f"checked: {rules:,} rule{'s' * (rules != 1)} of {ingresses:,} Ingress{'es' * (ingresses != 1)}"
 
 
 def merged(batch: Batch, live: KubeObjects | None) -> KubeObjects:
@@ -130,7 +139,14 @@ def merged(batch: Batch, live: KubeObjects | None) -> KubeObjects:
         secret_keys={**old.secret_keys, **mine.secret_keys},
         secrets=(old.secrets | (mine.secrets or frozenset())) if old.secrets is not None else None,
         registries=mine.registries or old.registries,
+        plugins=_plugins(old, mine),
     )
+
+
+def _plugins(old: KubeObjects, mine: KubeObjects) -> tuple[WasmPlugin, ...] | None:
+    if old.plugins is None and mine.plugins is None:
+        return None
+    return tuple({p.ref: p for p in (*(old.plugins or ()), *(mine.plugins or ()))}.values())
 
 
 def _created(ingress: Ingress, when: str) -> Ingress:

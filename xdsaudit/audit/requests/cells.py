@@ -29,10 +29,18 @@ def exact(op: str, value: str, fold: bool, alphabet: frozenset[str] = SURVIVING)
     """
     if op == "regex":
         value = value.removesuffix(".*") if value.endswith("$.*") else value  # nothing can stand behind the end
+        value = _scoped(value)
         inner = value.removeprefix("^").rstrip("$")
         if _UNCERTAIN.search(value) or re.search(r"(?<!\\)(?:\\\\)*[$]|(?<![\\\[])\^", inner):
             raise TooHardError(value)
     return automaton(op, value, fold, alphabet)
+
+
+def _scoped(regex: str) -> str:
+    """A flag in the middle as a group around what it holds for, which Python reads too; only where it is plain how far that is."""
+    before, flag, after = regex.partition("(?i)")
+    plain = flag and before and not re.search(r"[(|]", before) and "|" not in after
+    return f"{before}(?i:{after})" if plain else regex
 
 
 class _Union:

@@ -31,6 +31,7 @@ class Request:
         server_name: the name asked for in the TLS handshake, in lower case; "" where it is the host.
         target: path and query as they were sent; "" where the path is all of it.
         refused: why Envoy answers 400 or 431 before it looks at any route; "" where it does not.
+        partial: whether it may have had headers that are not known here, as a request of a log.
     """
 
     secure: bool
@@ -44,6 +45,7 @@ class Request:
     server_name: str = ""
     target: str = ""
     refused: str = ""
+    partial: bool = False
 
     def __str__(self) -> str:
         usual = self.port == (443 if self.secure else 80)

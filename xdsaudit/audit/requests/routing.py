@@ -153,11 +153,20 @@ _TEXT: Final[Mapping[str, Callable[[str, str], bool]]] = {
 def matches(key: MatchKey, request: Request) -> bool | None:
     """Whether a route takes a request; None where a condition is of a kind that is not judged here."""
     verdicts = [_path(key, request.path)]
-    verdicts += [_condition(c, request.values(c.name)) for c in key.headers]
+    verdicts += [None if _hidden(c.name, request) else _condition(c, request.values(c.name)) for c in key.headers]
     verdicts += [_condition(c, _parameter(request, c.name)) for c in key.query]
     if False in verdicts:
         return False
     return None if None in verdicts or key.other else True
+
+
+def _hidden(name: str, request: Request) -> bool:
+    """Whether nobody knows if the request had a header: a log tells few."""
+    return (
+        request.partial
+        and not name.startswith(":")
+        and name.lower() not in {"host", "x-forwarded-proto", *request.headers}
+    )
 
 
 def _parameter(request: Request, name: str) -> tuple[str, ...]:

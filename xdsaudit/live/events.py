@@ -1,0 +1,32 @@
+"""What changed in a round, as a recorder writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from xdsaudit.audit.questions.story import Event
+from xdsaudit.live.plugin_watch import PluginTransition
+from xdsaudit.live.watch import Transition
+from xdsaudit.model.plugin_verdict import said
+
+
+def events(rules: Iterable[Transition], plugins: Iterable[PluginTransition] = ()) -> Iterator[Event]:
+    """Transitions of rules and plugins as events."""
+    for each in rules:
+        found = each.after
+        before = each.before.value if each.before else None
+        if found is None:
+            yield Event(each.at, str(each.rule), before, None, "gone")
+        else:
+            yield Event(each.at, str(each.rule), before, found.verdict.value, found.said, found.evidence, found.remedy)
+    for plugin in plugins:
+        after = plugin.after
+        yield Event(
+            plugin.at,
+            f"WasmPlugin {plugin.plugin}",
+            plugin.before.value if plugin.before else None,
+            after.verdict.value if after else None,
+            said(after) if after else "gone",
+            after.evidence if after else (),
+            after.remedy if after else None,
+        )

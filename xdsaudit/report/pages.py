@@ -1,0 +1,21 @@
+"""Pages that load nothing: templates and their one style, from this package."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+
+def page(name: str, **values: Any) -> str:
+    """A template filled in; every value is escaped but what is marked as markup."""
+    import jinja2
+
+    folder = resources.files("xdsaudit.report")
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.FunctionLoader(lambda wanted: folder.joinpath(wanted).read_text(encoding="utf-8")),
+    )
+    return environment.get_template(name).render(**values)
