@@ -164,6 +164,17 @@ def test_every_annotation_has_a_page_with_its_effect() -> None:
             assert "```diff" not in page
 
 
+def test_the_pages_of_annotations_tell_what_differs_from_nginx() -> None:
+    pages = tool("annotation_pages")
+    said = {row.key: pages.coming_from_nginx(row) for row in pages.TABLE}
+    assert any("Higress sends /cart/x to /new/x" in line for line in said["rewrite-target"])
+    assert not any("What differs" in line for line in said["timeout"])
+    assert "**not** read" in said["timeout"][0]
+    lost = "\n".join(pages.lost_from_nginx())
+    for row in pages.BY_NGINX_KEY.values():
+        assert (f"| `{row.key}` |" in lost) == (row.weight != pages.DETAIL)
+
+
 def test_every_option_is_on_the_page_of_options() -> None:
     page = tool("option_pages").page()
     for command in tool("command_line").commands():

@@ -19,8 +19,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from code_pages import manifest, prose  # noqa: E402
 
+from xdsaudit.audit.questions.precheck import Batch, check  # noqa: E402
 from xdsaudit.ingress.annotation_table import KINDS, NUMBER, SWITCH, TABLE, TEXT, Row  # noqa: E402
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute  # noqa: E402
+from xdsaudit.ingress.foreign_keys import BY_NGINX_KEY, DETAIL, PROTECTS, SHAPES  # noqa: E402
 from xdsaudit.ingress.objects import read_objects  # noqa: E402
 from xdsaudit.ingress.profile import Profile  # noqa: E402
 from xdsaudit.ingress.translate import translate  # noqa: E402
@@ -146,14 +148,47 @@ def effect(row: Row) -> str:
     return f"It changes no route. What it shapes ({row.shapes}) is not judged."
 
 
+def coming_from_nginx(row: Row) -> list[str]:
+    """What somebody who comes from ingress-nginx has to know: the prefix, and what differs in this example, as check tells it."""
+    key = f"nginx.ingress.kubernetes.io/{row.key}"
+    said = [
+        f"`{key}` works too. Where both are there, nginx's prefix is looked up first."
+        if row.nginx
+        else f"`{key}` is **not** read: it has no effect, and XA220 says so."
+    ]
+    with_it, _ = pair(row)
+    notes = {name.replace("higress.io/", "nginx.ingress.kubernetes.io/"): value for name, value in with_it.items()}
+    objects, _ = read_objects(_lists([example(row, notes)]))
+    found = check(Batch(objects, {}, {}, "2026-01-01T00:00:00Z"), None, Profile(version=(2, 1, 9)), from_nginx=True)
+    differing = [f for f in found.findings if f.slug == "nginx-differs" and any(c.resource == key for c in f.concerns)]
+    for each in differing:
+        told = each.message.split(": ", 2)[-1]
+        said.append(f"What differs: {prose(told)}.")
+    said.append("`xdsaudit check -f k8s/ --from nginx` tells of what differs in your own Ingresses.")
+    return said
+
+
+def lost_from_nginx() -> list[str]:
+    """Annotations of ingress-nginx that Higress ignores, the tuning of nginx itself left out."""
+    rows = [row for row in BY_NGINX_KEY.values() if row.weight != DETAIL]
+    lines = [
+        "## Annotations of ingress-nginx that Higress does not read",
+        "",
+        "They have no effect, and XA220 names them; `xdsaudit check` makes an error of one that is meant to keep somebody out. "
+        "Annotations that tune nginx itself are left out here.",
+        "",
+        "| `nginx.ingress.kubernetes.io/` | lost with it | instead |",
+        "| --- | --- | --- |",
+    ]
+    lost = {PROTECTS: "protection", SHAPES: "what a request or its answer is"}
+    lines += [f"| `{r.key}` | {lost[r.weight]} | {prose(r.instead) or 'nothing of the kind'} |" for r in sorted(rows)]
+    return [*lines, ""]
+
+
 def page(row: Row) -> str:
     """The page of one annotation."""
     with_it, _ = pair(row)
-    nginx = (
-        f"`nginx.ingress.kubernetes.io/{row.key}` works too. Where both are there, nginx's prefix is looked up first."
-        if row.nginx
-        else f"`nginx.ingress.kubernetes.io/{row.key}` is **not** read: it has no effect, and XA220 says so."
-    )
+    nginx = " ".join(coming_from_nginx(row))
     first, last = since(row), until(row)
     versions = (
         f"Read since Higress {first}; an older controller does as if it were not there."
@@ -207,6 +242,7 @@ def overview() -> str:
         "the prefix ends the reading, so that beside others the routes cannot be foretold (`unknown`); alone it asks for "
         "nothing. One name under two kinds, and several values of Host in one `request-header-control-update`, are unknown likewise.",
         "",
+        *lost_from_nginx(),
         *("```{toctree}", ":hidden:", "", *(f"annotations/{row.key}" for row in TABLE), "```"),
     ]
     return "\n".join(lines) + "\n"
