@@ -11,6 +11,7 @@ This module must import nothing of the package.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import FrameType
 
 _OWN = __name__.partition(".")[0] + "."
@@ -24,6 +25,24 @@ _PLAIN = (
     UnboundLocalError,
     ZeroDivisionError,
 )
+
+
+def near(word: str, known: Iterable[str], sign: str = "; ") -> str:
+    """``; did you mean X?`` for the nearest of the known words, or ``""`` where none is near.
+
+    Args:
+        word: what was written.
+        known: what could have been meant; those that end or begin with the word count too.
+        sign: what stands before it.
+    """
+    from difflib import get_close_matches
+
+    listed = sorted(known)
+    lowered = {k.lower(): k for k in listed}
+    found = get_close_matches(word.lower(), list(lowered), 2, 0.7)
+    if not found and len(word) > 2:
+        found = [k for k in lowered if k.endswith(f"/{word.lower()}") or k.startswith(word.lower())][:2]
+    return f"{sign}did you mean {' or '.join(lowered[k] for k in found)}?" if found else ""
 
 
 class XdsauditError(Exception):

@@ -46,6 +46,8 @@ def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
     from xdsaudit.audit.questions.suppress import by_code, since
     from xdsaudit.collect.connect import looked_closer, snapshot_of
 
+    if options["all_namespaces"] and options["namespaces"]:
+        raise InputError(f"-A and -n {options['namespaces'][0]} contradict each other: leave one of them out")
     fail_on = fail_on_of(options["fail_on"])
     only, skip = (codes_of(option, options[option]) for option in ("only", "skip"))
     sources = sources_of(options)

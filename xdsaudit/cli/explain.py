@@ -11,7 +11,7 @@ import click
 
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, emit, gaps, progress
-from xdsaudit.errors import InputError
+from xdsaudit.errors import InputError, near
 
 _REF = re.compile(r"^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*$")
 _CODE = re.compile(r"^(XA\d+|[a-z]+(-[a-z0-9]+)*)$", re.IGNORECASE)
@@ -65,7 +65,11 @@ def _code(word: str | None, output: str) -> int:
 
     found = find(word) if word is not None else None
     if word is not None and found is None:
-        raise InputError(f"{word}: is not a code, URL, NAMESPACE/INGRESS or file; xdsaudit explain lists the codes")
+        known = [name for row in CATALOGUE for name in (row.code, row.slug)]
+        hint = near(str(word), known)
+        raise InputError(
+            f"{word}: is not a code, URL, NAMESPACE/INGRESS or file; xdsaudit explain lists the codes{hint}"
+        )
     if output == "json":
         from xdsaudit.report.json import as_json
 

@@ -42,8 +42,13 @@ class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
+            if not ctx.resilient_parsing:
+                from xdsaudit.errors import near
+
+                hint = near(name, _COMMANDS, " ").replace("did", "Did", 1)
+                raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
             return None
         from importlib import import_module
 

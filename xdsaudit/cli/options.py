@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xdsaudit.errors import InputError
+from xdsaudit.cli.values import Seconds, size_of
+from xdsaudit.errors import InputError, near
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -70,18 +71,6 @@ class GroupedCommand(click.Command):
                 formatter.write_dl(rows)
 
 
-def size_of(_: click.Context, parameter: click.Parameter, text: str) -> int:
-    """Bytes as Kubernetes writes quantities: ``1048576``, ``512Mi``, ``1Gi``."""
-    unit = next((u for u in _UNITS if u and text.endswith(u)), "")
-    number = text.removesuffix(unit)
-    if not (number.isascii() and number.isdigit() and len(number) < 16 and int(number)):
-        raise click.BadParameter(
-            f"{text!r} is not a size; write a number of bytes, or one with Ki, Mi or Gi such as 512Mi", param=parameter
-        )
-    return int(number) * _UNITS[unit]
-
-
-_UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "": 1}
 _GROUPS: dict[str, str] = {}
 
 
@@ -176,7 +165,7 @@ _reading_options: Decorator = _stack(
     ),
     click.option(
         "--timeout",
-        type=click.FloatRange(min=0.1),
+        type=Seconds(0.1),
         default=10.0,
         show_default=True,
         metavar="SECONDS",
@@ -260,14 +249,15 @@ judge_options: Decorator = _stack(
     "Judging",
     click.option(
         "--grace",
-        type=click.FloatRange(min=0),
+        type=Seconds(),
         metavar="SECONDS",
         help="Call a rule younger than this pending, not lost (default 15 live, 0 for a snapshot).",
     ),
     click.option(
         "--fail-on",
         metavar="LIST",
-        help="Verdicts and severities that exit with 1, instead of the default list; comma separated.",
+        help="Verdicts and severities that exit with 1, comma separated (default lost,changed,refused,shadowed,no_upstream,extra,error; "
+        "also pending, unknown, dormant, not_selected, warning, info).",
     ),
     click.option("--only", multiple=True, metavar="CODE", help="Only these codes (repeatable, or comma separated)."),
     click.option(
@@ -358,7 +348,7 @@ def fail_on_of(text: str | None) -> frozenset[str] | None:
     unknown = sorted(found - allowed)
     if unknown:
         raise InputError(
-            f"--fail-on {', '.join(unknown)}: is not a verdict or severity; one of {', '.join(sorted(allowed))}"
+            f"--fail-on {', '.join(unknown)}: is not a verdict or severity; one of {', '.join(sorted(allowed))}{near(unknown[0], allowed)}"
         )
     return found
 
@@ -375,6 +365,9 @@ def codes_of(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
     for word in words(listed):
         row = find(word)
         if row is None:
-            raise InputError(f"--{option} {word}: is not a code; xdsaudit explain lists them")
+            from xdsaudit.audit.causes.catalogue import CATALOGUE
+
+            hint = near(word, [name for each in CATALOGUE for name in (each.code, each.slug)])
+            raise InputError(f"--{option} {word}: is not a code; xdsaudit explain lists them{hint}")
         codes.append(row.code)
     return tuple(codes)

@@ -10,7 +10,7 @@ import click
 
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, emit, gaps, progress
-from xdsaudit.errors import InputError
+from xdsaudit.errors import InputError, near
 
 _REF = re.compile(r"^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*$")
 _VIEWS = ("expected", "core", "fresh", "pilot", "gateway")
@@ -71,7 +71,10 @@ def routes(subject: str | None, view: str | None, compare: str | None, output: s
     if not alone:
         gaps(audit)
     unread = [v for v in (pair or (chosen,)) if not _was_read(world, v)]
-    _say_nothing(subject, pair or (chosen,), unread, found=found)
+    hosts = {host for _, host in world.expectation.tables}
+    _say_nothing(
+        subject, pair or (chosen,), unread, found=found, hint=near(subject or "", hosts) if wanted.host else ""
+    )
     if unread and not found:
         return 3
     return 0 if found and same else 1
@@ -104,13 +107,11 @@ def _wanted(subject: str | None) -> Any:
 
 def _known(world: Any, wanted: Any) -> None:
     """Raise InputError for an Ingress that does not exist, with the likeliest that does."""
-    from difflib import get_close_matches
-
     refs = {plan.rule.ref for plan in world.expectation.plans}
     if wanted.ref is not None and wanted.ref not in refs:
-        near = get_close_matches(wanted.ref, sorted(refs), 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"Ingress {wanted.ref}: not among the {len(refs)} Ingresses that were read{hint}")
+        raise InputError(
+            f"Ingress {wanted.ref}: not among the {len(refs)} Ingresses that were read{near(wanted.ref, refs)}"
+        )
 
 
 def _alone(options: dict[str, Any]) -> bool:
@@ -164,10 +165,12 @@ def _was_read(world: Any, view: str) -> bool:
     return name is None or bool(world.read(name))
 
 
-def _say_nothing(subject: str | None, views: tuple[str, ...], unread: list[str], *, found: bool) -> None:
+def _say_nothing(subject: str | None, views: tuple[str, ...], unread: list[str], *, found: bool, hint: str) -> None:
     from xdsaudit.cli.output import say
 
     for view in unread:
         say(f"xdsaudit: the view {view} was not read: name its source, or another --view")
     if not found and len(unread) < len(views):
-        say(f"xdsaudit: no route of {subject or 'anything'} in {' or '.join(v for v in views if v not in unread)}")
+        say(
+            f"xdsaudit: no route of {subject or 'anything'} in {' or '.join(v for v in views if v not in unread)}{hint}"
+        )

@@ -21,6 +21,7 @@ from xdsaudit.cli.options import (
     xds_options,
 )
 from xdsaudit.cli.output import clear_progress, progress, say, show
+from xdsaudit.cli.values import Seconds
 from xdsaudit.errors import InputError
 
 _CHILD_SECONDS = 5.0
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 @scope_options
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.05),
+    type=Seconds(0.05),
     default=0.25,
     show_default=True,
     metavar="SECONDS",
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--deadline",
-    type=click.FloatRange(min=0.1),
+    type=Seconds(0.1),
     default=120.0,
     show_default=True,
     metavar="SECONDS",
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--grace",
-    type=click.FloatRange(min=0),
+    type=Seconds(),
     default=15.0,
     show_default=True,
     metavar="SECONDS",
@@ -146,29 +147,13 @@ def _refs(options: dict[str, Any], reach: Opened) -> frozenset[str]:
 @contextmanager
 def _telling() -> Iterator[Callable[[Audit], None]]:
     """Progress: one line that is rewritten on a terminal, a line per change elsewhere; both on stderr, the last one always."""
-    from xdsaudit.model.verdict import Verdict
+    from xdsaudit.report.progress import standing
     from xdsaudit.report.terminal import printable
 
     began, last = time.monotonic(), [""]
 
     def tell(result: Audit) -> None:
-        ready = len(result.of(Verdict.IN_SYNC, Verdict.DORMANT))
-        held: dict[str, int] = {}
-        for rule in result.rules:
-            if rule.verdict not in (Verdict.IN_SYNC, Verdict.DORMANT):
-                where = rule.first_missing or rule.slug or rule.verdict.value
-                held[where] = held.get(where, 0) + 1
-        fine = {Verdict.IN_SYNC, Verdict.DORMANT}
-        for plugin in result.plugins:
-            if plugin.verdicts - fine:
-                where = plugin.first_missing or plugin.slug or plugin.verdict.value
-                held[where] = held.get(where, 0) + 1
-        waiting = ", ".join(f"{n} not yet in {w.replace('pilot_fresh', 'pilot')}" for w, n in held.items())
-        text = f"{ready} of {len(result.rules)} rules in effect"
-        if result.plugins:
-            good = sum(p.verdicts <= fine for p in result.plugins)
-            text += f", {good} of {len(result.plugins)} plugins"
-        text += f" ({waiting})" if waiting else ""
+        text = standing(result)
         if sys.stderr.isatty():
             click.echo(f"\r\x1b[K{time.monotonic() - began:5.1f} s  {printable(text)}", nl=False, err=True)
         elif text != last[0]:
@@ -184,10 +169,15 @@ def _telling() -> Iterator[Callable[[Audit], None]]:
 
 
 def _finish(outcome: Outcome, output: str, reports: tuple[str, ...]) -> int:
+    from xdsaudit.report.progress import latency_said
+
     clear_progress()
     show(outcome.audit, output, reports)
     rounds = f"{outcome.rounds} {'round' if outcome.rounds == 1 else 'rounds'}"
     say(f"xdsaudit: {outcome.why} ({outcome.seconds:.1f} s, {rounds})")
+    took = latency_said(outcome.latency)
+    if took:
+        say(f"xdsaudit: {took}")
     return outcome.code
 
 
@@ -203,7 +193,9 @@ def _rollout(
 
     from xdsaudit.collect.manifests import files_of, read_whole
     from xdsaudit.connection import Connection
-    from xdsaudit.live.wait import nothing, rollout
+    from xdsaudit.live.arrivals import quantile
+    from xdsaudit.live.wait import nothing, rollout, together
+    from xdsaudit.report.terminal import many
 
     if not command:
         raise InputError("--apply: is empty; write the command, for example 'kubectl apply -f'")
@@ -239,8 +231,13 @@ def _rollout(
                 return connection.wait(*sorted(refs), tell=tell, **settings)
 
         done = rollout(batches, apply, wait_for)
-    say(f"xdsaudit: {len(done)} of {len(batches)} batches applied")
-    return _finish(done[-1][1], output, reports)
+    say(f"xdsaudit: {len(done)} of {many(len(batches), 'batch', 'batches')} applied")
+    times = sorted(o.seconds for _, o in done if o.ok and o.rounds)
+    if len(times) > 1:
+        say(
+            f"xdsaudit: batches of {step} were in effect within {times[-1]:.1f} s, half of them within {quantile(times, 0.5):.1f} s"
+        )
+    return _finish(together([o for _, o in done]), output, reports)
 
 
 def _applied(command: list[str]) -> int:

@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xdsaudit.cli.options import GroupedCommand, profile_options, size_of, source_options, sources_of, xds_options
+from xdsaudit.cli.options import (
+    GroupedCommand,
+    profile_options,
+    source_options,
+    sources_of,
+    xds_options,
+)
 from xdsaudit.cli.output import clear_progress, colored, progress, say, write_whole
+from xdsaudit.cli.values import Seconds, size_of
 from xdsaudit.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,7 +36,7 @@ _HANGS = 60.0
 @source_options
 @click.option(
     "--interval",
-    type=click.FloatRange(min=1.0),
+    type=Seconds(1.0),
     default=2.0,
     show_default=True,
     metavar="SECONDS",
@@ -37,7 +44,7 @@ _HANGS = 60.0
 )
 @click.option(
     "--grace",
-    type=click.FloatRange(min=0),
+    type=Seconds(),
     metavar="SECONDS",
     help="A rule younger than this is pending, not lost (default 15).",
 )

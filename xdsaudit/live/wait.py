@@ -6,16 +6,19 @@ not come (a stale cache, a rejection, a disconnection, seen by two whole reads) 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeVar
 
 from xdsaudit.audit.memory import Memory
 from xdsaudit.audit.plugins.judge import PROVEN as PLUGIN_PROVEN
+from xdsaudit.audit.stage import single_label
 from xdsaudit.audit.verdicts import PROVEN, audit
+from xdsaudit.live.arrivals import Arrivals
 from xdsaudit.model.plugin_verdict import PluginVerdict
 from xdsaudit.model.snapshot import Snapshot
-from xdsaudit.model.verdict import FAILING, Audit, RuleVerdict, Stage, Verdict
+from xdsaudit.model.verdict import FAILING, Audit, Rule, RuleVerdict, Stage, Verdict
 from xdsaudit.model.view import State, ViewName
 
 T = TypeVar("T")
@@ -24,6 +27,8 @@ _NEVER: Final = frozenset({Verdict.REFUSED, Verdict.NOT_SELECTED})
 _PLUGIN: Final = "wasmplugin/"
 _SETTLE_SECONDS: Final = 1.0
 _LONGEST_SECONDS: Final = 4.0
+_CONNECT_SECONDS: Final = 2.0
+"""So long what is certain at once waits for views that are not connected yet, so that the report has no gap that time would close."""
 
 
 class Reader(Protocol):
@@ -47,6 +52,8 @@ class Outcome:
         rounds: how often was looked.
         missing: Ingresses and WasmPlugins of the batch that the API does not hold.
         why: a sentence for people.
+        latency: seconds from a rule's appearance in the API to a stage (``pilot``, ``gateway``), a number a rule, as far as rounds
+            can tell; rules that were there when the wait began count from then.
     """
 
     code: int
@@ -55,6 +62,7 @@ class Outcome:
     rounds: int
     missing: tuple[str, ...]
     why: str
+    latency: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -133,6 +141,7 @@ class _Wait:
         self.hosts: frozenset[str] = frozenset()
         self.suspects: frozenset[object] = frozenset()
         self.whole: Audit | None = None
+        self.arrivals = Arrivals()
 
     def run(self, sleep: Callable[[float], object]) -> Outcome:
         while True:
@@ -145,21 +154,17 @@ class _Wait:
         self.looked += 1
         began = self.clock()
         result, missing = self.look()
-        self.tell(result)
         now = self.clock()
+        self.arrivals.see(result, now)
+        self.tell(result)
         if self.done(result, missing):
             self.stable += 1
             return self.end(0, result, missing, "every rule is in effect") if self.stable >= self.rounds else None
         self.stable = 0
         never: list[object] = [p for p in result.plugins if p.verdicts & _NEVER and p.stage is not Stage.APPLY]
         never += [r for r in (*result.rules, *result.not_selected) if _never(r) and not _differs_in_api(r)]
-        if never:
-            return self.end(
-                1,
-                result,
-                missing,
-                "the controller leaves rules, or what protects them, out for good: see which and why",
-            )
+        if never and (not result.gaps or now - self.began >= _CONNECT_SECONDS):
+            return self.end(1, result, missing, _for_good(never))
         blind = self.blind(result, began)
         if blind is not None:
             return self.end(3, result, missing, blind)
@@ -269,7 +274,17 @@ class _Wait:
             if unapplied:
                 more = f" and {len(unapplied) - 1} more" if len(unapplied) > 1 else ""
                 why = f"{why}; the API does not hold {unapplied[0].rule}{more} as the manifest asks for it"
-        return Outcome(code, result, self.clock() - self.began, self.looked, missing, why)
+        return Outcome(code, result, self.clock() - self.began, self.looked, missing, why, self.arrivals.seconds())
+
+
+def _for_good(never: Sequence[object]) -> str:
+    """Why waiting longer changes nothing, with the first of what never comes."""
+    first = never[0]
+    more = f" and {len(never) - 1} more" if len(never) > 1 else ""
+    if isinstance(first, RuleVerdict):
+        proof = f": {first.evidence[0]}" if first.evidence else ""
+        return f"{first.rule}{more} will never be in effect as it is: {first.said}{proof}"
+    return f"{str(first).splitlines()[0]}{more}: the controller leaves it out for good"
 
 
 def _young(plugin: PluginVerdict) -> PluginVerdict:
@@ -287,7 +302,10 @@ def _young(plugin: PluginVerdict) -> PluginVerdict:
 
 def _never(rule: RuleVerdict) -> bool:
     """Whether waiting longer changes nothing: the controller itself leaves the rule out, or what its Ingress wants it protected by."""
-    return rule.verdict in _NEVER or rule.slug == "protection-not-applied"
+    if rule.verdict in _NEVER or rule.slug in ("protection-not-applied", "unmatchable-path"):
+        return True
+    # Pilot expands a single label for good (higress@v2.0.1, istio's ResolveHostname of the default namespace).
+    return rule.slug == "blackhole-table" and rule.verdict is Verdict.LOST and single_label(rule.rule.host)
 
 
 def _differs_in_api(rule: RuleVerdict) -> bool:
@@ -298,6 +316,40 @@ def _differs_in_api(rule: RuleVerdict) -> bool:
 def nothing(why: str) -> Outcome:
     """The outcome of waiting for no rule at all."""
     return Outcome(0, Audit(None, {}, (), {}, ()), 0.0, 0, (), why)
+
+
+def together(outcomes: Sequence[Outcome]) -> Outcome:
+    """The outcome of a whole roll-out: the last one's end, and the rules of every batch as its own wait saw them."""
+    told = [o for o in outcomes if o.audit.views or o.audit.rules]
+    if not told:
+        return outcomes[-1]
+    last, base = outcomes[-1], told[-1].audit
+    seen: dict[object, RuleVerdict] = {}
+    others: dict[object, RuleVerdict] = {}
+    plugins: dict[str, PluginVerdict] = {}
+    for outcome in told:
+        seen |= {(r.rule, n): r for n, r in _numbered(outcome.audit.rules)}
+        others |= {(r.rule, n): r for n, r in _numbered(outcome.audit.not_selected)}
+        plugins |= {p.ref: p for p in outcome.audit.plugins}
+    whole = replace(
+        base, rules=tuple(seen.values()), not_selected=tuple(others.values()), plugins=tuple(plugins.values())
+    )
+    stages = {stage for o in outcomes for stage in o.latency}
+    return replace(
+        last,
+        audit=whole,
+        seconds=sum(o.seconds for o in outcomes),
+        rounds=sum(o.rounds for o in outcomes),
+        latency={stage: tuple(x for o in outcomes for x in o.latency.get(stage, ())) for stage in stages},
+    )
+
+
+def _numbered(rules: Iterable[RuleVerdict]) -> Iterable[tuple[int, RuleVerdict]]:
+    """Rules with their number among equal ones: an Ingress may write the same rule twice."""
+    count: Counter[Rule] = Counter()
+    for rule in rules:
+        yield count[rule.rule], rule
+        count[rule.rule] += 1
 
 
 def rollout(

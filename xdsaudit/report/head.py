@@ -19,6 +19,9 @@ _ASKABLE: Final = (ViewName.CORE, ViewName.PILOT_FRESH, ViewName.PILOT, ViewName
 _PLURAL: Final = {ViewName.PILOT_FRESH: "private cache lines of pilots"}
 
 
+_ASSUMED: Final = "assumed: "
+
+
 class Seen(NamedTuple):
     """Replicas of a view that were read alike, or failed alike."""
 
@@ -81,8 +84,11 @@ def head(console: Console, audit: Audit) -> None:
         say(console, f"  not asked: {', '.join(unasked(audit))}", "dim", hang=4)
     for option, count, codes in left_out(audit):
         say(console, f"  left out by {option}: {count:,} ({codes})", "yellow", hang=4)
-    for note in audit.notes:
+    assumed = [note.removeprefix(_ASSUMED) for note in audit.notes if note.startswith(_ASSUMED)]
+    for note in [n for n in audit.notes if not n.startswith(_ASSUMED)]:
         say(console, f"  {note}", "dim", hang=4)
+    if assumed:
+        say(console, f"  {_ASSUMED}{'; '.join(assumed)}", "dim", hang=4)
 
 
 def _label(name: ViewName, infos: Iterable[ViewInfo]) -> str:

@@ -43,7 +43,7 @@ def to_table(audit: Audit, *, width: int = 80, color: bool = False, wide: bool =
     matrix(console, audit, wide=wide)
     _left_out(console, audit, wide)
     _in_sync(console, audit, wide)
-    if wide and audit.not_selected:
+    if audit.not_selected and (wide or not audit.rules):
         say(console, "not selected", "dim")
         for each in audit.not_selected:
             say(console, f"  {name_of(each)}", "dim")

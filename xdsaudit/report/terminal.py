@@ -108,9 +108,9 @@ def wrapped_command(command: str, width: int) -> list[str]:
     return lines
 
 
-def many(count: int, noun: str) -> str:
-    """A number with its noun: ``1 rule``, ``2,000 rules``."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
+def many(count: int, noun: str, plural: str = "") -> str:
+    """A number with its noun: ``1 rule``, ``2,000 rules``; ``plural`` where an s does not do."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def name_of(verdict: RuleVerdict) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
-from xdsaudit.errors import InputError, ReadError
+from xdsaudit.errors import InputError, ReadError, near
 from xdsaudit.ingress.objects import decode_list
 from xdsaudit.model.plugin_verdict import PluginVerdict
 from xdsaudit.model.route import ingress_of
@@ -87,7 +87,7 @@ def narrow(audit: Audit, snapshot: Snapshot, scope: Scope) -> Audit:
     unknown = sorted(scope.ingresses - refs)
     if unknown:
         raise InputError(
-            f"Ingress {', '.join(unknown)}: not among the {len(refs)} Ingresses that were read; write NAMESPACE/NAME"
+            f"Ingress {', '.join(unknown)}: not among the {len(refs)} Ingresses that were read; write NAMESPACE/NAME{near(unknown[0], refs)}"
         )
     kept = refs & scope.ingresses if scope.ingresses else refs
     if scope.namespaces:

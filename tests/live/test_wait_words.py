@@ -1,0 +1,98 @@
+"""What a wait says: while it waits, how long each stage took, and what never comes, at once and by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests import worlds
+from tests.audit.test_attribution import ITEMS, WITHOUT_B
+from tests.live.test_wait import CUT, SERVED, Script, world
+from xdsaudit import audit
+from xdsaudit.live.wait import nothing, together
+from xdsaudit.model.snapshot import PilotCapture
+from xdsaudit.model.verdict import Audit
+from xdsaudit.model.view import State, ViewInfo, ViewName
+from xdsaudit.report.progress import latency_said, standing
+from xdsaudit.testing import ingress
+
+OTHER = [*ITEMS, ingress("other", "foo.test", "/o", ingress_class="nginx")]
+
+
+def test_how_far_a_batch_is() -> None:
+    assert standing(audit(worlds.world(ITEMS))) == "3 of 3 rules in effect"
+    assert (
+        standing(audit(worlds.world(ITEMS, gateway=WITHOUT_B))) == "2 of 3 rules in effect; 1 not yet in the gateways"
+    )
+    assert standing(audit(worlds.world(ITEMS[:1]))) == "1 of 1 rule in effect"
+    assert standing(Audit(None, {}, (), {}, ())) == "the API holds no rule of it yet"
+
+
+def test_what_cannot_be_judged_is_said_to_be_so() -> None:
+    gone = ViewInfo(ViewName.GATEWAY, "gateway-0", State.UNREAD, "timed out")
+    found = audit(replace(worlds.world(ITEMS), gateway={}, views=(gone,)))
+    assert standing(found) == "0 of 3 rules in effect; 3 not judged, since a view could not be read"
+
+
+def test_an_ingress_of_another_class_is_named_at_once() -> None:
+    script = Script(lambda _: world(items=OTHER))
+    outcome = script.wait("default/other")
+    assert (outcome.code, outcome.rounds) == (1, 1)
+    assert outcome.why.startswith(
+        "default/other foo.test/o will never be in effect as it is: not selected (XA101 class-not-ours)"
+    )
+    assert "asks for another" in outcome.why
+    both = script.wait("default/a", "default/other")
+    assert (both.code, "default/other" in both.why) == (1, True)
+    assert script.wait("default/a").ok
+
+
+def test_a_single_label_waits_for_nothing() -> None:
+    items = [ingress("s", "intranet", "/a")]
+    empty = {p: r for p, r in worlds.expectation(items).tables.items() if p[1] != "intranet"}
+    stuck = replace(worlds.world(items, gateway=empty), pilot={"pilot-0": PilotCapture((), worlds.responses(empty))})
+    outcome = Script(lambda _: stuck).wait("default/s")
+    assert outcome.code == 1
+    assert outcome.seconds < 1
+    dotted = [ingress("s", "intranet.test", "/a")]
+    none = {p: r for p, r in worlds.expectation(dotted).tables.items() if p[1] != "intranet.test"}
+    late = replace(worlds.world(dotted, gateway=none), pilot={"pilot-0": PilotCapture((), worlds.responses(none))})
+    assert Script(lambda _: late).wait("default/s", deadline=3.0).code == 4  # it may still come
+
+
+def test_what_is_certain_waits_a_moment_for_views_that_connect() -> None:
+    unconnected = ViewInfo(ViewName.PILOT_FRESH, "pilot-0", State.UNREAD, "not connected yet")
+    connecting = replace(world(items=OTHER), pilot={}, views=(unconnected,))
+    script = Script(lambda now: connecting if now < 0.5 else world(items=OTHER))
+    outcome = script.wait("default/other")
+    assert outcome.code == 1
+    assert not outcome.audit.gaps
+    never = Script(lambda _: connecting).wait("default/other")
+    assert (never.code, never.seconds < 5) == (1, True)
+
+
+def test_latency_by_stage() -> None:
+    def seen(now: float):
+        if now < 1:
+            return world(gateway=WITHOUT_B, fresh=CUT)
+        return world(gateway=WITHOUT_B if now < 2 else None, fresh=SERVED)
+
+    outcome = Script(seen).wait()
+    (pilot,), (gateway,) = outcome.latency["pilot"], outcome.latency["gateway"]
+    assert (pilot, gateway) == (pytest.approx(1.0, abs=0.3), pytest.approx(2.0, abs=0.3))
+    said = latency_said(outcome.latency)
+    assert said.startswith("from the API, 1 rule reached pilot in 1.0 s (half)")
+    assert latency_said(Script(lambda _: world()).wait().latency) == ""  # all was there: nothing was measured
+
+
+def test_a_rollout_reports_every_batch() -> None:
+    one, two = (Script(lambda _: world()).wait(f"default/{name}") for name in "ab")
+    whole = together([one, two, nothing("no Ingress and no WasmPlugin in this batch")])
+    assert [r.rule.ingress for r in whole.audit.rules] == ["a", "b"]
+    assert whole.audit.captured_at is not None
+    assert (whole.code, whole.rounds) == (0, 2)
+    bad = Script(lambda _: world(items=OTHER)).wait("default/other")
+    failed = together([one, bad])
+    assert (failed.code, failed.why) == (1, bad.why)
+    assert [r.rule.ingress for r in failed.audit.not_selected] == ["other"]

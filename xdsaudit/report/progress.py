@@ -1,0 +1,56 @@
+"""What a wait says while it waits, and how long its rules took: a line each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from xdsaudit.model.verdict import Audit, Stage, Verdict
+from xdsaudit.report.terminal import many
+
+_FINE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
+_VIEWS: Final = {"pilot_fresh": "pilot", "gateway": "the gateways", "ingress": "the API"}
+
+
+def standing(result: Audit) -> str:
+    """How far a batch is: ``3 of 5 rules in effect; 2 not yet in the gateways``."""
+    rules = (*result.rules, *result.not_selected)
+    if not rules and not result.plugins:
+        return "the API holds no rule of it yet"
+    ready = sum(r.verdict in _FINE for r in rules)
+    texts = [f"{ready} of {many(len(rules), 'rule')} in effect"] if rules else []
+    if result.plugins:
+        good = sum(p.verdicts <= _FINE for p in result.plugins)
+        texts.append(f"{good} of {many(len(result.plugins), 'plugin')}")
+    held: Counter[str] = Counter()
+    for rule in rules:
+        if rule.verdict not in _FINE:
+            held[_where(rule.verdict, rule.stage, rule.first_missing, rule.slug)] += 1
+    for plugin in result.plugins:
+        if plugin.verdicts - _FINE:
+            held[_where(plugin.verdict, plugin.stage, plugin.first_missing, plugin.slug)] += 1
+    return "; ".join((", ".join(texts), *(f"{count:,} {where}" for where, count in held.items())))
+
+
+def _where(verdict: Verdict, stage: Stage | None, first_missing: str | None, slug: str | None) -> str:
+    """What holds a rule, after its number."""
+    if stage is Stage.APPLY:
+        return "not in the API as the manifest asks for it"
+    if verdict is Verdict.UNKNOWN:
+        return "not judged, since a view could not be read" if slug == "unreadable" else f"not judged ({slug})"
+    if first_missing is not None:
+        word = "otherwise in" if verdict is Verdict.CHANGED else "not yet in"
+        return f"{word} {_VIEWS.get(first_missing, first_missing)}"
+    return f"{verdict.value.replace('_', ' ')}{f' ({slug})' if slug else ''}"
+
+
+def latency_said(latency: Mapping[str, Sequence[float]]) -> str:
+    """How long rules took from the API to each stage; empty where no round saw any arrive later than it began."""
+    if not any(times and times[-1] > 0 for times in latency.values()):
+        return ""
+    texts = []
+    for stage, times in latency.items():
+        half, most = (times[min(int(share * len(times)), len(times) - 1)] for share in (0.5, 0.95))
+        texts.append(f"{_VIEWS.get(stage, stage)} in {half:.1f} s (half) and {most:.1f} s (95 %)")
+    return f"from the API, {many(len(max(latency.values(), key=len)), 'rule')} reached {', '.join(texts)}"
