@@ -6,6 +6,7 @@ Brute force is the judge: random pairs of worlds, and thousands of random reques
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import look_up
 from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.objects import KubeObjects, read_objects
-from xdsaudit.ingress.profile import Profile
+from xdsaudit.ingress.profile import Profile, profile_of
 from xdsaudit.ingress.translate import translate
 from xdsaudit.testing import ingress, ingress_list
 
@@ -290,3 +291,18 @@ def test_a_thousand_rules_on_one_host_and_one_that_overlaps_them_all() -> None:
     assert found.proven
     regex = ingress("re", "big.test", "/app[0-9]+/v1", annotations={H + "use-regex": "true"}, service="re")
     assert said(many, [*many, regex]).proven
+
+
+@pytest.mark.parametrize("name", ["healthy-scoped", "random-2.1"])
+def test_an_ingress_less_in_a_real_world_is_taken_apart_to_the_end(recording, name: str) -> None:
+    snapshot = recording(name)
+    whole, _ = read_objects(snapshot.kube)
+    profile = profile_of(snapshot.controller)
+    before = translate(whole, profile)
+    for index in random.Random(3).sample(range(len(whole.ingresses)), 6):
+        less = replace(whole, ingresses=whole.ingresses[:index] + whole.ingresses[index + 1 :])
+        after = translate(less, profile)
+        found = of_expectations(before, after, whole, less)
+        assert found.proven, found.doubts
+        for change in found.changed:
+            assert outcome(before, change.request) != outcome(after, change.request)

@@ -9,23 +9,23 @@ both; what is not reported is proved, or said not to be.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from functools import partial
 from itertools import islice, product
+from math import prod
 from typing import Any, Final, NamedTuple
 
 from xdsaudit.audit.compare.order import apart
-from xdsaudit.audit.requests.automaton import ANY, Automaton, TooHardError
+from xdsaudit.audit.requests.automaton import Automaton, TooHardError
 from xdsaudit.audit.requests.cells import cells, exact
+from xdsaudit.audit.requests.conditions import axes
 from xdsaudit.audit.requests.example import host_of, reachable, requests
-from xdsaudit.audit.requests.paths import SURVIVING
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import candidates, matches
-from xdsaudit.model.route import HeaderMatch, MatchKey, Place
+from xdsaudit.model.route import MatchKey, Place
 
-METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PROPFIND")
 _OPS: Final[Mapping[str, str]] = {
     "path": "exact",
     "prefix": "prefix",
@@ -33,8 +33,6 @@ _OPS: Final[Mapping[str, str]] = {
     "safe_regex": "regex",
 }
 _COMBINATIONS: Final = 4_096
-_QUERY: Final = SURVIVING - {"&", "+", "%"}
-_UNKNOWN_HEADERS: Final = ("x-request-id", "x-forwarded-for")
 
 
 class Answering(NamedTuple):
@@ -254,74 +252,12 @@ def _requests(
 
 def _conditioned(base: Request, path: str, keys: Sequence[MatchKey], found: Differences) -> Iterator[Request]:
     """Requests to a path with every combination of the conditions that these keys have."""
-    headers: dict[str, list[HeaderMatch]] = {}
-    query: dict[str, list[HeaderMatch]] = {}
-    for key in keys:
-        if key.other:
-            _doubt(found, f"{base.host}: a condition of {key} is of a kind that is not judged")
-        for condition in key.headers:
-            headers.setdefault(condition.name.lower(), []).append(condition)
-        for condition in key.query:
-            query.setdefault(condition.name, []).append(condition)
-    axes: list[list[Callable[[Request], Request]]] = []
-    for name, listed in headers.items():
-        axes.append(list(_header_values(name, listed, base, found)))
-    for name, listed in query.items():
-        axes.append([_with_query(name, value) for value in _values(listed, _QUERY, base, found)])
     start = replace(base, path=path)
-    count = 1
-    for axis in axes:
-        count *= len(axis)
-    if count > _COMBINATIONS:
+    choices = axes(keys, start, lambda why: _doubt(found, f"{base.host}: {why}"))
+    if prod(map(len, choices)) > _COMBINATIONS:
         _doubt(found, f"{base.host}{path}: too many combinations of conditions")
-    for chosen in islice(product(*axes), _COMBINATIONS):
+    for chosen in islice(product(*choices), _COMBINATIONS):
         request = start
         for put in chosen:
             request = put(request)
         yield request
-
-
-def _header_values(
-    name: str, listed: Sequence[HeaderMatch], base: Request, found: Differences
-) -> Iterator[Callable[[Request], Request]]:
-    if name == ":method":
-        for method in METHODS:
-            yield lambda r, method=method: replace(r, method=method)  # type: ignore[misc]
-        return
-    if name.startswith(":") or name in ("host", *_UNKNOWN_HEADERS):
-        _doubt(found, f"{base.host}: conditions on {name} are not taken apart")
-        yield lambda r: r
-        return
-    singles = _values(listed, ANY, base, found)
-    for value in singles:
-        yield _with_header(name, value)
-    # A header may come twice, and one value that fits is enough: any two values together.
-    texts = [v for v in singles if v is not None]
-    for number, one in enumerate(texts):
-        for two in texts[number + 1 :]:
-            yield lambda r, pair=(one, two): replace(r, headers={**r.headers, name: pair})  # type: ignore[misc]
-
-
-def _with_header(name: str, value: str | None) -> Callable[[Request], Request]:
-    return lambda r: r if value is None else replace(r, headers={**r.headers, name: (value,)})
-
-
-def _with_query(name: str, value: str | None) -> Callable[[Request], Request]:
-    return lambda r: r if value is None else replace(r, query={**r.query, name: value})
-
-
-def _values(
-    listed: Sequence[HeaderMatch], alphabet: frozenset[str], base: Request, found: Differences
-) -> list[str | None]:
-    """A value for each combination of the conditions on one header or parameter, and None for leaving it out."""
-    values: list[str | None] = [None]
-    asked = [c for c in dict.fromkeys(listed) if c.op != "present"]
-    if len(asked) < len(listed):
-        values.append("x")
-    try:
-        machines = [exact(c.op.removesuffix("_i"), c.value, c.op.endswith("_i"), alphabet) for c in asked]
-        values += [text for _, text in cells(machines, lambda t: bool(t) and t == t.strip())]
-    except TooHardError:
-        _doubt(found, f"{base.host}: values of {listed[0].name} could not be told apart")
-        values += [c.value for c in asked if c.op == "exact"] + ["x"]
-    return list(dict.fromkeys(values))

@@ -29,6 +29,7 @@ def exact(op: str, value: str, fold: bool, alphabet: frozenset[str] = SURVIVING)
     """
     if op == "regex":
         value = value.removesuffix(".*") if value.endswith("$.*") else value  # nothing can stand behind the end
+        value = value.removeprefix(".*") if value.startswith(".*^") else value
         value = _scoped(value)
         inner = value.removeprefix("^").rstrip("$")
         if _UNCERTAIN.search(value) or re.search(r"(?<!\\)(?:\\\\)*[$]|(?<![\\\[])\^", inner):
