@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import xdsaudit
+import xdsaudit.testing
 from xdsaudit.audit.causes.catalogue import CATALOGUE
 from xdsaudit.cli.group import _COMMANDS, cli
 from xdsaudit.cli.main import run
@@ -44,6 +45,7 @@ def test_every_public_name_has_an_example() -> None:
     shown = "\n".join(block for _, block in BLOCKS)
     missing = [n for n in xdsaudit.__all__ if not re.search(rf"\b{n}\b", shown)]
     assert missing == ["__version__"]
+    assert [n for n in xdsaudit.testing.__all__ if not re.search(rf"\b{n}\b", shown)] == []
 
 
 def test_the_readme_shows_the_demo(capsys: pytest.CaptureFixture[str]) -> None:
