@@ -58,7 +58,7 @@ def _answers(console: Console, answers: Sequence[ReplicaAnswer]) -> None:
     """Replicas that say the same in one paragraph."""
 
     def alike(a: ReplicaAnswer) -> tuple[str, ...]:
-        return a.view, str(a.rule), str(a.route), a.goes_to, a.why
+        return a.view, str(a.rule), str(a.route), a.goes_to, a.why, a.origin, *a.does
 
     for _, group in groupby(sorted(answers, key=alike), key=alike):
         listed = list(group)
@@ -70,8 +70,10 @@ def _answers(console: Console, answers: Sequence[ReplicaAnswer]) -> None:
             say(console, f"{label}: no route answers", "bold red", indent=2, hang=2)
         else:
             say(console, f"{label}: {first.route}", "green", indent=2, hang=2)
-            owner = f"of {first.rule}, " if first.rule else ""
+            owner = f"of {first.rule or first.origin}, " if first.rule or first.origin else ""
             say(console, f"{owner}to {first.goes_to}", indent=4, hang=2)
+            for line in first.does:
+                say(console, line, indent=4, hang=2)
         if first.why:
             say(console, first.why, "dim", indent=4, hang=2)
 

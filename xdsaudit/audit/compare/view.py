@@ -268,14 +268,14 @@ def _extras(
     for route in routes:
         if (route.key, route.name) in copies or route.name in tolerated:
             continue
-        foreign = _foreign(route)
-        if foreign:
-            result.foreign[foreign] = result.foreign.get(foreign, 0) + 1
+        stranger = foreign(route)
+        if stranger:
+            result.foreign[stranger] = result.foreign.get(stranger, 0) + 1
         else:
             result.extra.append(Extra(view.name.value, view.replica, *place, str(route.key), route.name))
 
 
-def _foreign(route: Route) -> str:
+def foreign(route: Route) -> str:
     """``namespace/name`` of the Istio object a route was made of, when that is not one Higress makes of Ingresses."""
     origin = route.origin or (origin_of(route.source) if route.source is not None else "")
     parts = origin.split("/")

@@ -10,7 +10,10 @@ from xdsaudit.audit.case import World
 from xdsaudit.audit.causes.catalogue import BY_SLUG
 from xdsaudit.audit.causes.evidence import journey, upstream_view
 from xdsaudit.audit.check.asides import asides
+from xdsaudit.audit.compare.view import foreign
 from xdsaudit.audit.plugins.acting import PluginAction, plugins_for
+from xdsaudit.audit.questions.forwarding import effects
+from xdsaudit.audit.questions.near import near
 from xdsaudit.audit.requests.example import requests
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import answer, candidates, look_up, matches
@@ -33,6 +36,8 @@ class ReplicaAnswer(NamedTuple):
         route: name and match of the route that answers, None when none does.
         goes_to: the cluster, or what else becomes of the request.
         why: why none answers, or a doubt.
+        does: what the route makes of the request, a line each.
+        origin: the object the route was made of, where that is no Ingress (``VirtualService default/a``), else "".
     """
 
     view: str
@@ -41,6 +46,8 @@ class ReplicaAnswer(NamedTuple):
     route: str | None
     goes_to: str
     why: str
+    does: tuple[str, ...] = ()
+    origin: str = ""
 
 
 class Candidate(NamedTuple):
@@ -96,7 +103,7 @@ def explain(world: World, audit: Audit, request: Request) -> Explanation:
         request,
         expected,
         answers,
-        tuple(_candidates(world, request, expected, verdicts)),
+        tuple(_candidates(world, request, found.place if expected else None, expected, verdicts)),
         tuple(a for a in answers if (a.view, a.replica) in serving),
         tuple(_plugins(world, request)),
     )
@@ -124,8 +131,17 @@ def _replica(world: World, view: View, request: Request) -> ReplicaAnswer:
     if found.index is None or found.place is None:
         return ReplicaAnswer(name, view.replica, None, None, "", found.why)
     route = view.tables[found.place].routes[found.index]
+    stranger = foreign(route)
+    owner = _owner(world, found.place, route) if not stranger else None
     return ReplicaAnswer(
-        name, view.replica, _owner(world, found.place, route), f"{route.name} {route.key}", _goes_to(route), found.why
+        name,
+        view.replica,
+        owner,
+        f"{route.name} {route.key}",
+        _goes_to(route),
+        found.why,
+        effects(route, request, view),
+        f"VirtualService {stranger}" if stranger else "",
     )
 
 
@@ -154,7 +170,7 @@ def _goes_to(route: Route) -> str:
 
 
 def _candidates(
-    world: World, request: Request, expected: Rule | None, verdicts: Mapping[int, RuleVerdict]
+    world: World, request: Request, answering: Place | None, expected: Rule | None, verdicts: Mapping[int, RuleVerdict]
 ) -> Iterator[Candidate]:
     expectation = world.expectation
     seen: set[int] = set()
@@ -179,7 +195,14 @@ def _candidates(
             continue
         verdict = verdicts[index]
         if verdict.verdict in (Verdict.REFUSED, Verdict.NOT_SELECTED, Verdict.UNKNOWN):
+            seen.add(index)
             yield Candidate(verdict, f"would match, and is {verdict.said}")
+    order = [host for _, host in places]
+    better = order if answering is None else order[: order.index(answering[1])]
+    for each in near(expectation, request):
+        if each.rule not in seen and verdicts[each.rule].rule.host in better:
+            seen.add(each.rule)
+            yield Candidate(verdicts[each.rule], f"would match, but {each.why}")
 
 
 def _covers(plan: RulePlan, path: str) -> bool:

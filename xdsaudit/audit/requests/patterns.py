@@ -11,13 +11,13 @@ SPECIAL: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
 @lru_cache(maxsize=4096)
-def compiled(regex: str) -> Any | None:
-    """The regex as RE2 compiles it, Envoy's engine; None when RE2 refuses it."""
+def compiled(regex: str, *, groups: bool = False) -> Any | None:
+    """The regex as RE2 compiles it, Envoy's engine; None when RE2 refuses it. Only with ``groups`` can it be substituted."""
     import re2
 
     options = re2.Options()
     options.log_errors = False
-    options.never_capture = True
+    options.never_capture = not groups
     try:
         return re2.compile(regex, options)
     except re2.error:

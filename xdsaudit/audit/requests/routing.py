@@ -74,9 +74,9 @@ def look_up(tables: Mapping[Place, Sequence[Matching]], request: Request, *, sco
 
 def _unjudged(key: MatchKey, request: Request) -> str:
     """The conditions of a route that could not be judged."""
-    open_ = [str(c) for c in key.headers if _condition(c, request.values(c.name)) is None]
-    open_ += [f"?{c}" for c in key.query if _condition(c, _parameter(request, c.name)) is None]
-    if _path(key, request.path) is None:
+    open_ = [str(c) for c in key.headers if condition_holds(c, request.values(c.name)) is None]
+    open_ += [f"?{c}" for c in key.query if condition_holds(c, parameter(request, c.name)) is None]
+    if path_holds(key, request.path) is None:
         open_.append(f"{key.kind} {key.value}")
     return ", ".join([*open_, key.other] if key.other else open_)
 
@@ -152,9 +152,9 @@ _TEXT: Final[Mapping[str, Callable[[str, str], bool]]] = {
 
 def matches(key: MatchKey, request: Request) -> bool | None:
     """Whether a route takes a request; None where a condition is of a kind that is not judged here."""
-    verdicts = [_path(key, request.path)]
-    verdicts += [None if _hidden(c.name, request) else _condition(c, request.values(c.name)) for c in key.headers]
-    verdicts += [_condition(c, _parameter(request, c.name)) for c in key.query]
+    verdicts = [path_holds(key, request.path)]
+    verdicts += [None if _hidden(c.name, request) else condition_holds(c, request.values(c.name)) for c in key.headers]
+    verdicts += [condition_holds(c, parameter(request, c.name)) for c in key.query]
     if False in verdicts:
         return False
     return None if None in verdicts or key.other else True
@@ -169,11 +169,13 @@ def _hidden(name: str, request: Request) -> bool:
     )
 
 
-def _parameter(request: Request, name: str) -> tuple[str, ...]:
+def parameter(request: Request, name: str) -> tuple[str, ...]:
+    """The values of a query parameter as matchers see them: the first, or none."""
     return (request.query[name],) if name in request.query else ()
 
 
-def _path(key: MatchKey, path: str) -> bool | None:
+def path_holds(key: MatchKey, path: str) -> bool | None:
+    """Whether a route takes a path; None where its matcher is not judged here."""
     if key.kind == "safe_regex":
         machine = compiled(key.value)
         return None if machine is None else machine.fullmatch(path) is not None
@@ -189,7 +191,7 @@ def _path(key: MatchKey, path: str) -> bool | None:
     return None
 
 
-def _condition(condition: HeaderMatch, values: tuple[str, ...] | None) -> bool | None:
+def condition_holds(condition: HeaderMatch, values: tuple[str, ...] | None) -> bool | None:
     """Whether a condition holds for the values of a header: one that fits is enough; inverted, none may."""
     if condition.op == "present":
         if values is None:
