@@ -133,6 +133,7 @@ class Kept:
     _policies: Mapping[Target, TrafficPolicy] = field(default_factory=dict)
     _sheets: dict[int, Sheet] = field(default_factory=dict)
     _parts: dict[tuple[int, ...], tuple[Sequence[Sheet], Part]] = field(default_factory=dict)
+    _grouped: tuple[list[frozenset[str]], list[list[int]]] = field(default_factory=lambda: ([], []))
     _next_sheets: dict[int, Sheet] = field(default_factory=dict)
     _next_parts: dict[tuple[int, ...], tuple[Sequence[Sheet], Part]] = field(default_factory=dict)
 
@@ -151,6 +152,14 @@ class Kept:
             found  # it holds its Ingress, since an id is a name only while its object lives
         )
         return found
+
+    def groups(self, sheets: Sequence[Sheet]) -> list[list[Sheet]]:
+        """Ingresses in groups (``together``); as before where every Ingress has the hosts it had."""
+        hosts = [sheet.hosts for sheet in sheets]
+        if hosts != self._grouped[0]:
+            places = {id(sheet): number for number, sheet in enumerate(sheets)}
+            self._grouped = hosts, [[places[id(s)] for s in group] for group in together(sheets)]
+        return [[sheets[number] for number in group] for group in self._grouped[1]]
 
     def part(self, sheets: Sequence[Sheet], around: Surroundings, make: Callable[[], Part]) -> Part:
         """The part of some Ingresses; of those that were a part before the same."""

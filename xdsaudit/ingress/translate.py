@@ -21,7 +21,7 @@ from xdsaudit.ingress.expectation import Expectation, RulePlan
 from xdsaudit.ingress.go import int32
 from xdsaudit.ingress.http_route import Fallback, Work, normalise, undetermined
 from xdsaudit.ingress.objects import Ingress, KubeObjects
-from xdsaudit.ingress.parts import Kept, Part, Sheet, Surroundings, joined, together
+from xdsaudit.ingress.parts import Kept, Part, Sheet, Surroundings, joined
 from xdsaudit.ingress.paths import effective, uris_of
 from xdsaudit.ingress.profile import EXTERNAL_ALIAS, Profile
 from xdsaudit.ingress.selection import unforeseen
@@ -51,7 +51,7 @@ def translate(objects: KubeObjects, profile: Profile, kept: Kept | None = None) 
         memory.sheet(i, surroundings) for i in sorted(objects.ingresses, key=lambda i: (i.namespace, i.metadata.name))
     ]
     surroundings.choose(sheets)
-    groups = together(sheets)
+    groups = memory.groups(sheets)
     parts = [
         memory.part(group, surroundings, partial(_translated, group, surroundings, memory.numbers)) for group in groups
     ]

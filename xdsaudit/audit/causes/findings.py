@@ -221,9 +221,8 @@ def _foreign(world: World) -> Iterator[Finding]:
 def _disagreement(world: World, rules: Sequence[RuleVerdict]) -> Iterator[Finding]:
     """Replicas of one view that hold a rule and others that do not: 'sporadic' becomes k of n."""
     split: dict[tuple[str, tuple[str, ...], int], int] = {}
-    for verdict in rules:
-        if verdict.verdict not in (Verdict.LOST, Verdict.CHANGED):
-            continue
+    lost, changed = Verdict.LOST, Verdict.CHANGED
+    for verdict in [v for v in rules if v.verdict is lost or v.verdict is changed]:
         for name in {r.view for r in verdict.replicas}:
             # A replica that could not be read neither has the rule nor lacks it.
             mine = [r for r in verdict.replicas if r.view == name and r.verdict is not Verdict.UNKNOWN]
