@@ -247,3 +247,24 @@ def test_the_pre_commit_hook_is_a_command_that_runs(tmp_path: Path, capsys: pyte
     arguments = [str(tmp_path) if a == "." else a for a in (*hook["entry"].split()[1:], *hook["args"])]
     assert run(arguments) == 0
     capsys.readouterr()
+
+
+def test_the_job_for_gitlab_runs_and_leaves_what_it_promises(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs/how-to/ci.md").read_text(encoding="utf-8")
+    block = page.partition("## GitLab")[2].partition("```yaml\n")[2].partition("```")[0]
+    (job,) = yaml.safe_load(block).values()
+    (tmp_path / "k8s").mkdir()
+    item = {
+        **ingress("a", "foo.test", "/a", annotations={"higress.io/timeout": "10s"}),
+        "apiVersion": "networking.k8s.io/v1",
+    }
+    (tmp_path / "k8s" / "a.json").write_text(json.dumps(item))
+    monkeypatch.chdir(tmp_path)
+    for line in job["script"]:
+        if line.startswith("xdsaudit "):
+            assert run(shlex.split(line)[1:]) == 0
+    capsys.readouterr()
+    (row,) = json.loads((tmp_path / job["artifacts"]["reports"]["codequality"]).read_text())
+    assert (row["check_name"], row["location"]["path"]) == ("XA221", "k8s/a.json")

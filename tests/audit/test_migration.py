@@ -43,6 +43,15 @@ def said(*items: dict[str, Any]) -> list[str]:
         (ingress("a", "a.test", ("/foo", "ImplementationSpecific")), "such as /foox, Higress whole segments alone"),
         (ingress("a", "a.test", "/", annotations={N + "proxy-read-timeout": "60"}), "in Higress: higress.io/timeout"),
         (ingress("a", "a.test", "/", annotations={N + "timeout": "60"}), "as higress.io/timeout alone"),
+        (
+            ingress(
+                "a",
+                "a.test",
+                "/",
+                annotations={N + "canary": "true", N + "canary-by-header": "x", N + "canary-by-header-value": "v1.2"},
+            ),
+            "as a regular expression",
+        ),
         (ingress("a", "a.test", "/", annotations={N + "proxy-buffering": "on"}), "seldom need a substitute"),
     ],
 )

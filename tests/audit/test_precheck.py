@@ -205,6 +205,17 @@ def test_a_secret_that_holds_no_certificate() -> None:
         assert all("has the keys cert, key, and a certificate needs tls.crt" in f.message for f in result.findings)
 
 
+def test_keys_without_effect_for_the_same_reason_are_told_together() -> None:
+    notes = {NGINX + "proxy-read-timeout": "5", NGINX + "proxy-send-timeout": "5", NGINX + "limit-rps": "5"}
+    mine = objects([ingress("new", "foo.test", "/new", annotations=notes)], secrets=None)
+    result = check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), objects(LIVE, service("web")), Profile())
+    assert [f.slug for f in result.findings] == ["annotation-without-effect"] * 2
+    assert (
+        "proxy-read-timeout, nginx.ingress.kubernetes.io/proxy-send-timeout of default/new have no effect"
+        in result.findings[0].message
+    )
+
+
 def test_two_of_a_batch_exclude_each_other_by_name() -> None:
     found = said(ingress("b", "bar.test", "/x"), ingress("a", "bar.test", "/x"))
     assert found["duplicated-route"].startswith("default/b bar.test/x will be refused")

@@ -119,6 +119,12 @@ def _differing(ingress: Ingress) -> Iterator[Remark]:
     if header is not None and is_canary(notes) and look(notes, "canary-weight", text) is not None:
         said = f"where {header} is neither always nor never, ingress-nginx goes on to canary-weight, and Higress to the base"
         yield Remark(DIFFERS, rule, f"{rule.ref}: canary-by-header: {said}", resource=f"{NGINX}canary-by-header")
+    value = look(notes, "canary-by-header-value", text)
+    if value is not None and is_canary(notes) and _REGEX.search(value.replace(".", "*")):
+        said = f"ingress-nginx compares {value!r} as text, Higress as a regular expression, and takes always for it too"
+        yield Remark(
+            DIFFERS, rule, f"{rule.ref}: canary-by-header-value: {said}", resource=f"{NGINX}canary-by-header-value"
+        )
     if look(notes, "whitelist-source-range", text) is not None:
         said = "ingress-nginx looks at the address its real-ip settings find, Higress at the peer or what it trusts of x-forwarded-for"
         yield Remark(

@@ -85,8 +85,8 @@ def check(
         *(_said(remark, batch.origins) for remark in remarks(case)),
     ]
     if from_nginx:
-        told = f"annotation {NGINX}"
-        found = [f for f in found if f.slug != "annotation-without-effect" or not f.message.startswith(told)]
+        own = "annotation-without-effect"
+        found = [f for f in found if f.slug != own or not (f.concerns[0].resource or "").startswith(NGINX)]
         found += [_said(remark, batch.origins) for remark in migration.migration(case)]
     compared = changes(case)
     if compared is not None:
@@ -221,10 +221,14 @@ def _crashes(after: Expectation, refs: set[str], origins: Origins) -> Iterator[F
 
 
 def _meaningless(after: Expectation, refs: set[str], origins: Origins) -> Iterator[Finding]:
+    grouped: dict[tuple[str, str, str], list[str]] = {}
     for namespace, ingress, key, said in after.meaningless:
         if f"{namespace}/{ingress}" in refs:
-            message = f"annotation {key} of {namespace}/{ingress} has no effect: {said}"
-            yield _make("annotation-without-effect", message, _whole(namespace, ingress), origins, resource=key)
+            grouped.setdefault((namespace, ingress, said), []).append(key)
+    for (namespace, ingress, said), keys in grouped.items():
+        what = f"annotation {keys[0]}" if len(keys) == 1 else f"annotations {', '.join(keys)}"
+        message = f"{what} of {namespace}/{ingress} {'has' if len(keys) == 1 else 'have'} no effect: {said}"
+        yield _make("annotation-without-effect", message, _whole(namespace, ingress), origins, resource=keys[0])
 
 
 def _mine(after: Expectation, refs: set[str]) -> Iterator[tuple[Rule, ExpectedRoute]]:
