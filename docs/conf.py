@@ -25,6 +25,7 @@ from xdsaudit.ingress.annotation_table import TABLE  # noqa: E402
 
 project = "xdsaudit"
 author = "the xdsaudit authors"
+copyright = author
 release = xdsaudit.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"

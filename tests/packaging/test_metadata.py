@@ -47,6 +47,22 @@ def test_the_version_has_one_place_and_a_section_of_the_changelog(core: Any) -> 
     assert f'"{xdsaudit.__version__}"' not in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
+def test_examples_name_this_version() -> None:
+    """Images and the action, wherever a page, a manifest or a comment names one of them with a version."""
+    named = re.compile(r"xdsaudit[:@]v?(\d+\.\d+\.\d+)")
+    places = [*ROOT.glob("*.md"), ROOT / "action.yml", *(p for f in ("docs", "deploy") for p in (ROOT / f).rglob("*"))]
+    found = {
+        (path.relative_to(ROOT).as_posix(), version)
+        for path in places
+        if path.is_file() and path.suffix in (".md", ".yaml", ".yml", "") and "_build" not in path.parts
+        for version in named.findall(path.read_text(encoding="utf-8"))
+    }
+    assert {"action.yml", "docs/deploy/watch.yaml", "docs/how-to/ci.md", "docs/how-to/deploy.md"} <= {
+        p for p, _ in found
+    }
+    assert {version for _, version in found} == {xdsaudit.__version__}
+
+
 def test_the_readme_has_no_link_that_an_index_would_break(core: Any) -> None:
     assert RELATIVE.search(README), "the README itself is read beside the files it links"
     assert not RELATIVE.search(core.readme)
