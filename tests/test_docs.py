@@ -88,6 +88,24 @@ def test_commands_that_are_shown_have_such_options(page: str, line: str) -> None
     command.make_context(name, list(arguments))
 
 
+def neighbours() -> list[list[str]]:
+    """The rows of the table of other tools: what is asked for, how, its proof, who does it too."""
+    page = (ROOT / "docs" / "neighbours.md").read_text(encoding="utf-8")
+    return [[c.strip() for c in row.strip("|").split(" | ")] for row in page.splitlines() if row.startswith("| ")][2:]
+
+
+def test_what_is_asked_for_has_a_command_that_exists_and_a_proof() -> None:
+    rows = neighbours()
+    assert len(rows) == 26
+    for asked, how, proof, _ in rows:
+        assert (ROOT / proof.strip("`")).is_file(), asked
+        for line in re.findall(r"`(xdsaudit [^`]+)`", how):
+            _, name, *arguments = shlex.split(line)
+            command = cli.get_command(None, name)  # type: ignore[arg-type]
+            assert command is not None, line
+            command.make_context(name, list(arguments), resilient_parsing=True)
+
+
 def test_commands_are_found() -> None:
     assert len(commands()) > 15
 

@@ -12,7 +12,7 @@ import yaml
 
 from tests import worlds
 from tests.audit.test_groups import NAMES, fleet, without
-from xdsaudit import Snapshot
+from xdsaudit import Snapshot, audit, render
 from xdsaudit.audit.questions.routes import VIEWS, Wanted, compared, listings
 from xdsaudit.audit.verdicts import judged
 from xdsaudit.cli.main import run
@@ -136,7 +136,7 @@ def test_exit_codes(capsys) -> None:
     assert (code, out) == (3, "")
     assert "the view fresh was not read" in err
     code, _, err = of(capsys, "shop/cat", "--snapshot", stale)
-    assert (code, "did you mean shop/cart?" in err) == (2, True)
+    assert (code, "did you mean shop/cart" in err) == (2, True)
     assert of(capsys, "shop/cart", "--compare", "pilot", "--snapshot", stale)[0] == 2
     code, _, err = of(capsys, "https://www.shop.test/x", "--snapshot", stale)
     assert (code, "xdsaudit explain https://www.shop.test/x" in err) == (2, True)
@@ -150,3 +150,16 @@ def test_it_fits_and_is_harmless(recording, view: str, width: int) -> None:
     assert max((len(line) for line in text.splitlines()), default=0) <= width
     evil = world(worlds.world([ingress("e", "foo.test", "/\x1b[31m\u202e[bold]")]))
     assert "\x1b" not in routes_text(listings(evil, Wanted(), "expected"))
+
+
+def test_an_explanation_and_the_page_say_how_to_look_at_the_routes(recording, capsys) -> None:
+    batch = str(RECORDINGS / "batch-loss")
+    command = "xdsaudit routes live/app-10061 --compare fresh,pilot"
+    assert run(["explain", "live/app-10061", "--snapshot", batch]) == 1
+    assert command in " ".join(capsys.readouterr().out.split())
+    assert command in render(audit(recording("batch-loss")), "html")
+    assert (
+        "xdsaudit routes"
+        not in render(audit(recording("healthy-scoped").without(fresh=True)), "html").split("Lost:")[0]
+    )
+    assert of(capsys, *command.split()[2:], "--snapshot", batch)[0] == 1

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from xdsaudit.audit.plugins.acting import PluginAction
 from xdsaudit.audit.questions.explain import Explanation, Journey, ReplicaAnswer
 from xdsaudit.audit.requests.access_log import LogSummary
-from xdsaudit.model.verdict import Verdict
+from xdsaudit.model.verdict import RuleVerdict, Verdict
 from xdsaudit.report.json import rule_object
+from xdsaudit.report.routes import side_by_side
 from xdsaudit.report.terminal import STYLE, commands, many, name_of, paper, say
 
 if TYPE_CHECKING:
@@ -100,8 +101,16 @@ def _candidates(console: Console, found: Explanation) -> None:
         if verdict.remedy:
             say(console, f"remedy: {verdict.remedy}", indent=4, hang=8)
         commands(console, verdict.fix, 6)
+        _closer(console, verdict, 4)
     if len(found.candidates) > _SHOWN:
         say(console, f"... and {len(found.candidates) - _SHOWN} more", "dim", indent=2)
+
+
+def _closer(console: Console, verdict: RuleVerdict, indent: int) -> None:
+    """How to look at the routes themselves, where a view lacks or changes them."""
+    if verdict.verdict in (Verdict.LOST, Verdict.CHANGED):
+        command = f"xdsaudit routes {verdict.rule.ref} --compare {side_by_side(verdict)}"
+        say(console, f"its routes in two views: {command}", "dim", indent=indent, hang=2)
 
 
 def explanation_object(found: Explanation) -> dict[str, Any]:
@@ -147,6 +156,7 @@ def journeys_text(ref: str, found: Sequence[Journey], *, width: int = 80, color:
         if verdict.remedy:
             say(console, f"remedy: {verdict.remedy}", indent=2, hang=8)
         commands(console, verdict.fix, 4)
+        _closer(console, verdict, 2)
     return finish()
 
 

@@ -21,6 +21,7 @@ from xdsaudit.report.matrix import columns, divergent
 from xdsaudit.report.pages import page
 from xdsaudit.report.picture import pictures
 from xdsaudit.report.plugins import counted
+from xdsaudit.report.routes import side_by_side
 from xdsaudit.report.table import extent
 from xdsaudit.report.terminal import printable
 from xdsaudit.report.tool import TOOL
@@ -70,6 +71,7 @@ def to_html(audit: Audit) -> str:
         sections=_sections(found.groups),
         told=found.told,
         extent=extent,
+        side_by_side=lambda group: side_by_side(group.rules[0]),
         unseen=unseen(audit),
         left_out=tuple(left_out(audit)),
         fine=_by_namespace(audit),

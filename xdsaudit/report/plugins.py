@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from xdsaudit.audit.groups import ORDER
+from xdsaudit.audit.sayings import Labels, folded
 from xdsaudit.model.plugin_verdict import MatchVerdict, PluginVerdict, said
 from xdsaudit.model.verdict import FAILING, Audit, Verdict
 from xdsaudit.report.terminal import STYLE, many, paper, say
@@ -95,12 +96,13 @@ def section(console: Console, audit: Audit, *, wide: bool) -> None:
     console.print()
     say(console, f"PLUGINS: {counted(audit)}", "bold red" if bad else STYLE[Verdict.IN_SYNC])
     proofs: tuple[str, ...] = ()
+    labels = Labels.of(audit.views)
     for plugin in shown:
         say(console, f"{plugin.ref}  {said(plugin)}", STYLE.get(plugin.verdict, ""), indent=4, hang=2)
         if plugin.by is not None:
             say(console, f"by {plugin.by}", "dim", indent=6, hang=2)
-        for line in plugin.evidence:
-            say(console, f"- {line}", "dim", indent=6, hang=2)
+        for line in plugin.evidence if wide else folded(labels, plugin.evidence):
+            say(console, f"- {line}", indent=6, hang=2)
         for line in _rule_lines(plugin, wide):
             say(console, line, indent=6, hang=2)
         if plugin.remedy and proofs != (plugin.remedy,) and plugin.verdict not in QUIET:

@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from xdsaudit.audit.questions.routes import Comparison, Line, Listing, Shown
+from xdsaudit.audit.questions.routes import VIEWS, Comparison, Line, Listing, Shown
 from xdsaudit.audit.sayings import listed
 from xdsaudit.ingress.retries import DEFAULT_RETRY
+from xdsaudit.model.verdict import RuleVerdict
 from xdsaudit.report.terminal import many, paper, say
 
 if TYPE_CHECKING:
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 _WORDS: Final = {"expected": "expected of the Ingresses", "fresh": "pilot, private cache line"}
 _STYLE: Final = {" ": "", "-": "red", "+": "green", "~": "yellow"}
 _LONG: Final = 160
+
+
+def side_by_side(rule: RuleVerdict) -> str:
+    """The two views that show where a rule was lost or changed, as ``--compare`` takes them: ``fresh,pilot``."""
+    names = {view.value: word for word, view in VIEWS.items() if view is not None}
+    return f"{names.get(rule.last_seen or '', 'expected')},{names.get(rule.first_missing or '', 'gateway')}"
 
 
 def routes_text(found: Sequence[Listing], *, host: str | None = None, width: int = 80, color: bool = False) -> str:
