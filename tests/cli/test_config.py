@@ -70,6 +70,21 @@ def test_what_a_file_may_not_say(here: Path, capsys: pytest.CaptureFixture[str],
     assert words in err
 
 
+def test_a_format_for_all_commands_counts_for_those_that_have_it(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "xdsaudit.toml").write_text('output = "github"\n')
+    assert said(capsys)[1].startswith("::notice")
+    assert run(["status", "--snapshot", "../snapshot"]) == 0
+    assert not capsys.readouterr().out.startswith("::")
+    monkeypatch.setenv("XDSAUDIT_OUTPUT", "sarif")
+    assert run(["status", "--snapshot", "../snapshot"]) == 0
+    (here / "xdsaudit.toml").write_text('[status]\noutput = "github"\n')
+    monkeypatch.delenv("XDSAUDIT_OUTPUT")
+    assert run(["status", "--snapshot", "../snapshot"]) == 2
+    capsys.readouterr()
+
+
 def test_options_of_other_commands_are_fine_for_all(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "xdsaudit.toml").write_text('controller-version = "2.1.9"\ndeadline = "60"\n')
     assert said(capsys)[0] == 0

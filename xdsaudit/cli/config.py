@@ -59,7 +59,7 @@ def defaults(command: click.Command, name: str, environment: Mapping[str, str], 
             found |= _of_file(file, key, value, options, command)
     for key, parameter in options.items():
         raw = environment.get(_PREFIX + key.upper().replace("-", "_"))
-        if raw:
+        if raw and not _of_others(parameter, raw):
             found[parameter.name or key] = raw.split(",") if parameter.multiple else raw
     return found
 
@@ -116,11 +116,22 @@ def _of_file(
         near = get_close_matches(option, _known(), n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; xdsaudit {command.name} --help lists the options"
         raise InputError(f"{file}: {key} is no option{hint}")
+    if "." not in key and _of_others(parameter, value):
+        return {}
     if parameter.multiple:
         value = [str(v) for v in (value if isinstance(value, list) else [value])]
     elif isinstance(value, list):
         value = ",".join(map(str, value))
     return {parameter.name or option: value}
+
+
+def _of_others(parameter: click.Option, value: Any) -> bool:
+    """Whether a value that is said for all commands is one that others take and this one does not (an output format)."""
+    if not isinstance(parameter.type, click.Choice) or value in parameter.type.choices:
+        return False
+    from xdsaudit.cli.group import choices_of
+
+    return value in choices_of(_long(parameter))
 
 
 def _known() -> tuple[str, ...]:

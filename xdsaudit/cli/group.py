@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 from xdsaudit import __version__
@@ -27,13 +29,24 @@ _EPILOG = (
 )
 
 
-def every_option() -> tuple[str, ...]:
-    """The long names of all options of all commands, without dashes."""
+def _options() -> Iterator[click.Option]:
     from importlib import import_module
 
-    commands = [getattr(import_module(module), attribute) for module, attribute in _COMMANDS.values()]
-    found = {o.lstrip("-") for c in commands for p in c.params if isinstance(p, click.Option) for o in p.opts}
-    return tuple(sorted(o for o in found if len(o) > 1))
+    for module, attribute in _COMMANDS.values():
+        command: click.Command = getattr(import_module(module), attribute)
+        yield from (p for p in command.params if isinstance(p, click.Option))
+
+
+def every_option() -> tuple[str, ...]:
+    """The long names of all options of all commands, without dashes."""
+    found = {name.lstrip("-") for option in _options() for name in option.opts}
+    return tuple(sorted(name for name in found if len(name) > 1))
+
+
+def choices_of(name: str) -> frozenset[str]:
+    """What the option of this name can be, in any command."""
+    mine = (o.type for o in _options() if f"--{name}" in o.opts)
+    return frozenset(str(choice) for kind in mine if isinstance(kind, click.Choice) for choice in kind.choices)
 
 
 class _Lazy(click.Group):
