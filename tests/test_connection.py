@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests import worlds
 from tests.collect.test_cluster import cluster
 from xdsaudit import InputError, SourceOptions, Sources, audit, connect
 from xdsaudit.collect.connect import snapshot_of
-from xdsaudit.testing import ControlPlane, FakeAdmin
+from xdsaudit.connection import Connection
+from xdsaudit.testing import ControlPlane, FakeAdmin, ingress
 
 
 def test_a_cluster_is_audited_explained_waited_for_and_watched(recording, tmp_path: Path) -> None:
@@ -71,3 +73,16 @@ def test_a_snapshot_takes_the_options_of_the_controller(recordings: Path) -> Non
     assert audit(snapshot).lost
     with pytest.raises(InputError, match="holds all views"):
         snapshot_of(replace(options, ads=("127.0.0.1:1",)))
+
+
+def test_a_live_audit_counts_what_two_looks_say_and_a_quiet_one_takes_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    items = [ingress("a", "a.test", "/a"), ingress("b", "a.test", "/b")]
+    whole, behind = worlds.world(items), replace(worlds.world(items[:1]), kube=worlds.kube(items))
+    looks = [behind, whole, whole, behind, behind]
+    monkeypatch.setattr(Connection, "snapshot", lambda _: looks.pop(0))
+    monkeypatch.setattr("xdsaudit.connection.time.sleep", lambda _: None)
+    with connect(sources=Sources(kube={}, gateways=("http://127.0.0.1:1",))) as found:
+        assert found.audit().exit_code() == 0
+        assert found.audit().exit_code() == 0
+        assert len(looks) == 2
+        assert found.audit().exit_code() == 1

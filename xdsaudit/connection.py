@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from xdsaudit.collect.connect import Opened, Progress, SourceOptions, live_reader, opened
+from xdsaudit.collect.connect import BETWEEN_LOOKS, Opened, Progress, SourceOptions, live_reader, opened
 from xdsaudit.errors import InputError
 
 if TYPE_CHECKING:
@@ -111,12 +111,21 @@ class Connection:
         return read(sources, self._progress)
 
     def audit(self) -> Audit:
-        """Read every view once and judge every rule; with manifests beside a cluster, the rules of their Ingresses."""
+        """Read every view and judge every rule; with manifests beside a cluster, the rules of their Ingresses.
+
+        Where something is missing, differs or is extra, all is read a second time a moment later, and only what both looks say
+        counts: what moves is pending.
+        """
         from xdsaudit.audit import audit
+        from xdsaudit.audit.questions.confirm import alarming, confirmed
         from xdsaudit.audit.questions.narrow import Scope, narrow
 
         snapshot = self.snapshot()
         result = audit(snapshot)
+        if alarming(result):
+            time.sleep(BETWEEN_LOOKS)
+            snapshot = self.snapshot()
+            result = confirmed(result, audit(snapshot))
         return narrow(result, snapshot, Scope(ingresses=self.reach.refs)) if self.reach.refs else result
 
     def explain(self, url: str, *, method: str = "GET", headers: Sequence[str] = ()) -> Explanation:

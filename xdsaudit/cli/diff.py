@@ -42,23 +42,24 @@ def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
     """  # noqa: D301 - click reads \b as "do not wrap"
     from xdsaudit.audit import audit
     from xdsaudit.audit.questions.coarse import cache_would_tell
+    from xdsaudit.audit.questions.confirm import alarming, confirmed
     from xdsaudit.audit.questions.narrow import Scope, narrow
     from xdsaudit.audit.questions.suppress import by_code, since
-    from xdsaudit.collect.connect import looked_closer, snapshot_of
+    from xdsaudit.collect.connect import looked_again, snapshot_of
 
     if options["all_namespaces"] and options["namespaces"]:
         raise InputError(f"-A and -n {options['namespaces'][0]} contradict each other: leave one of them out")
     fail_on = fail_on_of(options["fail_on"])
     only, skip = (codes_of(option, options[option]) for option in ("only", "skip"))
     sources = sources_of(options)
-    first, refs = snapshot_of(sources, progress())
-    result = audit(first)
-    snapshot = first
-    if options["probe_cache"] is None:
-        snapshot = looked_closer(sources, first, lambda _: cache_would_tell(result), progress())
+    snapshot, refs = snapshot_of(sources, progress())
+    result = audit(snapshot)
+    if alarming(result):
+        probe = options["probe_cache"] is None and cache_would_tell(result)
+        again = looked_again(sources, probe=probe, progress=progress())
+        if again is not None:
+            snapshot, result = again, confirmed(result, audit(again))
     clear_progress()
-    if snapshot is not first:
-        result = audit(snapshot)
     scope = Scope(frozenset(options["namespaces"]), frozenset(options["ingresses"]) | refs, options["selector"])
     result = by_code(narrow(result, snapshot, scope), only=only, skip=skip)
     if options["baseline"] is not None:

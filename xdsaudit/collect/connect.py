@@ -6,6 +6,7 @@ Holds the one way in for the command line, the pytest plugin and the library; mu
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -148,28 +149,36 @@ def snapshot_of(options: SourceOptions, progress: Progress = lambda _: None) -> 
         return read(reach.sources, progress), reach.refs
 
 
-def looked_closer(
-    options: SourceOptions, first: Snapshot, needed: Callable[[Snapshot], bool], progress: Progress = lambda _: None
-) -> Snapshot:
-    """A snapshot, or a second of the same sources with pilot's private cache line, where that would tell more.
+def looked_again(options: SourceOptions, *, probe: bool, progress: Progress = lambda _: None) -> Snapshot | None:
+    """A second snapshot of live sources, a moment after the first; None where nothing could have changed: a snapshot or files.
 
-    All is read anew: a private line that is newer than the others would call young rules stale. It is done once.
+    All is read anew: a private line that is newer than the others would call young rules stale.
 
     Args:
         options: what the first was read of.
-        first: the first.
-        needed: whether the private line would tell more.
+        probe: whether to read pilot's private cache line too.
         progress: what is being done.
 
     Raises:
         InputError: as in ``snapshot_of``.
         ReadError: as in ``snapshot_of``.
     """
-    if options.snapshot or options.probe_cache or not needed(first):
-        return first
-    progress("a rule is missing in pilot: reading all again, with its private cache line")
-    again, _ = snapshot_of(replace(options, probe_cache=True), progress)
+    from xdsaudit.collect.admin import is_url
+
+    explicit = options.manifests and options.explicit and not (options.kubeconfig or options.context)
+    still = explicit and not (options.ads or options.core or any(map(is_url, options.gateways)))
+    if options.snapshot or still:
+        return None
+    progress(
+        "something is missing or differs: reading all again" + (", with pilot's private cache line" if probe else "")
+    )
+    time.sleep(BETWEEN_LOOKS)
+    again, _ = snapshot_of(replace(options, probe_cache=probe or options.probe_cache), progress)
     return again
+
+
+BETWEEN_LOOKS: Final = 1.0
+"""Seconds: pilot gathers changes for up to a tenth of one, and a push takes as long."""
 
 
 @contextmanager
