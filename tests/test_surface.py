@@ -93,7 +93,7 @@ def test_help_loads_no_command_and_no_click(arguments: list[str]) -> None:
 
 
 def test_a_code_loads_the_catalogue_alone() -> None:
-    assert loaded(["explain", "XA401"], (*HEAVY, "xdsaudit.audit.verdicts", "xdsaudit.report.json")) in ([], ["click"])
+    assert loaded(["explain", "XA401"], (*HEAVY, "xdsaudit.audit.verdicts", "xdsaudit.report.json")) == []
 
 
 def loaded(arguments: list[str], modules: tuple[str, ...]) -> list[str]:
@@ -128,6 +128,26 @@ def test_help_at_hand_is_what_click_says(
 )
 def test_anything_else_is_left_to_the_commands(arguments: list[str]) -> None:
     assert answer(arguments, "xdsaudit") is None
+
+
+@pytest.mark.parametrize("word", ["XA401", "xa101"])
+def test_a_code_at_hand_is_what_the_command_says(word: str) -> None:
+    script = f"from xdsaudit.cli.group import cli; cli.main(['explain', {word!r}], standalone_mode=False)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert answer(["explain", word], "xdsaudit") == done.stdout
+
+
+@pytest.mark.parametrize("word", ["XA999", "XAB", "lost-in-pilot"])
+def test_what_is_no_code_is_left_to_the_command(word: str) -> None:
+    assert answer(["explain", word], "xdsaudit") is None
+
+
+def test_a_file_that_is_called_like_a_code_is_left_to_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "XA401").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert answer(["explain", "XA401"], "xdsaudit") is None
 
 
 def test_a_narrow_terminal_gets_help_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What is asked before anything is read: help of the whole and the version, answered without loading the commands.
+"""What is asked before anything is read: help of the whole, the version, what a code means; answered without loading the commands.
 
 The text is click's own (``tools/build_help.py`` writes it, a test compares it); a terminal too narrow for it is left to click.
 """
@@ -26,10 +26,21 @@ def answer(arguments: Sequence[str], name: str) -> str | None:
         from xdsaudit import __version__
 
         return f"xdsaudit {__version__} ({TESTED})\n"
+    if len(arguments) == 2 and arguments[0] == "explain" and arguments[1][:2].upper() == "XA":
+        return _code(arguments[1])
     if list(arguments) not in ([], ["--help"], ["-h"]) or not _wide() or _completing():
         return None
     with open(_HELP, encoding="utf-8") as file:  # noqa: PTH123
         return file.read().replace("xdsaudit [OPTIONS]", f"{name} [OPTIONS]", 1)
+
+
+def _code(word: str) -> str | None:
+    """What ``explain CODE`` says; None for what is no code, or a file of that name."""
+    from xdsaudit.audit.causes.catalogue import BY_CODE
+    from xdsaudit.report.code import code_text
+
+    row = BY_CODE.get(word.upper())
+    return code_text(row) if row is not None and not os.path.exists(word) else None  # noqa: PTH110
 
 
 def _completing() -> bool:
