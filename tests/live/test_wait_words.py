@@ -10,11 +10,12 @@ from tests import worlds
 from tests.audit.test_attribution import ITEMS, WITHOUT_B
 from tests.live.test_wait import CUT, SERVED, Script, world
 from xdsaudit import audit
+from xdsaudit.cli.output import Block
 from xdsaudit.live.wait import nothing, together
 from xdsaudit.model.snapshot import PilotCapture
 from xdsaudit.model.verdict import Audit
 from xdsaudit.model.view import State, ViewInfo, ViewName
-from xdsaudit.report.progress import latency_said, standing
+from xdsaudit.report.progress import grid, latency_said, standing
 from xdsaudit.testing import ingress
 
 OTHER = [*ITEMS, ingress("other", "foo.test", "/o", ingress_class="nginx")]
@@ -96,3 +97,28 @@ def test_a_rollout_reports_every_batch() -> None:
     failed = together([one, bad])
     assert (failed.code, failed.why) == (1, bad.why)
     assert [r.rule.ingress for r in failed.audit.not_selected] == ["other"]
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_the_grid_shows_rules_by_stages(width: int) -> None:
+    found = audit(worlds.world(ITEMS, gateway=WITHOUT_B))
+    (line,) = grid(found, width)
+    assert line.split()[-6:] == ["API", "yes", "pilot", "1/1", "gateway", "0/1"]
+    assert len(line) <= width
+    assert grid(audit(worlds.world(ITEMS)), width) == []
+    many = [ingress(f"i{n}", "foo.test", f"/p{n}\x1b[31m") for n in range(30)]
+    lines = grid(audit(worlds.world(many, gateway={})), width)
+    assert len(lines) == 11
+    assert lines[-1] == "  and 20 more"
+    assert max(map(len, lines)) <= width
+    assert "\x1b" not in "".join(lines)
+
+
+def test_a_block_is_written_over_itself_and_wiped(capsys: pytest.CaptureFixture[str]) -> None:
+    block = Block()
+    block.replace([])
+    assert capsys.readouterr().err == ""
+    block.replace(["a", "b"])
+    block.replace(["c"])
+    block.replace([])
+    assert capsys.readouterr().err == "\r\x1b[Ja\nb\n\r\x1b[2A\x1b[Jc\n\r\x1b[1A\x1b[J"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
 
@@ -31,6 +31,22 @@ def clear_progress() -> None:
     """Wipe the line of progress."""
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", nl=False, err=True)
+
+
+class Block:
+    """A few lines of progress on stderr, written over each other."""
+
+    def __init__(self) -> None:
+        """Nothing is drawn yet."""
+        self._lines = 0
+
+    def replace(self, lines: Sequence[str]) -> None:
+        """Draw these in place of what was drawn; without any, wipe it."""
+        back = f"\x1b[{self._lines}A" if self._lines else ""
+        if lines or self._lines:
+            text = "".join(f"{line}\n" for line in lines)
+            click.echo(f"\r{back}\x1b[J{text}", nl=False, err=True, color=True)
+        self._lines = len(lines)
 
 
 def colored() -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +21,7 @@ from xdsaudit.cli.options import (
     sources_of,
     xds_options,
 )
-from xdsaudit.cli.output import clear_progress, progress, say, show
+from xdsaudit.cli.output import Block, clear_progress, progress, say, show
 from xdsaudit.cli.values import Seconds
 from xdsaudit.errors import InputError
 
@@ -147,15 +148,16 @@ def _refs(options: dict[str, Any], reach: Opened) -> frozenset[str]:
 @contextmanager
 def _telling() -> Iterator[Callable[[Audit], None]]:
     """Progress: one line that is rewritten on a terminal, a line per change elsewhere; both on stderr, the last one always."""
-    from xdsaudit.report.progress import standing
-    from xdsaudit.report.terminal import printable
+    from xdsaudit.report.progress import grid, standing
 
-    began, last = time.monotonic(), [""]
+    began, last, drawn = time.monotonic(), [""], Block()
 
     def tell(result: Audit) -> None:
         text = standing(result)
         if sys.stderr.isatty():
-            click.echo(f"\r\x1b[K{time.monotonic() - began:5.1f} s  {printable(text)}", nl=False, err=True)
+            width = max(get_terminal_size((80, 24)).columns, 20)
+            head = f"{time.monotonic() - began:5.1f} s  {text}"[: width - 1]
+            drawn.replace([head, *grid(result, width - 1)])
         elif text != last[0]:
             say(f"xdsaudit: {time.monotonic() - began:.1f} s: {text}")
         last[0] = text
@@ -163,9 +165,12 @@ def _telling() -> Iterator[Callable[[Audit], None]]:
     try:
         yield tell
     except KeyboardInterrupt:
+        drawn.replace([])
         clear_progress()
         say(f"xdsaudit: ended after {time.monotonic() - began:.1f} s: {last[0] or 'before the first round'}")
         raise
+    finally:
+        drawn.replace([])
 
 
 def _finish(outcome: Outcome, output: str, reports: tuple[str, ...]) -> int:

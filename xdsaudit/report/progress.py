@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from xdsaudit.model.verdict import Audit, Stage, Verdict
-from xdsaudit.report.terminal import many
+from xdsaudit.model.verdict import Audit, RuleVerdict, Stage, Verdict
+from xdsaudit.report.terminal import many, printable
 
 _FINE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
 _VIEWS: Final = {"pilot_fresh": "pilot", "gateway": "the gateways", "ingress": "the API"}
@@ -43,6 +43,35 @@ def _where(verdict: Verdict, stage: Stage | None, first_missing: str | None, slu
         word = "otherwise in" if verdict is Verdict.CHANGED else "not yet in"
         return f"{word} {_VIEWS.get(first_missing, first_missing)}"
     return f"{verdict.value.replace('_', ' ')}{f' ({slug})' if slug else ''}"
+
+
+def grid(result: Audit, width: int, shown: int = 10) -> list[str]:
+    """Rules that are not in effect yet by stages, a line each: ``shop/cart shop.test/  API yes  pilot 1/1  gateway 2/3``.
+
+    Args:
+        result: a round's audit of the batch.
+        width: columns that no line exceeds.
+        shown: rules at most.
+    """
+    waiting = [r for r in (*result.rules, *result.not_selected) if r.verdict not in _FINE]
+    rows = [(printable(str(rule.rule)), _cells(rule)) for rule in waiting[:shown]]
+    room = max(width - max((len(cells) for _, cells in rows), default=0) - 4, 8)
+    longest = min(max((len(name) for name, _ in rows), default=0), room)
+    lines = [
+        f"  {name if len(name) <= room else f'...{name[-(room - 3) :]}':<{longest}}  {cells}" for name, cells in rows
+    ]
+    if len(waiting) > shown:
+        lines.append(f"  and {len(waiting) - shown:,} more")
+    return [line[:width].rstrip() for line in lines]
+
+
+def _cells(rule: RuleVerdict) -> str:
+    held: dict[str, list[bool]] = {}
+    for each in rule.replicas:
+        held.setdefault(each.view.removesuffix("_fresh"), []).append(each.verdict is Verdict.IN_SYNC)
+    cells = [f"API {'no' if rule.stage is Stage.APPLY else 'yes'}"]
+    cells += [f"{stage} {sum(held[stage])}/{len(held[stage])}" for stage in ("pilot", "gateway") if stage in held]
+    return "  ".join(cells)
 
 
 def latency_said(latency: Mapping[str, Sequence[float]]) -> str:
