@@ -151,18 +151,20 @@ def test_a_batch_that_was_not_applied_is_never_in_effect(capsys, tmp_path: Path,
 
 
 def test_a_batch_that_is_applied_while_it_waits_comes_into_effect(tmp_path: Path) -> None:
-    import threading
-
     from xdsaudit import connect
 
     batch = tmp_path / "batch.json"
+    looks: list[object] = []
     batch.write_text(json.dumps(ITEMS[0]))
     with cluster(worlds.world(ITEMS[:1]), tmp_path) as (kube, config, _, _):
         kube.delete("ingresses", "default", "a")
         with connect(kubeconfig=config) as higress:
-            timer = threading.Timer(0.5, lambda: kube.apply("ingresses", ITEMS[0]))
-            timer.start()
-            outcome = higress.wait(str(batch), deadline=15)
-            timer.join()
+
+            def after_the_first_look(found: object) -> None:
+                looks.append(found)
+                if len(looks) == 1:
+                    kube.apply("ingresses", ITEMS[0])
+
+            outcome = higress.wait(str(batch), deadline=15, tell=after_the_first_look)
     assert outcome.code == 0, outcome.why
     assert outcome.rounds > 1

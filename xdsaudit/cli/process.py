@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from xdsaudit.errors import InputError, Interrupted
 
-_ENDING: Final = tuple(s for name in ("SIGTERM", "SIGHUP") if (s := getattr(signal, name, None)) is not None)
+_ENDING: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class OutputError(InputError):

@@ -46,8 +46,8 @@ class Board:
         self._number = 0
         self._at = clock()
         self._body: tuple[int, str] = (-1, "")
-        self.closed = False
-        self.followers = 0
+        self.closed: bool = False
+        self.followers: int = 0
 
     def update(self, changes: Sequence[Event] = ()) -> None:
         """A round is over."""

@@ -34,7 +34,7 @@ class Follower:
         self._endpoint, self._access = endpoint, access
         self._node = node
         self._shown: Node | None = node if isinstance(node, Node) else None
-        self.answered = threading.Event()
+        self.answered: threading.Event = threading.Event()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._whole: tuple[bytes, ...] = ()

@@ -33,7 +33,8 @@ class Budget:
 
     def __init__(self, seconds: float, max_bytes: int = MAX_BYTES) -> None:
         """Start the clock."""
-        self.seconds, self.max_bytes = seconds, max_bytes
+        self.seconds: float = seconds
+        self.max_bytes: int = max_bytes
         self._deadline = time.monotonic() + seconds
         self._taken = 0
         self._open: set[socket.socket] = set()

@@ -49,7 +49,7 @@ class Recorder:
         self._folder, self._keep, self._max_bytes, self._clock = folder, keep, max_bytes, clock
         self._at, self._names = -_APART, ("", "")
         self._lines = 0
-        self.failed = ""
+        self.failed: str = ""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with self._timeline.open("ab"):

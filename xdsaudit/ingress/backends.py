@@ -38,7 +38,7 @@ class Backends:
         self._objects = objects
         self._profile = profile
         self._suffix = f".svc.{profile.domain_suffix}"
-        self.registries = Registries(objects.registries, profile)
+        self.registries: Registries = Registries(objects.registries, profile)
 
     def host(self, namespace: str, service: str) -> str:
         """Name of a Service in clusters."""

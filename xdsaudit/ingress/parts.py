@@ -76,9 +76,10 @@ class Surroundings:
 
     def __init__(self, objects: KubeObjects, profile: Profile) -> None:
         """Keep what is asked of again and again."""
-        self.objects, self.profile = objects, profile
-        self.backends = Backends(objects, profile)
-        self.certificates = Certificates(objects, profile)
+        self.objects: KubeObjects = objects
+        self.profile: Profile = profile
+        self.backends: Backends = Backends(objects, profile)
+        self.certificates: Certificates = Certificates(objects, profile)
         self.policies: dict[Target, TrafficPolicy] = {}
         self._effects: dict[tuple[tuple[str, str], ...], Effects] = {}
 

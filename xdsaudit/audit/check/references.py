@@ -6,7 +6,7 @@ Nothing is missing where nobody looked: without what is live only what the text 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Final
 
@@ -16,7 +16,8 @@ from xdsaudit.ingress.annotations import HIGRESS, NGINX, look, namespaced, text
 from xdsaudit.ingress.backends import parse_destinations
 from xdsaudit.ingress.foreign_keys import BY_NGINX_KEY
 from xdsaudit.ingress.http_route import Destination
-from xdsaudit.ingress.objects import Backend, Ingress, Registry
+from xdsaudit.ingress.objects import Backend, Ingress, Registry, Service
+from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.registries import DISCOVERING, Registries
 from xdsaudit.model.verdict import Rule, Severity
 
@@ -43,16 +44,18 @@ class Known:
     def __init__(self, case: Case) -> None:
         """Gather it from the batch and from what is live."""
         live, mine = case.live, case.mine
-        self.profile = case.after.profile
+        self.profile: Profile = case.after.profile
         read = live is not None and live.services is not None
-        self.services = {**((live.services if live else None) or {}), **(mine.services or {})} if read else None
-        self.own_services = mine.services or {}
-        self.secrets = (
+        self.services: Mapping[tuple[str, str], Service] | None = (
+            {**((live.services if live else None) or {}), **(mine.services or {})} if read else None
+        )
+        self.own_services: Mapping[tuple[str, str], Service] = mine.services or {}
+        self.secrets: frozenset[tuple[str, str]] | None = (
             live.secrets | (mine.secrets or frozenset()) if live is not None and live.secrets is not None else None
         )
         named = mine.registries or (live.registries if live is not None else None)
         self.registries = named
-        self.bridge = Registries(named, self.profile)
+        self.bridge: Registries = Registries(named, self.profile)
 
     def service(self, namespace: str, name: str) -> bool | None:
         """Whether there is such a Service."""
