@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from tests import worlds
 from tests.audit.test_attribution import ITEMS, WITHOUT_B
 from xdsaudit import Audit, Snapshot, audit, render
 from xdsaudit.audit.questions.suppress import by_code, since
+from xdsaudit.cli.main import run
 from xdsaudit.report.json import to_object
+from xdsaudit.testing import ingress
 
 Pages = dict[str, bytes]
 
@@ -96,3 +99,18 @@ def test_a_route_of_nobody_is_known_in_any_replica() -> None:
     result = since(after, baseline(extra))
     assert result.extra == ()
     assert [x.code for x in result.left_out] == [None]
+
+
+def test_what_an_annotation_hides_is_listed_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def checked(annotations: dict[str, str]) -> str:
+        place = tmp_path / "i.json"
+        place.write_text(json.dumps(ingress("a", "foo.test", "/a", annotations=annotations)))
+        run(["check", "-f", str(place), "--offline"])
+        return " ".join(capsys.readouterr().out.split())
+
+    wrong = {"higress.io/timeout": "soon"}
+    assert "XA221" in checked(wrong)
+    out = checked({**wrong, "xdsaudit.io/ignore": "XA221"})
+    assert "left out by xdsaudit.io/ignore: 1 (XA221)" in out
+    assert "0 findings" not in out
+    assert "left out" not in checked({"xdsaudit.io/ignore": "XA221"})

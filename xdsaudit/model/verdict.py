@@ -117,6 +117,11 @@ class LeftOut(NamedTuple):
     code: str | None
     what: tuple[str, ...]
 
+    @property
+    def option(self) -> str:
+        """What hid it, as people wrote it: ``--skip``, or the annotation."""
+        return "xdsaudit.io/ignore" if self.by == "ignore" else f"--{self.by}"
+
 
 class RuleVerdict(NamedTuple):
     """The verdict of one rule (contract 2, ``rules``). A tuple, since there are many."""

@@ -66,9 +66,9 @@ def left_out(audit: Audit) -> Iterator[tuple[str, int, str]]:
     """Option, number and codes of what options hid: ``("--skip", 2, "XA410, XA703")``."""
     found: dict[str, Counter[str]] = {}
     for each in audit.left_out:
-        found.setdefault(each.by, Counter())[each.code or "extra"] += len(each.what)
+        found.setdefault(each.option, Counter())[each.code or "extra"] += len(each.what)
     for option, codes in found.items():
-        yield f"--{option}", codes.total(), ", ".join(codes)
+        yield option, codes.total(), ", ".join(codes)
 
 
 def head(console: Console, audit: Audit) -> None:

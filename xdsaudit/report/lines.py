@@ -235,7 +235,8 @@ def to_junit(audit: Audit) -> str:
         cases.append((f"xdsaudit.{other.code or 'extra'}", other.name, word, other.title, _body(other)))
     for left in audit.left_out:
         cases += [
-            (f"xdsaudit.{left.code or 'extra'}", what, "skipped", f"left out by --{left.by}", "") for what in left.what
+            (f"xdsaudit.{left.code or 'extra'}", what, "skipped", f"left out by {left.option}", "")
+            for what in left.what
         ]
     failures = sum(kind == "failure" for _, _, kind, _, _ in cases)
     errors = sum(kind == "error" for _, _, kind, _, _ in cases)

@@ -140,13 +140,13 @@ def _findings(console: Console, told: Iterable[Told]) -> None:
 
 def _left_out(console: Console, audit: Audit, wide: bool) -> None:
     """What options hid, by name: nobody may take it for in sync."""
-    what = [(each.by, line) for each in audit.left_out for line in each.what]
+    what = [(each.option, line) for each in audit.left_out for line in each.what]
     if not what:
         return
     console.print()
     say(console, f"LEFT OUT: {len(what):,}", "yellow")
     for by, line in what if wide else what[:_SHOWN]:
-        say(console, f"{line} (--{by})", "dim", indent=4, hang=2)
+        say(console, f"{line} ({by})", "dim", indent=4, hang=2)
     if len(what) > _SHOWN and not wide:
         say(console, f"... and {len(what) - _SHOWN:,} more (-o wide shows all)", "dim", indent=4)
 

@@ -18,6 +18,7 @@ from xdsaudit.audit.check.families import remarks
 from xdsaudit.audit.compare.shadowing import hidden_rules, shadows
 from xdsaudit.audit.plugins.batch import check_plugins
 from xdsaudit.audit.questions.api_findings import findings_of, notes_of
+from xdsaudit.audit.questions.suppress import left_out
 from xdsaudit.audit.requests.dead import dead_rules
 from xdsaudit.ingress.annotations import HIGRESS, NGINX
 from xdsaudit.ingress.api_rules import Complaint
@@ -92,8 +93,10 @@ def check(
     if compared is not None:
         found += [_said(remark, batch.origins) for remark in changed_rules(compared, case)]
     known = ignored_by_ref(batch.objects.ingresses)
+    hidden = [f for f in found if f.slug in known.get(_ref(f), ())]
     found = [f for f in found if f.slug not in known.get(_ref(f), ())]
     return Audit(
+        left_out=left_out("ignore", ((f.code, f.message) for f in hidden)),
         captured_at=batch.now,
         controller={"kind": "higress", "version": ".".join(map(str, profile.version))},
         views=(),

@@ -103,19 +103,23 @@ def _split(
     findings = [(f, finding(f)) for f in audit.findings]
     extras = [(e, extra(e)) for e in audit.extra]
     plugins = [(p, plugin(p)) for p in audit.plugins]
-    listed: dict[str | None, list[str]] = {}
     texts = _texts((r for r, old in rules if old), (f for f, old in findings if old), (e for e, old in extras if old))
-    for code, text in (*texts, *_plugin_texts(plugins)):
-        listed.setdefault(code, []).append(text)
-    left = (LeftOut(option, code, tuple(what)) for code, what in sorted(listed.items(), key=lambda c: c[0] or ""))
     return replace(
         audit,
         rules=tuple(r for r, old in rules if not old),
         findings=tuple(f for f, old in findings if not old),
         extra=tuple(e for e, old in extras if not old),
         plugins=tuple(kept for _, kept in plugins if kept is not None),
-        left_out=(*audit.left_out, *left),
+        left_out=(*audit.left_out, *left_out(option, (*texts, *_plugin_texts(plugins)))),
     )
+
+
+def left_out(option: str, texts: Iterable[tuple[str | None, str]]) -> tuple[LeftOut, ...]:
+    """What an option hid, by code, of codes and texts."""
+    listed: dict[str | None, list[str]] = {}
+    for code, text in texts:
+        listed.setdefault(code, []).append(text)
+    return tuple(LeftOut(option, code, tuple(what)) for code, what in sorted(listed.items(), key=lambda c: c[0] or ""))
 
 
 def _texts(
