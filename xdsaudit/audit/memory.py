@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from xdsaudit.audit.compare.align import Comparer
+from xdsaudit.ingress.expectation import RulePlan
 from xdsaudit.ingress.listing import ReadBefore
 from xdsaudit.ingress.parts import Kept
 from xdsaudit.model.verdict import RuleVerdict
@@ -97,6 +98,14 @@ class One:
         return id(self._value)
 
 
+class Verdicts(NamedTuple):
+    """What was said of the rules of one Ingress, by whether the controller takes it."""
+
+    plans: Mapping[int, RulePlan]
+    rules: tuple[RuleVerdict, ...]
+    others: tuple[RuleVerdict, ...]
+
+
 @dataclass
 class Memory:
     """Give the same one to successive audits of one gateway; a fresh one is made for an audit without.
@@ -111,7 +120,7 @@ class Memory:
         translated: what one translation leaves for the next.
         made: views, and what was said of them, by what they were made of.
         alive: lists of expected routes of which none is dead, by their ids.
-        verdicts: of the last audit by the rule's number, and what all of them depend on.
+        verdicts: what all verdicts of the last audit depend on, and those of each Ingress by the id of its plans.
         held: the last audit (``xdsaudit.audit.unchanged.Held``).
     """
 
@@ -124,7 +133,7 @@ class Memory:
     translated: Kept = field(default_factory=Kept)
     made: Made = field(default_factory=Made)
     alive: dict[int, object] = field(default_factory=dict)
-    verdicts: tuple[tuple[object, ...], Mapping[int, RuleVerdict]] = field(default_factory=lambda: ((), {}))
+    verdicts: tuple[tuple[object, ...], Mapping[int, Verdicts]] = field(default_factory=lambda: ((), {}))
     held: Any = None
 
     def turn(self) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Final
 
 from xdsaudit.audit.applied import with_manifest
@@ -16,7 +17,7 @@ from xdsaudit.audit.causes.findings import findings
 from xdsaudit.audit.causes.fix import with_fixes
 from xdsaudit.audit.causes.remedy import refusal_of, remedy_of
 from xdsaudit.audit.causes.upstream import Upstream, judge_upstream
-from xdsaudit.audit.memory import Memory
+from xdsaudit.audit.memory import Memory, Verdicts
 from xdsaudit.audit.plugins.report import judge_plugins
 from xdsaudit.audit.ports import Ports
 from xdsaudit.audit.requests.dead import dead_rules
@@ -94,17 +95,7 @@ def _audit(world: World, memory: Memory) -> Held:
     )
     plugins = judge_plugins(world)
     judge_rule = _Judge(world, rejected, {**upstream, **plugins.broken}, memory)
-    before = judge_rule.remembered(memory)
-    now: dict[int, RuleVerdict] = {}
-    rules: list[RuleVerdict] = []
-    others: list[RuleVerdict] = []
-    for index, plan in world.expectation.plans.numbered():
-        verdict = before.get(index)
-        if verdict is None or index in judge_rule.unsettled:
-            verdict = judge_rule(index, plan)
-        now[index] = verdict
-        (rules if plan.selected else others).append(verdict)
-    judge_rule.remember(memory, now)
+    rules, others = _verdicts(judge_rule, memory)
     read = {i.name for i in world.infos if i.state in (State.READ, State.PARTIAL)}
     if ViewName.INGRESS in read:  # what could not be read is not missing
         rules, others = with_manifest(snapshot, world.objects, rules, others)
@@ -126,8 +117,30 @@ def _audit(world: World, memory: Memory) -> Held:
         plugins=plugins.verdicts,
         told=told(world),
     )
-    changed = (*(p.changed_at for p in world.expectation.plans), *(p.changed_at for p in plugins.plans))
+    changed = chain((p.changed_at for p in world.expectation.plans), (p.changed_at for p in plugins.plans))
     return Held(world, with_fixes(result), turns(world, changed))
+
+
+def _verdicts(judge_rule: _Judge, memory: Memory) -> tuple[list[RuleVerdict], list[RuleVerdict]]:
+    """Verdicts of rules that are this gateway's, and of others; those of an Ingress of which nothing new is known as before."""
+    rules: list[RuleVerdict] = []
+    others: list[RuleVerdict] = []
+    frame, unsettled = judge_rule.frame(), judge_rule.unsettled
+    before = memory.verdicts[1] if memory.verdicts[0] == frame else {}
+    now: dict[int, Verdicts] = {}
+    for group in judge_rule.world.expectation.plans.groups:
+        settled = unsettled.isdisjoint(group)
+        said = before.get(id(group)) if settled else None
+        if said is None:
+            listed = [(plan.selected, judge_rule(index, plan)) for index, plan in group.items()]
+            said = Verdicts(group, tuple(v for mine, v in listed if mine), tuple(v for mine, v in listed if not mine))
+        if settled:
+            now[id(group)] = said  # it holds its group, since an id is a name only while its object lives
+        rules += said.rules
+        others += said.others
+    if memory.lasting:
+        memory.verdicts = frame, now
+    return rules, others
 
 
 def _repeated(world: World, extra: Extra) -> bool:
@@ -166,19 +179,8 @@ class _Judge:
         if self.exposed:
             self.unsettled |= {n for n, plan in world.expectation.plans.numbered() if plan.rule.ref in self.exposed}
 
-    def remembered(self, memory: Memory) -> Mapping[int, RuleVerdict]:
-        """Verdicts of the last audit that still stand, by number, for rules of which nothing else is known now."""
-        return memory.verdicts[1] if memory.verdicts[0] == self._frame() else {}
-
-    def remember(self, memory: Memory, verdicts: dict[int, RuleVerdict]) -> None:
-        """Leave verdicts for the next audit, but those of unsettled rules."""
-        if memory.lasting and not self.blind and not self.warming:
-            for number in self.unsettled & verdicts.keys():
-                del verdicts[number]
-            memory.verdicts = self._frame(), verdicts
-
-    def _frame(self) -> tuple[object, ...]:
-        """All that the verdict of a rule depends on that no view troubles, beside its plan: a number has one plan for good."""
+    def frame(self) -> tuple[object, ...]:
+        """All that the verdict of a settled rule depends on, beside its plan: a number has one plan for good."""
         if self.blind or self.warming:
             return (object(),)
         return self.fine, self.world.expectation.profile, self.world.snapshot.hosts

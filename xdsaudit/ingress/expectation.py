@@ -57,11 +57,18 @@ class RulePlan:
 
 
 class Plans:
-    """Plans of rules by their numbers, in the order of their Ingresses; iterating gives the plans."""
+    """Plans of rules by their numbers, in the order of their Ingresses; iterating gives the plans.
 
-    def __init__(self, plans: Mapping[int, RulePlan]) -> None:
+    Attributes:
+        groups: the plans of each Ingress by number; of an Ingress whose part was kept, the same object as before.
+    """
+
+    def __init__(self, *groups: Mapping[int, RulePlan]) -> None:
         """Hold them; equal rules have numbers of their own."""
-        self._plans = plans
+        self.groups: tuple[Mapping[int, RulePlan], ...] = groups
+        self._plans: dict[int, RulePlan] = {}
+        for group in groups:
+            self._plans.update(group)
 
     def __getitem__(self, number: int) -> RulePlan:
         return self._plans[number]

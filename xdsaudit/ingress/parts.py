@@ -222,9 +222,6 @@ def joined(
         for group, part in zip(groups, parts, strict=True)
         for s, plans in zip(group, part.plans, strict=True)
     }
-    plans: dict[int, RulePlan] = {}
-    for sheet in sheets:
-        plans.update(of_sheet[id(sheet)])
     tables: dict[Place, tuple[ExpectedRoute, ...]] = {}
     secrets: dict[str, tuple[str, str]] = {}
     for part in parts:
@@ -234,7 +231,7 @@ def joined(
     mine = (s.ingress for s in sorted(sheets, key=lambda s: s.age) if s.selected) if asking else ()
     cluster_policies = Tables(around.backends, around.profile, around.policies, {}, _none).cluster_policies(tables)
     return Expectation(
-        Plans(plans),
+        Plans(*[of_sheet[id(sheet)] for sheet in sheets]),
         tables,
         secrets,
         around.profile,
