@@ -46,6 +46,26 @@ def test_kubectl_completes_options_and_their_values() -> None:
     assert {"json", "junit", "jsonl"} == {name for name, _ in complete(["diff", "-o", "j"])[0]}
 
 
+def test_kubectl_completes_codes_words_formats_and_contexts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def names(*typed: str) -> list[str]:
+        return [name for name, _ in complete(["diff", *typed])[0]]
+
+    assert "XA401" in names("--skip", "XA40")
+    assert names("--only", "XA204,stale-r") == ["XA204,stale-route-cache"]
+    assert names("--fail-on", "lost,ch") == ["lost,changed"]
+    assert names("--report", "ht") == ["html="]
+    place = tmp_path / "config"
+    place.write_text("contexts: [{name: prod, context: {cluster: c1}}, {name: stage, context: {cluster: c2}}]")
+    monkeypatch.setenv("KUBECONFIG", str(place))
+    assert names("--context", "p") == ["prod"]
+    assert names("--context", "") == ["prod", "stage"]
+    for broken in ("contexts: 5", "[", "contexts: [{}]"):
+        place.write_text(broken)
+        assert names("--context", "") == []
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    assert names("--context", "") == []
+
+
 @pytest.mark.parametrize("option", ["-f", "--snapshot", "--kubeconfig", "--gateway", "--baseline", "--ca"])
 def test_kubectl_leaves_file_names_to_the_shell(option: str) -> None:
     assert complete(["diff", option, "k8s/"]) == ([], FILES)

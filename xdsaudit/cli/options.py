@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xdsaudit.cli import offers
 from xdsaudit.cli.values import Seconds, size_of
 from xdsaudit.errors import InputError, near
 
@@ -98,7 +99,12 @@ source_options: Decorator = _stack(
         shell_complete=files,
         help="kubeconfig of the cluster (default: KUBECONFIG, ~/.kube/config).",
     ),
-    click.option("--context", metavar="NAME", help="Context of the kubeconfig (default: the current one)."),
+    click.option(
+        "--context",
+        metavar="NAME",
+        shell_complete=offers.contexts,
+        help="Context of the kubeconfig (default: the current one).",
+    ),
     click.option(
         "-f",
         "--filename",
@@ -255,13 +261,24 @@ judge_options: Decorator = _stack(
     ),
     click.option(
         "--fail-on",
+        shell_complete=offers.words,
         metavar="LIST",
         help="Verdicts and severities that exit with 1, comma separated (default lost,changed,refused,shadowed,no_upstream,extra,error; "
         "also pending, unknown, dormant, not_selected, warning, info).",
     ),
-    click.option("--only", multiple=True, metavar="CODE", help="Only these codes (repeatable, or comma separated)."),
     click.option(
-        "--skip", multiple=True, metavar="CODE", help="Leave these codes out (repeatable, or comma separated)."
+        "--only",
+        multiple=True,
+        shell_complete=offers.codes,
+        metavar="CODE",
+        help="Only these codes (repeatable, or comma separated).",
+    ),
+    click.option(
+        "--skip",
+        multiple=True,
+        shell_complete=offers.codes,
+        metavar="CODE",
+        help="Leave these codes out (repeatable, or comma separated).",
     ),
     click.option(
         "--baseline", type=_EXISTING, metavar="FILE", help="Leave out what this earlier -o json output said already."
@@ -279,7 +296,12 @@ output_options: Decorator = _stack(
         help="Format of the result.",
     ),
     click.option(
-        "--report", "reports", multiple=True, metavar="FORMAT=FILE", help="Write the result to a file too (repeatable)."
+        "--report",
+        "reports",
+        multiple=True,
+        shell_complete=offers.reports,
+        metavar="FORMAT=FILE",
+        help="Write the result to a file too (repeatable).",
     ),
 )
 

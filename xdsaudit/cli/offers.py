@@ -1,0 +1,69 @@
+"""What a shell may offer for the value of an option; nothing here reads a cluster, and nothing that fails is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+Offer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+
+def offered(names: Callable[[click.Context], Iterable[tuple[str, str]]], *, listed: bool = False) -> Offer:
+    """Offers of names with a word about each.
+
+    Args:
+        names: the names.
+        listed: whether the value is a list with commas, of which the last is being written.
+    """
+
+    def offer(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        before, comma, last = incomplete.rpartition(",") if listed else ("", "", incomplete)
+        found = ((name, word) for name, word in names(context) if name.lower().startswith(last.lower()))
+        return [CompletionItem(f"{before}{comma}{name}", help=word) for name, word in found]
+
+    return offer
+
+
+def _codes(_: click.Context) -> Iterator[tuple[str, str]]:
+    from xdsaudit.audit.causes.catalogue import CATALOGUE
+
+    yield from ((row.code, row.title) for row in CATALOGUE)
+    yield from ((row.slug, row.title) for row in CATALOGUE)
+
+
+def _words(_: click.Context) -> Iterator[tuple[str, str]]:
+    from xdsaudit.model.verdict import Severity, Verdict
+
+    yield from ((str(v), "verdict") for v in Verdict)
+    yield from ((str(s), "severity of a finding") for s in Severity)
+    yield "extra", "a route that no Ingress explains"
+
+
+def _reports(_: click.Context) -> Iterator[tuple[str, str]]:
+    from xdsaudit.cli.options import FORMATS
+
+    yield from ((f"{name}=", "FORMAT=FILE") for name in FORMATS)
+
+
+def _contexts(context: click.Context) -> Iterator[tuple[str, str]]:
+    """Contexts of the kubeconfig that would be read; of none where it cannot be."""
+    import yaml
+
+    place = context.params.get("kubeconfig") or os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
+    try:
+        found: Any = yaml.safe_load(Path(place or "~/.kube/config").expanduser().read_bytes())
+        for each in found["contexts"]:
+            yield str(each["name"]), str(each["context"].get("cluster", ""))
+    except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError):
+        return
+
+
+codes = offered(_codes, listed=True)
+words = offered(_words, listed=True)
+reports = offered(_reports)
+contexts = offered(_contexts)
