@@ -63,7 +63,7 @@ def _contexts(context: click.Context) -> Iterator[tuple[str, str]]:
         return
 
 
-codes = offered(_codes, listed=True)
-words = offered(_words, listed=True)
-reports = offered(_reports)
-contexts = offered(_contexts)
+codes: Offer = offered(_codes, listed=True)
+words: Offer = offered(_words, listed=True)
+reports: Offer = offered(_reports)
+contexts: Offer = offered(_contexts)
