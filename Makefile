@@ -5,13 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := $(VENV)/.demo
 
-.PHONY: demo test quick hostile coverage lint bench soak fuzz docs man release-check clean
+.PHONY: demo test quick hostile coverage lint bench soak fuzz differential docs man release-check clean
 
 demo: $(DEMO)  ## the batch-loss incident, live on this machine
 	$(BIN)/xdsaudit demo
 
-test: $(STAMP)  ## all tests
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## all tests, on up to four processors
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 quick: $(STAMP)  ## what takes under a minute: no Envoy, no browser, nothing slow
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not envoy and not browser and not hostile"
@@ -43,6 +43,9 @@ soak: $(STAMP)  ## 1,000 random changes under watch, with a real Envoy
 
 fuzz: $(STAMP)  ## damaged input for every decoder, a minute; FUZZ_SECONDS=600 for longer
 	$(BIN)/python -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),60)
+
+differential: $(STAMP)  ## 320 random tables and 25,600 requests: what we say of each against what a real Envoy does
+	DIFFERENTIAL_TABLES=320 $(BIN)/python -m pytest -q tests/e2e/test_differential.py
 
 docs: $(STAMP)  ## the documentation, warnings as errors
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

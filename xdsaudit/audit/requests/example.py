@@ -23,6 +23,8 @@ _OPS: Final[Mapping[str, str]] = {
     "path_separated_prefix": "segments",
     "safe_regex": "regex",
 }
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "PURGE", "PROPFIND", "SEARCH")
+"""Methods that people send and that Envoy's HTTP/1.1 parser knows; it answers 400 to one that it does not know."""
 
 
 def witness(key: MatchKey, place: Place, *, secure: bool, hosts: Callable[[str], bool] | None = None) -> Request | None:
@@ -46,7 +48,10 @@ def requests(
     names = dict.fromkeys(c.name for key in keys for c in key.headers)
     parameters = dict.fromkeys(c.name for key in keys for c in key.query)
     headers = [(n, list(_values([c for key in keys for c in key.headers if c.name == n]))) for n in names]
-    query = [(n, list(_values([c for key in keys for c in key.query if c.name == n]))) for n in parameters]
+    query = [
+        (n, [v for v in _values([c for key in keys for c in key.query if c.name == n]) if v is None or _can_be_sent(v)])
+        for n in parameters
+    ]
     if not all(values for _, values in (*headers, *query)):
         return
     for path in _paths(keys):
@@ -54,6 +59,11 @@ def requests(
             found = _filled(base, path, list(names), list(parameters), chosen)
             if all(matches(key, found) for key in keys):
                 yield found
+
+
+def _can_be_sent(value: str) -> bool:
+    """Whether a parameter can have this value as routes see it: undecoded, so without blanks, ``#`` and what ends it."""
+    return not refusal(f"/?x={value}") and value.isascii() and "&" not in value
 
 
 def _filled(
@@ -118,7 +128,7 @@ def _values(conditions: Sequence[HeaderMatch]) -> Iterator[str | None]:
         return
     proposed: Iterator[str | None] = chain(
         (c.value for c in conditions if c.op == "exact" and not c.inverted),
-        (None, "GET") if conditions[0].name == ":method" else (None,),
+        (None, *METHODS) if conditions[0].name == ":method" else (None,),
         _words(conditions),
         ("x", "none-of-these", "1"),
     )
@@ -128,6 +138,8 @@ def _values(conditions: Sequence[HeaderMatch]) -> Iterator[str | None]:
         trial = Request(False, 80, "host", "/", headers={} if value is None else {name.lower(): (value,)})
         if name == ":method":
             trial = replace(trial, method=value or "GET")
+        if name == ":method" and value is not None and value not in METHODS:
+            continue
         if value not in said and matches(key, trial):
             said.add(value)
             yield value
