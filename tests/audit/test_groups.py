@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -150,3 +151,14 @@ def test_every_format_says_what_was_not_looked_at_before_any_rule(form: str) -> 
     assert "not asked: core, pilot's private cache line, pilot" in " ".join(text.replace("&#39;", "'").split())
     rule = text.find("i0")
     assert form in ("sarif", "prom") or 0 < text.find("not asked:") < (rule if rule > 0 else len(text))
+
+
+def test_a_port_that_nothing_listens_on_is_told_once() -> None:
+    dump = json.loads(worlds.config_dump(TABLES))
+    dump["configs"][1]["dynamic_listeners"] = []
+    deaf = {"config_dump.json": json.dumps(dump).encode(), "stats.json": worlds.stats()}
+    result = audit(fleet(**{f"gw{n}": deaf for n in range(20)}))
+    (group,) = causes(result).groups
+    assert (len(group.rules), len(group.parts), group.slug) == (40, 1, "nothing-listens")
+    assert "all 20 gateways: nothing listens on port 80, which holds back 40 rules" in group.lines
+    assert len(render(result, "table").splitlines()) <= 40

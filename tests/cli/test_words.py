@@ -65,3 +65,13 @@ def test_all_namespaces_and_one_contradict_each_other(capsys: pytest.CaptureFixt
     assert run(["diff", "-A", "-n", "live", "--snapshot", BATCH]) == 2
     assert "contradict" in capsys.readouterr().err
     assert run(["diff", "-A", "--snapshot", BATCH]) == 1
+
+
+def test_a_port_that_is_not_the_gateways_is_said_to_be_taken_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["explain", "http://wss.live.test:8080/10061", "--snapshot", BATCH])
+    assert (
+        "port 8080 of the URL is taken for the gateway's port 80 (--http-port says another)" in capsys.readouterr().err
+    )
+    for url in ("http://wss.live.test/10061", "http://wss.live.test:80/10061"):
+        run(["explain", url, "--snapshot", BATCH])
+        assert "is taken for" not in capsys.readouterr().err

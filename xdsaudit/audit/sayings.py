@@ -84,13 +84,19 @@ def listed(names: Iterable[str], shown: int = 3) -> str:
 
 def generic(line: str, host: str) -> str:
     """A sentence of a rule without what is this rule's alone: its host, its path and how many routes it has."""
-    tail = f" for {host} on port "
-    at = line.find(tail)
-    if at < 0:
-        return line
-    head, verb, _ = line[:at].partition(" lacks ")
-    port = line[at + len(tail) :].partition(" ")[0]
-    return f"{head} lacks the rule's routes on port {port}" if verb else f"{head} for the rule's host on port {port}"
+    for before in (" for ", " leads to "):
+        tail = f"{before}{host} on port "
+        at = line.find(tail)
+        if at < 0:
+            continue
+        head, verb, _ = line[:at].partition(" lacks ")
+        port = line[at + len(tail) :].partition(" ")[0]
+        return (
+            f"{head} lacks the rule's routes on port {port}"
+            if verb
+            else f"{head}{before}the rule's host on port {port}"
+        )
+    return line
 
 
 def folded(labels: Labels, lines: Iterable[str]) -> tuple[str, ...]:

@@ -6,11 +6,12 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
-from xdsaudit.cli.output import clear_progress, emit, gaps, progress
+from xdsaudit.cli.output import clear_progress, emit, gaps, progress, say
 from xdsaudit.errors import InputError, near
 
 _REF = re.compile(r"^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*$")
@@ -114,6 +115,12 @@ def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: 
         lambda width, color: report.explanation_text(found, width=width, color=color),
         as_json(report.explanation_object(found)) if output == "json" else None,
     )
+    asked = urlsplit(url if "://" in url else f"//{url}").port
+    if asked is not None and asked != found.request.port:
+        flag = "https" if found.request.secure else "http"
+        say(
+            f"xdsaudit: port {asked} of the URL is taken for the gateway's port {found.request.port} (--{flag}-port says another)"
+        )
     gaps(audit)
     return found.exit_code() or (3 if audit.gaps else 0)
 
