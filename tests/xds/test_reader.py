@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from tests import worlds
 from xdsaudit import NotCaptured, typed
 from xdsaudit.envoy.config_dump import read_config_dump
+from xdsaudit.envoy.routes import RouteReader as JsonReader
 from xdsaudit.errors import ReadError
 from xdsaudit.model.canonical import ROUTE, clean, fields_of, known, match_of
 from xdsaudit.model.view import ViewName
 from xdsaudit.testing.strategies import ingresses
 from xdsaudit.xds.plain import duration, to_plain
 from xdsaudit.xds.pool import TYPES, message, pool
-from xdsaudit.xds.reader import read_pilot
+from xdsaudit.xds.reader import RouteReader, read_pilot
 
 
 def both(snapshot):
@@ -218,3 +219,24 @@ def test_duration(seconds: int, nanos: int, text: str) -> None:
 def test_to_plain_keeps_presence() -> None:
     action = message("envoy.config.route.v3.RedirectAction")(path_redirect="")
     assert to_plain(action, []) == {"path_redirect": ""}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"cookies": [{"name": "beta", "string_match": {"exact": "always"}}]},
+        {"filter_state": [{"key": "k", "string_match": {"exact": "1"}}]},
+    ],
+)
+def test_conditions_that_are_not_judged_are_part_of_the_key_in_both_readers(condition) -> None:
+    plain = {"match": {"prefix": "/", **condition}, "name": "r", "route": {"cluster": "c"}}
+    config = json_format.ParseDict(
+        {"name": "http.80", "virtual_hosts": [{"name": "h:80", "domains": ["h"], "routes": [plain]}]},
+        message("envoy.config.route.v3.RouteConfiguration")(),
+        descriptor_pool=pool(),
+    )
+    (host,) = RouteReader().virtual_hosts(config)
+    _, (other,) = JsonReader().table(json.dumps({"virtual_hosts": [{"domains": ["h"], "routes": [plain]}]}).encode())
+    assert host.routes[0].key == other.routes[0].key
+    assert next(iter(condition)) in host.routes[0].key.other
+    assert not host.routes[0].key.catch_all

@@ -32,6 +32,8 @@ class _Match(Struct):
     grpc: Raw = _ABSENT
     tls_context: Raw = _ABSENT
     dynamic_metadata: Raw = _ABSENT
+    filter_state: Raw = _ABSENT
+    cookies: Raw = _ABSENT
 
 
 class _Route(Struct):
