@@ -381,3 +381,14 @@ def test_check_counts_by_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     out, err = capsys.readouterr()
     json.loads(out)
     assert "XA221  value-without-effect" in err
+
+
+def test_explain_with_manifests_alone(capsys, tmp_path: Path) -> None:
+    place = tmp_path / "a.yaml"
+    place.write_text(json.dumps(ingress("a", "a.test", "/a")))
+    assert run(["explain", "http://a.test/a", "-f", str(place)]) == 0
+    out = capsys.readouterr().out
+    assert "expected: default/a path /a" in out
+    assert "nobody can say what answers it now" in out
+    assert run(["explain", "https://a.test/a", "-f", str(place)]) == 1
+    assert "would match, but its host has no TLS" in capsys.readouterr().out

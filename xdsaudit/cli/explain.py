@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from xdsaudit.cli.alone import alone, snapshot_of_manifests
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, emit, gaps, progress, say
 from xdsaudit.errors import InputError, near
@@ -45,10 +46,11 @@ def explain(
     xdsaudit explain XA401
 
     A URL: the route that answers it in each replica, whose Ingress that is, and every other rule it might have been meant
-    for, with where that was lost, and the plugins on its way. NAMESPACE/INGRESS: the way of its rules through all views;
-    NAMESPACE/PLUGIN: that of a WasmPlugin and its match rules. LOG is a file of Higress's JSON
-    access log, - for standard input, or one line of it: its 404 NR requests are grouped and explained. CODE, such as XA401 or
-    stale-route-cache: what it means; nothing at all lists the codes. Exits with 1 when no route answers.
+    for, with where that was lost or which condition it misses, and the plugins on its way; with -f alone, what the manifests
+    make of it. NAMESPACE/INGRESS: the way of its rules through all views;
+    NAMESPACE/PLUGIN: that of a WasmPlugin and its match rules. LOG is a file of a gateway's access
+    log, - for standard input, or one line of it: its lines are counted, and the requests that no route answered explained.
+    CODE, such as XA401 or stale-route-cache: what it means; nothing at all lists the codes. Exits with 1 when no route answers.
     """  # noqa: D301 - click reads \b as "do not wrap"
     if subject is None or (_CODE.match(subject) and not Path(subject).exists()):
         return _code(subject, output)
@@ -105,11 +107,13 @@ def _ports(world: Any) -> dict[str, int]:
 def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: dict[str, Any]) -> int:
     from xdsaudit.audit.questions import explain as explaining
     from xdsaudit.audit.requests.request import parse_request
+    from xdsaudit.audit.verdicts import judged
     from xdsaudit.report import explanation as report
     from xdsaudit.report.json import as_json
 
     parse_request(url, method=method, headers=headers)  # a bad URL is told before anything is read
-    world, audit = _judged(options)
+    by_itself = alone(options)
+    world, audit = judged(snapshot_of_manifests(options)) if by_itself else _judged(options)
     found = explaining.explain(world, audit, parse_request(url, method=method, headers=headers, **_ports(world)))
     emit(
         lambda width, color: report.explanation_text(found, width=width, color=color),
@@ -121,6 +125,8 @@ def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: 
         say(
             f"xdsaudit: port {asked} of the URL is taken for the gateway's port {found.request.port} (--{flag}-port says another)"
         )
+    if by_itself:
+        return 0 if found.expected is not None else 1
     gaps(audit)
     return found.exit_code() or (3 if audit.gaps else 0)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from xdsaudit.cli.alone import alone, snapshot_of_manifests
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, emit, gaps, progress
 from xdsaudit.errors import InputError, near
@@ -48,13 +49,13 @@ def routes(subject: str | None, view: str | None, compare: str | None, output: s
     from xdsaudit.report import routes as report
 
     pair = _pair(compare)
-    alone = _alone(options) and pair is None and view in (None, "expected")
-    chosen = view or ("expected" if alone else "gateway")
+    by_itself = alone(options) and pair is None and view in (None, "expected")
+    chosen = view or ("expected" if by_itself else "gateway")
     wanted = _wanted(subject)
     options["probe_cache"] = bool(options["probe_cache"]) or "fresh" in (pair or (chosen,))
-    snapshot = _manifests(options) if alone else _snapshot(options)
+    snapshot = snapshot_of_manifests(options) if by_itself else _snapshot(options)
     world, audit = judged(snapshot)
-    if subject is None and not alone and len(world.expectation.plans) > _MANY:
+    if subject is None and not by_itself and len(world.expectation.plans) > _MANY:
         raise InputError(f"{len(world.expectation.plans):,} rules were read: name a HOST or NS/INGRESS to look at")
     _known(world, wanted)
     if pair is not None:
@@ -68,7 +69,7 @@ def routes(subject: str | None, view: str | None, compare: str | None, output: s
         data = report.listing_objects(shown)
         _show(lambda width, color: report.routes_text(shown, host=wanted.host, width=width, color=color), data, output)
         found, same = bool(shown), True
-    if not alone:
+    if not by_itself:
         gaps(audit)
     unread = [v for v in (pair or (chosen,)) if not _was_read(world, v)]
     hosts = {host for _, host in world.expectation.tables}
@@ -112,24 +113,6 @@ def _known(world: Any, wanted: Any) -> None:
         raise InputError(
             f"Ingress {wanted.ref}: not among the {len(refs)} Ingresses that were read{near(wanted.ref, refs)}"
         )
-
-
-def _alone(options: dict[str, Any]) -> bool:
-    """Whether manifests are all there is to read."""
-    others = ("snapshot", "kubeconfig", "context", "ads", "core", "gateways")
-    return bool(options["manifests"]) and not any(options[name] for name in others)
-
-
-def _manifests(options: dict[str, Any]) -> Any:
-    from xdsaudit.cli.options import controller_of
-    from xdsaudit.cli.output import say
-    from xdsaudit.collect.manifests import read_manifests
-    from xdsaudit.model.snapshot import Snapshot
-
-    given = read_manifests(options["manifests"])
-    for complaint in given.complaints:
-        say(f"xdsaudit: {complaint}")
-    return Snapshot(controller={"kind": "higress", **controller_of(options)}, kube=given.lists, origins=given.origins)
 
 
 def _snapshot(options: dict[str, Any]) -> Any:

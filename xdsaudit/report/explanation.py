@@ -30,8 +30,9 @@ def explanation_text(found: Explanation, *, width: int = 80, color: bool = False
     console, finish = paper(width, color=color)
     say(console, str(found.request), "bold")
     _answers(console, found.answers)
-    if not found.answers:
-        say(console, "no pilot and no gateway was read: nobody can say what answers", "cyan", indent=2)
+    if not found.serving:
+        told = "what answers it now" if found.answers else "what answers"
+        say(console, f"no pilot and no gateway was read: nobody can say {told}", "cyan", indent=2)
     _plugins(console, found.plugins)
     console.print()
     _candidates(console, found)
@@ -66,7 +67,7 @@ def _answers(console: Console, answers: Sequence[ReplicaAnswer]) -> None:
         first = listed[0]
         who = first.view.replace("pilot_fresh", "pilot, private cache line,")
         names = [a.replica for a in listed if a.replica]
-        label = f"{who} {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}"
+        label = f"{who} {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}".rstrip()
         if first.route is None:
             say(console, f"{label}: no route answers", "bold red", indent=2, hang=2)
         else:

@@ -17,7 +17,7 @@ from xdsaudit.audit.questions.near import near
 from xdsaudit.audit.requests.example import requests
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import answer, candidates, look_up, matches
-from xdsaudit.ingress.expectation import RulePlan
+from xdsaudit.ingress.expectation import ExpectedRoute, RulePlan
 from xdsaudit.ingress.plugins import plan_plugins
 from xdsaudit.model.route import Place, Route, ingress_of
 from xdsaudit.model.verdict import Audit, Rule, RuleVerdict, Verdict
@@ -97,8 +97,10 @@ def explain(world: World, audit: Audit, request: Request) -> Explanation:
     found = look_up(expectation.tables, request, scoped=expectation.profile.scoped_rds)
     expected: Rule | None = None
     if found.place is not None and found.index is not None:
-        rules = expectation.tables[found.place][found.index].rules
-        expected = expectation.plans[rules[0]].rule if rules else None
+        wanted = expectation.tables[found.place][found.index]
+        expected = expectation.plans[wanted.rules[0]].rule if wanted.rules else None
+        if not answers:  # Ingresses are all that was read: what they ask for is what can be told
+            answers = (_asked(wanted, expected, request, found.why),)
     return Explanation(
         request,
         expected,
@@ -145,6 +147,12 @@ def _replica(world: World, view: View, request: Request) -> ReplicaAnswer:
     )
 
 
+def _asked(wanted: ExpectedRoute, rule: Rule | None, request: Request, why: str) -> ReplicaAnswer:
+    route = Route(wanted.key, wanted.name, wanted.fields, wanted.cluster)
+    does = effects(route, request, View(ViewName.INGRESS, None))
+    return ReplicaAnswer("expected", None, rule, f"{route.name} {route.key}", _goes_to(route), why, does)
+
+
 def _owner(world: World, place: Place, route: Route) -> Rule | None:
     """The rule whose route this is; an Ingress that is gone gives a rule of its name alone."""
     expectation = world.expectation
@@ -173,6 +181,7 @@ def _candidates(
     world: World, request: Request, answering: Place | None, expected: Rule | None, verdicts: Mapping[int, RuleVerdict]
 ) -> Iterator[Candidate]:
     expectation = world.expectation
+    served = bool(upstream_view(world))
     seen: set[int] = set()
     places = list(candidates(request, scoped=expectation.profile.scoped_rds))
     for place in places:
@@ -183,9 +192,13 @@ def _candidates(
                 if index in seen:
                     continue
                 seen.add(index)
-                verdict = verdicts[index]
+                verdict = verdicts[index] if served else verdicts[index]._replace(evidence=(), remedy=None, fix=())
                 if verdict.rule == expected:
-                    why = "must answer" if verdict.verdict is Verdict.IN_SYNC else f"must answer, and is {verdict.said}"
+                    why = (
+                        "must answer"
+                        if verdict.verdict is Verdict.IN_SYNC or not served
+                        else f"must answer, and is {verdict.said}"
+                    )
                 else:
                     why = f"matches too; {expected} comes first" if expected else "matches too"
                 yield Candidate(verdict, why)
@@ -194,7 +207,9 @@ def _candidates(
         if index in seen or plan.rule.host not in hosts or not _covers(plan, request.path):
             continue
         verdict = verdicts[index]
-        if verdict.verdict in (Verdict.REFUSED, Verdict.NOT_SELECTED, Verdict.UNKNOWN):
+        if verdict.verdict in (Verdict.REFUSED, Verdict.NOT_SELECTED) or (
+            verdict.verdict is Verdict.UNKNOWN and plan.unknown
+        ):
             seen.add(index)
             yield Candidate(verdict, f"would match, and is {verdict.said}")
     order = [host for _, host in places]
