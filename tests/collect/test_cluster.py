@@ -424,3 +424,15 @@ def test_without_the_right_to_list_workloads_it_says_what_is_unknown(tmp_path: P
         found = discover(api_of(kube, tmp_path))
     assert found.missing == ()
     assert any("how many replicas must run" in text for text in found.said)
+
+
+def test_secrets_that_are_not_meant_to_be_listed_are_no_gap(capsys, tmp_path: Path, recording) -> None:
+    with cluster(recording("batch-loss"), tmp_path) as (kube, config, _, _):
+        kube.forbidden = {"secrets"}
+        one = ["live/app-10060", "--kubeconfig", config]
+        assert run(["diff", *one]) == 3
+        assert "secrets" in capsys.readouterr().out
+        kube.calls.clear()
+        assert run(["diff", *one, "--no-secrets"]) == 0, capsys.readouterr().out
+        assert run(["wait", *one, "--no-secrets", "--timeout", "20"]) == 0
+        assert not any("secrets" in path for _, path in kube.calls)

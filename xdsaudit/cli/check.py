@@ -126,7 +126,11 @@ def cluster_of(options: dict[str, Any], controller: dict[str, Any]) -> tuple[Any
 
     try:
         api = connect(
-            options["kubeconfig"], options["context"], timeout=options["timeout"], max_bytes=options["max_bytes"]
+            options["kubeconfig"],
+            options["context"],
+            timeout=options["timeout"],
+            max_bytes=options["max_bytes"],
+            secrets=not options["no_secrets"],
         )
         api = api.bounded()
     except InputError:

@@ -202,6 +202,7 @@ cluster_options: Decorator = _stack(
     ),
     click.option("--gateway-namespace", metavar="NS", help="Namespace of the gateway (default: the controller's)."),
     click.option("--no-gateway", is_flag=True, help="It is meant that there is no gateway to read."),
+    click.option("--no-secrets", is_flag=True, help="It is meant that Secrets are not listed (no right to)."),
     click.option(
         "--pilot-port", type=click.IntRange(1, 65535), help="Port of pilot's ADS (default 15010, with TLS 15012)."
     ),

@@ -51,7 +51,12 @@ def read_files(place: Path) -> dict[str, bytes]:
     """
     try:
         if not place.exists():
-            raise InputError(f"snapshot {place}: no such file or directory; check the path")
+            fetch = (
+                "; a URL is not read: fetch it to a file first"
+                if place.parts[:1] in (("http:",), ("https:",))
+                else "; check the path"
+            )
+            raise InputError(f"snapshot {place}: no such file or directory{fetch}")
         return dict(_from_directory(place) if place.is_dir() else _from_archive(place))
     except OSError as error:
         raise InputError(

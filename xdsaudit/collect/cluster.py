@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from xdsaudit.collect.discovery import Found, Pod, Ports
 from xdsaudit.collect.forward import Forward
-from xdsaudit.collect.kube import KINDS, KubeApi, as_list, left_alone
+from xdsaudit.collect.kube import KubeApi, as_list, left_alone
 from xdsaudit.collect.sources import Sources, Tunnel, now
 from xdsaudit.errors import ReadError
 from xdsaudit.model.json_text import BROKEN
@@ -37,7 +37,7 @@ def lists(api: KubeApi, namespace: str) -> tuple[dict[str, bytes], list[str]]:
     found: dict[str, bytes] = {}
     complaints = []
     api = api.bounded()
-    for kind in KINDS:
+    for kind in api.kinds:
         try:
             items, _ = api.list(kind, namespace if kind.plural == "mcpbridges" else None)
         except ReadError as error:

@@ -57,6 +57,7 @@ class SourceOptions:
         gateway_selector: labels of the gateway's pods.
         gateway_namespace: of the gateway; None for the controller's.
         no_gateway: whether it is meant that no gateway is read.
+        no_secrets: whether it is meant that Secrets are not listed: whether a certificate exists is then not judged.
         pilot_port: of pilot's ADS in its pods; None for 15010, or 15012 with TLS.
         pilot_debug_port: of pilot's debug pages.
         core_port: of core's MCP.
@@ -92,6 +93,7 @@ class SourceOptions:
     gateway_selector: str = "app=higress-gateway"
     gateway_namespace: str | None = None
     no_gateway: bool = False
+    no_secrets: bool = False
     pilot_port: int | None = None
     pilot_debug_port: int = 15014
     core_port: int = 15051
@@ -203,7 +205,13 @@ def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Itera
     from xdsaudit.collect.sources import Wanted
 
     try:
-        api = connect(options.kubeconfig, options.context, timeout=options.timeout, max_bytes=options.max_bytes)
+        api = connect(
+            options.kubeconfig,
+            options.context,
+            timeout=options.timeout,
+            max_bytes=options.max_bytes,
+            secrets=not options.no_secrets,
+        )
     except InputError as error:
         if options.explicit:
             raise InputError(

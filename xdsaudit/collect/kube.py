@@ -126,10 +126,14 @@ class KubeApi:
         host: its URL for messages, without a user and password.
         timeout: seconds for what is read at once.
         max_bytes: bytes of what is read at once.
+        kinds: what is listed.
     """
 
-    def __init__(self, client: Any, host: str, timeout: float, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self, client: Any, host: str, timeout: float, max_bytes: int = MAX_BYTES, *, secrets: bool = True
+    ) -> None:
         """Use ``connect`` instead."""
+        self.kinds: tuple[Kind, ...] = tuple(kind for kind in KINDS if secrets or kind.plural != "secrets")
         self.client = client
         self.host = host
         self.timeout = timeout

@@ -18,7 +18,12 @@ _log = logging.getLogger("xdsaudit")
 
 
 def connect(
-    kubeconfig: str | None = None, context: str | None = None, *, timeout: float = 10.0, max_bytes: int = MAX_BYTES
+    kubeconfig: str | None = None,
+    context: str | None = None,
+    *,
+    timeout: float = 10.0,
+    max_bytes: int = MAX_BYTES,
+    secrets: bool = True,
 ) -> KubeApi:
     """The cluster of a kubeconfig (KUBECONFIG, ~/.kube/config) or, inside a pod, of its account.
 
@@ -27,6 +32,7 @@ def connect(
         context: name in it; None for the current one.
         timeout: seconds for what is read at once.
         max_bytes: bytes of what is read at once.
+        secrets: whether Secrets are listed.
 
     Raises:
         InputError: there is no such configuration, or it cannot be used; the message says what was looked for.
@@ -65,7 +71,7 @@ def connect(
     host = _shown(settings.host)
     if not settings.verify_ssl and host.startswith("https://"):
         _log.warning("Kubernetes %s: its certificate is not verified (insecure-skip-tls-verify)", host)
-    return KubeApi(made, host, timeout, max_bytes)
+    return KubeApi(made, host, timeout, max_bytes, secrets=secrets)
 
 
 def _named(kubeconfig: str | None) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from xdsaudit.collect.cluster import config_maps
-from xdsaudit.collect.kube import KINDS, GoneError, Kind, KubeApi, as_list, item_key, left_alone, stripped
+from xdsaudit.collect.kube import GoneError, Kind, KubeApi, as_list, item_key, left_alone, stripped
 from xdsaudit.collect.limits import lines_of, too_large
 from xdsaudit.errors import InputError, ReadError, outline
 from xdsaudit.model.json_text import BROKEN
@@ -53,12 +53,12 @@ class KubeStore:
         self._stop = threading.Event()
         self._open: dict[str, Any] = {}
         self._sizes: dict[str, int] = {}
-        self._ready = {kind.plural: threading.Event() for kind in KINDS}
+        self._ready = {kind.plural: threading.Event() for kind in api.kinds}
         self._threads: list[threading.Thread] = []
         self._maps_at = -_MAPS_SECONDS * 2
 
     def __enter__(self) -> KubeStore:
-        for kind in KINDS:
+        for kind in self._api.kinds:
             thread = threading.Thread(target=self._follow, args=(kind,), name=f"xdsaudit-{kind.plural}", daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -78,7 +78,7 @@ class KubeStore:
     def read(self) -> tuple[dict[str, bytes], tuple[str, ...]]:
         """The lists by plural, and why some of them could not be followed."""
         with self._lock:
-            for kind in KINDS:
+            for kind in self._api.kinds:
                 if kind.plural in self._items and kind.plural not in self._lists:
                     self._lists[kind.plural] = as_list(kind.kind, self._items[kind.plural].values())
             if time.monotonic() - self._maps_at > _MAPS_SECONDS:
