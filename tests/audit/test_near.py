@@ -36,6 +36,8 @@ QUERY = {"higress.io/exact-match-query-page": "1"}
         ("http://a.test/A", ingress("r", "a.test", "/a"), "case counts"),
         ("http://a.test/api/x", ingress("r", "a.test", ("/api/*", "Prefix")), "the * in its path /api/* is a plain sign"),
         ("http://a.test/apis", ingress("r", "a.test", "/api"), "taken by whole segments, and /apis is another one"),
+        ("http://a.test/u/{id}", ingress("r", "a.test", "/u/{id}"), "no request can have its path /u/{id}: routes never see '{'"),
+        ("http://a.test/产品", ingress("r", "a.test", "/产品"), "written /%E4%BA%A7%E5%93%81 it is reached"),
         ("https://a.test/a", ingress("r", "a.test", "/a"), "no TLS (no entry of spec.tls names it)"),
         ("https://a.test/a", ingress("r", "a.test", "/a", annotations=HEADER), "http alone and it needs the header"),
     ],

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+from xdsaudit.audit.requests.dead import dead_key
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import candidates, condition_holds, parameter, path_holds
 from xdsaudit.ingress.expectation import Expectation
@@ -53,7 +54,7 @@ def _fails(key: MatchKey, request: Request) -> Iterator[str]:
     if key.other:
         yield ""
     if path_holds(key, request.path) is False:
-        yield _path(key, request.path)
+        yield _path(key, request)
     for condition in key.headers:
         if condition_holds(condition, request.values(condition.name)) is False:
             yield _header(condition, request)
@@ -82,9 +83,12 @@ def _wanted(condition: HeaderMatch) -> str:
     return f"{condition.name}{sign.get(condition.op, ' matching ')}{value}"
 
 
-def _path(key: MatchKey, path: str) -> str:
+def _path(key: MatchKey, request: Request) -> str:
     """Why a path that looks alike is another one, "" where it does not look alike."""
-    value = key.value
+    value, path = key.value, request.path
+    never = dead_key(key)
+    if never is not None and path_holds(key, request.target.partition("?")[0] if "?" not in value else request.target):
+        return f"no request can have its path {value}: {never.said}"
     if key.kind == "safe_regex":
         return ""
     stem = value.rstrip("/")
