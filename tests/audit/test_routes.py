@@ -163,3 +163,12 @@ def test_an_explanation_and_the_page_say_how_to_look_at_the_routes(recording, ca
         not in render(audit(recording("healthy-scoped").without(fresh=True)), "html").split("Lost:")[0]
     )
     assert of(capsys, *command.split()[2:], "--snapshot", batch)[0] == 1
+
+
+def test_plugins_stand_with_the_routes_they_act_on(capsys) -> None:
+    code, out, _ = of(capsys, "--snapshot", str(RECORDINGS / "plugins-loaded.tar.xz"), "-o", "json")
+    assert code == 0
+    named = {plugin for listing in json.loads(out) for route in listing["routes"] for plugin in route["plugins"]}
+    assert any(name.startswith("higress-system/") for name in named)
+    _, out, _ = of(capsys, "--snapshot", str(RECORDINGS / "plugins-loaded.tar.xz"), "--view", "expected", "-o", "json")
+    assert not any(route["plugins"] for listing in json.loads(out) for route in listing["routes"])

@@ -96,6 +96,8 @@ def _route(console: Console, route: Shown, mark: str, style: str, moved: str = "
     say(console, f"to {route.to}{owner}", style, indent=len(mark), hang=2)
     for name, value in sorted(_beyond_defaults(route.fields).items() if not short else ()):
         say(console, f"{name}: {_value(value)}", "dim", indent=len(mark), hang=2)
+    if route.plugins:
+        say(console, f"plugins on its way: {', '.join(route.plugins)}", "dim", indent=len(mark), hang=2)
 
 
 def _beyond_defaults(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,6 +156,7 @@ def _object(route: Shown) -> dict[str, Any]:
         "fields": plain(route.fields),
         "rule": route.rule._asdict() if route.rule else None,
         "name": route.name,
+        "plugins": list(route.plugins),
     }
 
 

@@ -9,11 +9,15 @@ from typing import Any, Final, NamedTuple
 
 from xdsaudit.audit.case import World
 from xdsaudit.audit.compare.align import Comparer
+from xdsaudit.audit.plugins.acting import plugins_for
+from xdsaudit.audit.requests.example import host_of
+from xdsaudit.audit.requests.request import Request
 from xdsaudit.ingress.expectation import ExpectedRoute
+from xdsaudit.ingress.plugins import plan_plugins
 from xdsaudit.model.route import Place, Route, ingress_of
 from xdsaudit.model.sensitive import Masks
 from xdsaudit.model.verdict import FieldDelta, Rule
-from xdsaudit.model.view import ViewName
+from xdsaudit.model.view import View, ViewName
 
 VIEWS: Final[Mapping[str, ViewName | None]] = {
     "expected": None,
@@ -44,6 +48,7 @@ class Shown(NamedTuple):
         fields: what else it does; credentials are masked.
         rule: whose it is, None for nobody's.
         name: its own.
+        plugins: those that act on its requests, in their order, as pilot and gateways have them; one that may act has a ``?``.
     """
 
     number: int
@@ -52,6 +57,7 @@ class Shown(NamedTuple):
     fields: Mapping[str, Any]
     rule: Rule | None
     name: str
+    plugins: tuple[str, ...] = ()
 
 
 class Listing(NamedTuple):
@@ -99,6 +105,7 @@ class Comparison(NamedTuple):
 class _Held(NamedTuple):
     replicas: tuple[str, ...]
     tables: Mapping[Place, tuple[Served, ...]]
+    view: View | None = None
 
 
 def listings(world: World, wanted: Wanted, view: str) -> tuple[Listing, ...]:
@@ -106,7 +113,9 @@ def listings(world: World, wanted: Wanted, view: str) -> tuple[Listing, ...]:
     found: dict[object, Listing] = {}
     for held in _held(world, view):
         for place in _places(world, wanted, (held.tables,)):
-            shown = tuple(_mine(wanted, _all_shown(world, place, held.tables.get(place, ()))))
+            routes = held.tables.get(place, ())
+            every = _with_plugins(world, held.view, place, routes, _all_shown(world, place, routes))
+            shown = tuple(_mine(wanted, every))
             if not shown:
                 continue
             key = (place, repr(shown))
@@ -145,7 +154,22 @@ def _held(world: World, view: str) -> Iterator[_Held]:
         return
     for judged in world.read(name):
         tables = {place: table.routes for place, table in judged.view.tables.items()}
-        yield _Held((judged.view.replica,) if judged.view.replica else (), tables)
+        yield _Held((judged.view.replica,) if judged.view.replica else (), tables, judged.view)
+
+
+def _with_plugins(
+    world: World, view: View | None, place: Place, routes: Sequence[Served], shown: Iterable[Shown]
+) -> Iterator[Shown]:
+    """Each route with the plugins on the way of its requests; plugins look at host, route and service alone."""
+    if view is None or not any(chain.slots for chain in view.chains):
+        yield from shown
+        return
+    plans = {p.filter_name: p for p in plan_plugins(world.objects.plugins or (), world.expectation.profile)}
+    request = Request(place[0] == world.expectation.profile.https_port, place[0], host_of(place[1], None), "/")
+    for route, each in zip(routes, shown, strict=True):
+        acting = plugins_for(view, request, route, plans) if isinstance(route, Route) else ()
+        names = tuple(p.plugin if p.acts else f"{p.plugin}?" for p in acting if p.acts is not False)
+        yield each._replace(plugins=names)
 
 
 def _places(world: World, wanted: Wanted, tables: Sequence[Mapping[Place, tuple[Served, ...]]]) -> list[Place]:
