@@ -206,3 +206,12 @@ def test_the_rewrite_refuses_what_points_elsewhere() -> None:
     config.type_url, config.value = "type.googleapis.com/envoy.extensions.filters.network.wasm.v3.Wasm", b"x"
     with pytest.raises(InputError, match="cannot be looked into"):
         LoopbackRewrite(9)("LDS", listener.SerializeToString())
+
+
+@pytest.mark.parametrize("name", ["healthy-scoped", "healthy-flat", "random-scoped", "random-merge", "random-2.1"])
+def test_every_recorded_resource_can_be_made_fit_for_this_machine(recording, name: str) -> None:
+    rewrite = LoopbackRewrite(9)
+    for capture in recording(name).pilot.values():
+        for short, resources in resources_of(capture.served).items():
+            for resource in resources.values():
+                rewrite(short, resource)

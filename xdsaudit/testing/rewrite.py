@@ -24,6 +24,7 @@ _DOWNSTREAM_TLS: Final = "envoy.extensions.transport_sockets.tls.v3.DownstreamTl
 _HARMLESS: Final = frozenset(
     {
         "envoy.extensions.filters.http.composite.v3.Composite",
+        "envoy.extensions.filters.http.compressor.v3.Compressor",
         "envoy.extensions.filters.http.cors.v3.Cors",
         "envoy.extensions.filters.http.fault.v3.HTTPFault",
         "envoy.extensions.filters.http.router.v3.Router",
