@@ -79,13 +79,14 @@ class _Stamps:
 
 @dataclass
 class _Kept:
-    """What was read last."""
+    """What was read last; ``settled`` once what a change moves was read twice and was the same: not all of it moves a stat."""
 
     pages: dict[str, bytes]
     sections: list[Section]
     tables: dict[str, Raw]
     stamps: _Stamps
     at: float
+    settled: bool = False
 
 
 class GatewayFollower:
@@ -147,12 +148,16 @@ class GatewayFollower:
             if not all(_stat(name) in stamps.tables for name in read):
                 return False  # stats do not tell of what is there
             kept.tables = {name: raw for name, raw in kept.tables.items() if _stat(name) not in moved} | read
-        if before.rest != stamps.rest:
+        same = before.rest == stamps.rest
+        held = None
+        if not same or not kept.settled:
+            held = _joined(kept.sections)
             for section, resource in _REST:
                 _put(kept.sections, section, resource, entries(connections, self.source, resource, "", budget))
             page = get_page(connections, plain_url(self.source) + PAGES["server_info.json"], budget)
             kept.pages["server_info.json"] = page
-        if moved or before.rest != stamps.rest:
+            kept.settled = same and held == _joined(kept.sections)
+        if moved or (held is not None and held != _joined(kept.sections)):
             kept.pages["config_dump.json"] = _page(kept)
         return True
 
@@ -195,6 +200,11 @@ def _put(sections: list[Section], section: str, resource: str, found: list[Raw])
         held = {"@type": Raw(msgspec.json.encode(kind))}
         sections.append(held)
     held[resource] = found
+
+
+def _joined(sections: list[Section]) -> list[tuple[str, bytes]]:
+    """What sections hold, to be compared."""
+    return [(name, msgspec.json.encode(value)) for section in sections for name, value in section.items()]
 
 
 def _page(kept: _Kept) -> bytes:
