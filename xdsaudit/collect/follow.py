@@ -148,16 +148,17 @@ class GatewayFollower:
             if not all(_stat(name) in stamps.tables for name in read):
                 return False  # stats do not tell of what is there
             kept.tables = {name: raw for name, raw in kept.tables.items() if _stat(name) not in moved} | read
-        same = before.rest == stamps.rest
-        held = None
+        same, differs = before.rest == stamps.rest, bool(moved)
         if not same or not kept.settled:
             held = _joined(kept.sections)
             for section, resource in _REST:
                 _put(kept.sections, section, resource, entries(connections, self.source, resource, "", budget))
             page = get_page(connections, plain_url(self.source) + PAGES["server_info.json"], budget)
             kept.pages["server_info.json"] = page
-            kept.settled = same and held == _joined(kept.sections)
-        if moved or (held is not None and held != _joined(kept.sections)):
+            changed = held != _joined(kept.sections)
+            kept.settled = same and not changed
+            differs = differs or changed
+        if differs:
             kept.pages["config_dump.json"] = _page(kept)
         return True
 

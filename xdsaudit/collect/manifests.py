@@ -257,7 +257,7 @@ def _checked(item: _Item, namespace: str, complaints: list[Complaint]) -> tuple[
     value = {**value, "metadata": {**meta, "namespace": space}}
     if kind == "Secret":
         value = _without_values(value)
-    faults = [*shape_faults(kind, value), *_untyped(kind, value)]
+    faults = shape_faults(kind, value) or list(_untyped(kind, value))
     typed = [f for f in faults if f.typed]
     if not typed:
         faults += value_faults(kind, value)
@@ -302,9 +302,8 @@ def _untyped(kind: str, value: dict[str, Any]) -> Iterator[Fault]:
     try:
         msgspec.convert(value, KINDS[_PLURALS[kind]][1], strict=True)
     except msgspec.ValidationError as error:
-        if not shape_faults(kind, value):
-            said, _, path = str(error).partition(" - at `$")
-            yield Fault(_keys(path.rstrip("`")), f"cannot be read: {said[:1].lower()}{said[1:]}", typed=True)
+        said, _, path = str(error).partition(" - at `$")
+        yield Fault(_keys(path.rstrip("`")), f"cannot be read: {said[:1].lower()}{said[1:]}", typed=True)
 
 
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
