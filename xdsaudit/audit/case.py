@@ -271,10 +271,9 @@ def counts(world: World) -> Mapping[tuple[str, str | None], Mapping[str, int]]:
 
 def told(world: World) -> Mapping[tuple[str, str | None], Mapping[str, str]]:
     """What each replica says of itself, as far as it does: its version, and the time of its newest route table."""
-    facts = (("version", "version"), ("newest_table", "updated"))
     return {
         (j.view.name.value, j.view.replica): {
-            name: str(j.view.facts[key]) for name, key in facts if j.view.facts.get(key)
+            name: text for name, text in (("version", j.view.own.version), ("newest_table", j.view.own.updated)) if text
         }
         for judged in world.judgements.values()
         for j in judged

@@ -9,7 +9,7 @@ from xdsaudit.audit.compare.view import Judgement
 
 def node_of(gateway: Judgement) -> str:
     """``pod.namespace`` of a gateway, from the node id that it shows (``router~IP~POD.NS~DOMAIN``); "" when not told."""
-    parts = str(gateway.view.facts.get("node") or "").split("~")
+    parts = gateway.view.own.node.split("~")
     return parts[2] if len(parts) == 4 else ""
 
 
@@ -23,7 +23,7 @@ def attachments(
     found: dict[str | None, tuple[str | None, ...]] = {}
     for gateway in gateways:
         node = node_of(gateway)
-        listed = tuple(p.view.replica for p in pilots if node and node in p.view.facts.get("proxies", {}))
+        listed = tuple(p.view.replica for p in pilots if node and node in p.view.proxies)
         if listed:
             found[gateway.view.replica] = listed
     return found

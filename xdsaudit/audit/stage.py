@@ -130,12 +130,10 @@ def rejections(world: World) -> dict[str | None, Rejection]:
         tables = {t.resource for p in pilots for place in places if (t := p.view.tables.get(place))}
         rejection.counted = any(f"rds.{t}" in gateway.rejected for t in tables)
         node = node_of(judged)
-        rejection.reported = any("RDS" in p.view.facts.get("rejects", {}).get(node, ()) for p in pilots)
-        rejection.unacknowledged = any(
-            node in known and "RDS" in known[node].unacknowledged
-            for p in pilots
-            if (known := p.view.facts.get("proxies"))
-        )
+        refused = (p.view.pilot.rejects or {} for p in pilots if p.view.pilot is not None)
+        rejection.reported = any("RDS" in nodes.get(node, ()) for nodes in refused)
+        states = (p.view.proxies.get(node) for p in pilots)
+        rejection.unacknowledged = any("RDS" in s.unacknowledged for s in states if s is not None)
         if rejection.proven or rejection.culprits:
             found[gateway.replica] = rejection
     return found
@@ -168,7 +166,7 @@ def dropped(judged: Judgement, rule: int) -> bool:
 
 def initializing(gateway: View) -> bool:
     """Whether an Envoy still waits for its first listeners; one that has some and waits for more is warming."""
-    return not gateway.listeners and gateway.facts.get("state") in ("INITIALIZING", "PRE_INITIALIZING")
+    return not gateway.listeners and gateway.own.state in ("INITIALIZING", "PRE_INITIALIZING")
 
 
 def silent(gateway: View, *, secure: bool) -> bool:

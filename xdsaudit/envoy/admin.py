@@ -95,14 +95,14 @@ def with_pages(view: View, pages: Mapping[str, bytes]) -> tuple[View, list[str]]
                 for name, value in stats.items()
                 if value and (found := _EXTENSION.match(name)) is not None
             }
-            facts = {**view.facts, "extensions_rejected": refused} if refused else view.facts
             connected = None if state is None else bool(state)
-            view = replace(view, connected=connected, rejected=rejected, facts=facts)
+            gateway = view.own._replace(extensions_rejected=refused)
+            view = replace(view, connected=connected, rejected=rejected, gateway=gateway)
     if "server_info.json" in pages:
         try:
-            told = server_info(pages["server_info.json"])
-            facts = {**view.facts, "node": told.node, "version": told.version, "state": told.state}
-            view = replace(view, extensions=told.extensions, facts=facts)
+            info = server_info(pages["server_info.json"])
+            gateway = view.own._replace(node=info.node, version=info.version, state=info.state)
+            view = replace(view, extensions=info.extensions, gateway=gateway)
         except ReadError as error:
             complaints.append(str(error))
     return view, complaints

@@ -18,6 +18,7 @@ from xdsaudit.envoy.plugins import read_extension, read_slots
 from xdsaudit.envoy.routes import RouteReader
 from xdsaudit.errors import ReadError
 from xdsaudit.model.assemble import Scope, VirtualHost, assemble, scope_of
+from xdsaudit.model.facts import GatewayFacts
 from xdsaudit.model.json_text import BROKEN
 from xdsaudit.model.plugin import Plugin
 from xdsaudit.model.view import Certificate, Cluster, FilterChain, Listener, View, ViewName
@@ -237,7 +238,7 @@ def read_config_dump(data: bytes, *, replica: str | None, decoded: Decoded | Non
         served={"RDS": len(tables), "LDS": len(listeners), "CDS": len(clusters), "SRDS": len(by_scope or ())},
         certificates=_certificates(sections) if "SecretsConfigDump" in types else None,
         plugins=_plugins(sections, types, reachable),
-        facts={"sections": frozenset(types), "updated": updated},
+        gateway=GatewayFacts(updated=updated),
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from xdsaudit.model.facts import CoreFacts, GatewayFacts, PilotFacts, ProxyState
 from xdsaudit.model.plugin import Plugin, Slot
 from xdsaudit.model.route import Place, Route
 
@@ -129,7 +130,9 @@ class View:
         extensions: type URLs this Envoy can decode; None when not told.
         served: number of resources by type, to tell an empty answer from none.
         plugins: plugins by ``namespace.name``; None when nobody looked for them.
-        facts: further evidence, by name.
+        pilot: what a pilot's debug pages report; None when none was read.
+        gateway: what an Envoy reports of itself; None in other views.
+        core: what core serves beside VirtualServices; None in other views.
     """
 
     name: ViewName
@@ -147,7 +150,9 @@ class View:
     extensions: frozenset[str] | None = None
     served: Mapping[str, int] = field(default_factory=dict)
     plugins: Mapping[str, Plugin] | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    pilot: PilotFacts | None = None
+    gateway: GatewayFacts | None = None
+    core: CoreFacts | None = None
 
     @property
     def label(self) -> str:
@@ -168,6 +173,16 @@ class View:
             frozenset(name for c in self.chains if c.tls for name in c.server_names),
             any(c.on_demand for c in self.chains),
         )
+
+    @property
+    def proxies(self) -> Mapping[str, ProxyState]:
+        """The proxies connected to a pilot, by node; empty when its debug pages were not read."""
+        return (self.pilot and self.pilot.proxies) or {}
+
+    @property
+    def own(self) -> GatewayFacts:
+        """What an Envoy reports of itself; every text of it is empty in other views."""
+        return self.gateway or GatewayFacts()
 
     def chain_secrets(self) -> dict[str, tuple[str, ...]]:
         """Names of the certificates that the filter chain of each host shows; ``*`` is the chain without server names."""

@@ -6,10 +6,11 @@ pilot's business. Objects are folded by type: each response of core carries all 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
 from xdsaudit.errors import ReadError
+from xdsaudit.model.facts import CoreFacts
 from xdsaudit.model.route import HeaderMatch, MatchKey, Place, Route, simple_key
 from xdsaudit.model.view import Table, View, ViewName
 from xdsaudit.xds.plugins import read_wasm_plugin
@@ -71,16 +72,20 @@ def read_core(responses: Iterable[bytes], *, replica: str | None, decoded: Decod
         plugins={p.name: p for n, found in objects["WasmPlugin"] for p in (read_wasm_plugin(n, found),)}
         if "WasmPlugin" in objects
         else None,
-        facts={
-            "service_entries": frozenset(h for _, entry in objects.get("ServiceEntry", ()) for h in entry.hosts),
-            "destination_rules": frozenset(rule.host for _, rule in objects.get("DestinationRule", ())),
-            "credentials": {
-                host: server.tls.credential_name
-                for _, gateway in objects.get("Gateway", ())
-                for server in gateway.servers
-                if server.tls.credential_name
-                for host in server.hosts
-            },
+        core=_facts(objects),
+    )
+
+
+def _facts(objects: Mapping[str, Iterable[tuple[str, Any]]]) -> CoreFacts:
+    return CoreFacts(
+        frozenset(host for _, entry in objects.get("ServiceEntry", ()) for host in entry.hosts),
+        frozenset(rule.host for _, rule in objects.get("DestinationRule", ())),
+        {
+            host: server.tls.credential_name
+            for _, gateway in objects.get("Gateway", ())
+            for server in gateway.servers
+            if server.tls.credential_name
+            for host in server.hosts
         },
     )
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from xdsaudit.errors import ReadError
+from xdsaudit.model.facts import PilotFacts, ProxyState
 from xdsaudit.model.json_text import BROKEN
 from xdsaudit.model.view import View
 
@@ -20,20 +21,6 @@ _TYPES: Final = {"cluster": "CDS", "listener": "LDS", "route": "RDS", "endpoint"
 _REJECT: Final = re.compile(
     r'^pilot_xds_(?P<type>[a-z]+)_reject\{[^}]*node="(?P<node>[^"]*)"[^}]*\}\s+(?P<value>[0-9]+(?:\.[0-9]*)?(?:e[-+]?[0-9]{1,3})?)(?:\s|$)'
 )
-
-
-class ProxyState(NamedTuple):
-    """One proxy as its pilot sees it.
-
-    Attributes:
-        node: ``pod.namespace``.
-        unacknowledged: short types whose last response the proxy has not accepted, refused or still on its way.
-        connected_at: when it connected (RFC 3339), "" where not told.
-    """
-
-    node: str
-    unacknowledged: tuple[str, ...] = ()
-    connected_at: str = ""
 
 
 def _list(data: bytes, name: str) -> list[Any]:
@@ -94,28 +81,29 @@ def rejects(data: bytes) -> dict[str, frozenset[str]]:
 
 
 def with_pages(view: View, pages: Mapping[str, bytes]) -> tuple[View, list[str]]:
-    """The view of a pilot with what its debug pages add, and a complaint for each that could not be read.
-
-    ``facts["proxies"]`` is a mapping of node to ProxyState; absent when neither page was read.
-    ``facts["rejects"]`` is a mapping of node to short types.
-    """
-    facts = dict(view.facts)
+    """The view of a pilot with what its debug pages add, and a complaint for each that could not be read."""
+    proxies: Mapping[str, ProxyState] | None = None
     complaints = []
     for name, read in (("syncz.json", syncz), ("adsz.json", adsz)):
         if name not in pages:
             continue
         try:
-            found = read(pages[name])
+            listed = read(pages[name])
         except ReadError as error:
             complaints.append(str(error))
             continue
-        known = facts.setdefault("proxies", {})
-        facts["proxies"] = {
-            node: known[node]._replace(connected_at=found[node].connected_at)
-            if node in known and node in found
-            else (found.get(node) or known[node])
-            for node in {**known, **found}
-        }
-    if "metrics.txt" in pages:
-        facts["rejects"] = rejects(pages["metrics.txt"])
-    return replace(view, facts=facts), complaints
+        proxies = listed if proxies is None else _joined(proxies, listed)
+    refused = rejects(pages["metrics.txt"]) if "metrics.txt" in pages else None
+    if proxies is None and refused is None:
+        return view, complaints
+    return replace(view, pilot=PilotFacts(proxies, refused)), complaints
+
+
+def _joined(acknowledged: Mapping[str, ProxyState], connected: Mapping[str, ProxyState]) -> Mapping[str, ProxyState]:
+    """Proxies of syncz and of adsz: what they acknowledged is of the one, when they connected of the other."""
+    times = {
+        node: state._replace(connected_at=connected[node].connected_at)
+        for node, state in acknowledged.items()
+        if node in connected
+    }
+    return {**acknowledged, **connected, **times}

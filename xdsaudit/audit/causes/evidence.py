@@ -67,7 +67,7 @@ def journey(world: World, rejected: dict[str | None, Rejection], rule: int, slug
 
 def frozen_since(view: View) -> str:
     """When the newest route table of a gateway came, as the end of a sentence; empty where it does not tell."""
-    updated = view.facts.get("updated")
+    updated = view.own.updated
     return f"; its newest route table is of {updated}" if updated else ""
 
 

@@ -112,7 +112,7 @@ def _disconnected(view: View, differs: bool) -> Finding:
 
 
 def _initializing(view: View) -> Finding:
-    state = view.facts["state"]
+    state = view.own.state
     return _make(
         "gateway-initializing",
         f"{view.label} is {state} and serves nothing yet: it waits for its first listeners and clusters",

@@ -5,23 +5,24 @@ Only what an Ingress asks for is judged; a cluster that no annotation shapes may
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
+from xdsaudit.model.facts import CoreFacts
 from xdsaudit.model.route import clusters_of_fields
 from xdsaudit.model.verdict import FieldDelta
-from xdsaudit.model.view import View, ViewName
+from xdsaudit.model.view import View
 
 Found = Iterator[tuple[tuple[int, ...], FieldDelta]]
 
 
 def beside(view: View, expectation: Expectation) -> Found:
     """Rules and what differs for them in a view."""
-    if view.name is ViewName.CORE:
-        yield from _destination_rules(view, expectation)
-        yield from _service_entries(view, expectation)
-        yield from _certificates(view, expectation, view.facts.get("credentials", {}))
+    if view.core is not None:
+        yield from _destination_rules(view, view.core, expectation)
+        yield from _service_entries(view, view.core, expectation)
+        yield from _certificates(view, expectation, view.core.credentials)
     else:
         yield from _clusters(view, expectation)
         yield from _certificates(
@@ -53,16 +54,15 @@ def _clusters(view: View, expectation: Expectation) -> Found:
                 yield _rules_to(expectation, name), _delta(view, f"cluster.{field}", wanted, actual)
 
 
-def _destination_rules(view: View, expectation: Expectation) -> Found:
-    held = view.facts.get("destination_rules", frozenset())
+def _destination_rules(view: View, core: CoreFacts, expectation: Expectation) -> Found:
     for name in expectation.policies:
         host = name.rpartition("|")[2]
-        if host not in held:
+        if host not in core.destination_rules:
             yield _rules_to(expectation, name), _delta(view, "destination_rule", host, None)
 
 
-def _service_entries(view: View, expectation: Expectation) -> Found:
-    missing = expectation.registered - view.facts.get("service_entries", frozenset())
+def _service_entries(view: View, core: CoreFacts, expectation: Expectation) -> Found:
+    missing = expectation.registered - core.service_entries
     if not missing:
         return
     used = {
@@ -78,7 +78,7 @@ def _service_entries(view: View, expectation: Expectation) -> Found:
             yield _rules_to(expectation, cluster), _delta(view, "service_entry", host, None)
 
 
-def _certificates(view: View, expectation: Expectation, held: dict[str, str]) -> Found:
+def _certificates(view: View, expectation: Expectation, held: Mapping[str, str]) -> Found:
     port = expectation.profile.https_port
     for host, (namespace, name) in expectation.secrets.items():
         actual = held.get(host)

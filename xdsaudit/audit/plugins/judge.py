@@ -293,7 +293,7 @@ def _line(sight: Sight) -> str:
 
 def suspicion(refusal: Refusal, name: str = "") -> Iterator[str]:
     """What a refusal shows, in sentences; of one plugin, or of the first that it holds back."""
-    counts = refusal.gateway.facts.get("extensions_rejected", {})
+    counts = refusal.gateway.own.extensions_rejected
     first = name or refusal.held[0]
     yield f"{refusal.gateway.label}: update_rejected of {first} is {counts.get(first)} beside this difference"
     if refusal.culprit is not None:

@@ -42,7 +42,7 @@ def refusals(world: World) -> dict[str | None, Refusal]:
     found = {}
     for judged in world.read(ViewName.GATEWAY):
         gateway = judged.view
-        counted = gateway.facts.get("extensions_rejected", {})
+        counted = gateway.own.extensions_rejected
         if gateway.plugins is None or gateway.connected is False or not counted:
             continue
         slots = {s.name for c in gateway.chains for s in c.slots}

@@ -69,7 +69,7 @@ def _told(world: World, row: ReplicaStatus, judged: Judgement) -> ReplicaStatus:
     else:
         attached = tuple(sorted(str(g) for g, pilots in world.attached.items() if view.replica in pilots))
         if view.name is ViewName.PILOT and not world.read(ViewName.GATEWAY):
-            attached = tuple(sorted(view.facts.get("proxies", {})))
+            attached = tuple(sorted(view.proxies))
     warming = [li.name for li in view.listeners or () if li.state == "warming"]
     warming += [c.name for c in (view.clusters or {}).values() if c.warming]
     used = {s for li in view.listeners or () for c in li.chains for s in c.secrets}
@@ -77,10 +77,10 @@ def _told(world: World, row: ReplicaStatus, judged: Judgement) -> ReplicaStatus:
     return row._replace(
         connected=view.connected,
         attached=attached,
-        since=str(view.facts.get("updated") or ""),
+        since=view.own.updated,
         rejected=sum(view.rejected.values()),
         warming=tuple(warming),
         differs=len({*judged.missing, *judged.changed}),
         routes=sum(len(t.routes) for t in view.tables.values()),
-        version=str(view.facts.get("version") or ""),
+        version=view.own.version,
     )
