@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from xdsaudit.model.sensitive import shown
 
@@ -76,6 +76,13 @@ Fields = Mapping[str, Any]
 """What a route does with a request: field name to canonical value (None, bool, int, float, str, list, dict)."""
 
 
+class Source(Protocol):
+    """Where a reader can find a route again: it decodes there what few ever ask for."""
+
+    def istio_object(self) -> str:
+        """Path of the Istio object the route was made of (``/apis/…/virtual-service/NAME``); "" when it names none."""
+
+
 class Route(NamedTuple):
     """One route of a virtual host.
 
@@ -85,8 +92,8 @@ class Route(NamedTuple):
         fields: everything that decides or shapes a request; names are Envoy's.
         cluster: the one cluster it goes to, or None (weighted, plugin, redirect).
         opaque: digests of the parts nobody could decode; None where the view's encoding tells nothing of them.
-        origin: path of the Istio object it was made of, where the view tells, else empty.
-        source: bytes of its RouteConfiguration with the indices of its virtual host and itself; pilot's views alone have it.
+        origin: path of the Istio object it was made of, where its reader decoded it, else empty.
+        source: where its reader can find it again; pilot's views alone have it.
     """
 
     key: MatchKey
@@ -95,7 +102,12 @@ class Route(NamedTuple):
     cluster: str | None
     opaque: tuple[str, ...] | None = None
     origin: str = ""
-    source: tuple[bytes, int, int] | None = None
+    source: Source | None = None
+
+    @property
+    def istio_object(self) -> str:
+        """Path of the Istio object it was made of (``/apis/…/virtual-service/NAME``); "" if unknown."""
+        return self.origin or (self.source.istio_object() if self.source is not None else "")
 
     def get(self, field: str) -> Any:
         """Value of a field; ``cluster`` is one of them. None when it is not set."""

@@ -206,6 +206,31 @@ def _chain(chain: Any) -> FilterChain | None:
     )
 
 
+@lru_cache(maxsize=2)
+def _decoded(data: bytes) -> Any:
+    return resource_class("RDS").FromString(data)
+
+
+class Located(NamedTuple):
+    """Where a route stands: the bytes of its RouteConfiguration, and the positions of its virtual host and of itself."""
+
+    data: bytes
+    host: int
+    position: int
+
+    def message(self) -> Any:
+        """The Route message; neighbours in one RouteConfiguration share its decoding."""
+        return _decoded(self.data).virtual_hosts[self.host].routes[self.position]
+
+    def istio_object(self) -> str:
+        """Path of the Istio object the route was made of (``/apis/…/virtual-service/NAME``); "" when it names none."""
+        metadata = self.message().metadata.filter_metadata
+        if "istio" not in metadata or "config" not in metadata["istio"].fields:
+            return ""
+        path: str = metadata["istio"].fields["config"].string_value
+        return path
+
+
 class RouteReader:
     """Reads RouteConfigurations, sharing the canonical fields of routes that act alike.
 
@@ -222,12 +247,12 @@ class RouteReader:
             VirtualHost(
                 v.name,
                 tuple(v.domains),
-                tuple(self.route(r, None if data is None else (data, host, n)) for n, r in enumerate(v.routes)),
+                tuple(self.route(r, None if data is None else Located(data, host, n)) for n, r in enumerate(v.routes)),
             )
             for host, v in enumerate(config.virtual_hosts)
         )
 
-    def route(self, route: Any, source: tuple[bytes, int, int] | None = None) -> Route:
+    def route(self, route: Any, source: Located | None = None) -> Route:
         """One route."""
         match = route.match
         parts = match.ListFields()
@@ -257,23 +282,3 @@ class RouteReader:
             known = (fields_of(plain)[0], tuple(hidden))
             self._fields[rest] = known
         return Route(key, name, known[0], cluster, opaque + known[1], "", source)
-
-
-@lru_cache(maxsize=2)
-def _decoded(data: bytes) -> Any:
-    return resource_class("RDS").FromString(data)
-
-
-def located(source: tuple[bytes, int, int]) -> Any:
-    """The Route message a route was read from; neighbours in one RouteConfiguration share its decoding."""
-    data, host, index = source
-    return _decoded(data).virtual_hosts[host].routes[index]
-
-
-def origin_of(source: tuple[bytes, int, int]) -> str:
-    """Path of the Istio object a route was made of (``/apis/…/virtual-service/NAME``), from its bytes; "" when it has none."""
-    metadata = located(source).metadata.filter_metadata
-    if "istio" not in metadata or "config" not in metadata["istio"].fields:
-        return ""
-    path: str = metadata["istio"].fields["config"].string_value
-    return path

@@ -7,7 +7,7 @@ from typing import Any
 
 from xdsaudit.errors import NotCaptured
 from xdsaudit.model.route import Route
-from xdsaudit.xds.reader import located
+from xdsaudit.xds.reader import Located
 
 
 def typed(route: Route) -> Any:
@@ -16,14 +16,14 @@ def typed(route: Route) -> Any:
     Raises:
         NotCaptured: the route was read from a view that keeps no bytes (the gateway's or core's).
     """
-    if route.source is None:
+    if not isinstance(route.source, Located):
         raise NotCaptured(
             f"route {route.name!r} ({route.key}) was not read from pilot, which alone keeps its bytes; take it from a pilot view"
         )
-    found = located(route.source).SerializeToString()
+    data = route.source.message().SerializeToString()
     with warnings.catch_warnings():
         # What is deprecated in Envoy's API is what pilot sends: nothing the caller could change.
         warnings.simplefilter("ignore", DeprecationWarning)
         from envoy_data_plane.envoy.config.route.v3 import Route as TypedRoute
 
-        return TypedRoute.parse(found)
+        return TypedRoute.parse(data)
