@@ -54,7 +54,7 @@ def paragraphs(text: str) -> tuple[tuple[str, bool], ...]:
 
 def command(name: str, found: click.Command) -> Command:
     """One command of click as data."""
-    context = click.Context(found, info_name=f"xdsaudit {name}")
+    context = click.Context(found, info_name=f"xdsaudit {name}", **found.context_settings)
     groups: dict[str, list[Option]] = {}
     for parameter in found.get_params(context):
         record = parameter.get_help_record(context)
