@@ -256,10 +256,10 @@ def _unmodelled_names(expectation: Expectation) -> frozenset[str]:
     return frozenset(names)
 
 
-def counts(world: World) -> Mapping[tuple[str, str | None], Mapping[str, int]]:
+def counts(world: World) -> Mapping[tuple[ViewName, str | None], Mapping[str, int]]:
     """Hosts and routes of each view that was read, for people to see that something was looked at."""
     return {
-        (j.view.name.value, j.view.replica): {
+        (j.view.name, j.view.replica): {
             "hosts": len({host for _, host in j.view.tables}),
             "tables": len(j.view.tables),
             "routes": sum(len(t.routes) for t in j.view.tables.values()),
@@ -269,10 +269,10 @@ def counts(world: World) -> Mapping[tuple[str, str | None], Mapping[str, int]]:
     }
 
 
-def told(world: World) -> Mapping[tuple[str, str | None], Mapping[str, str]]:
+def told(world: World) -> Mapping[tuple[ViewName, str | None], Mapping[str, str]]:
     """What each replica says of itself, as far as it does: its version, and the time of its newest route table."""
     return {
-        (j.view.name.value, j.view.replica): {
+        (j.view.name, j.view.replica): {
             name: text for name, text in (("version", j.view.own.version), ("newest_table", j.view.own.updated)) if text
         }
         for judged in world.judgements.values()

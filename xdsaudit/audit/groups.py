@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from xdsaudit.audit.sayings import Labels, Likewise, folded, generic
 from xdsaudit.model.verdict import Audit, Finding, Fix, Rule, RuleVerdict, Stage, Verdict
+from xdsaudit.model.view import ViewName
 
 ORDER: Final = (
     Verdict.LOST,
@@ -27,7 +28,7 @@ _DIVERGENCE: Final = frozenset({"replicas-disagree", "pilots-disagree"})
 class Share(NamedTuple):
     """The replicas of a view that lack or change a group's rules, of those that were read."""
 
-    view: str
+    view: ViewName
     replicas: tuple[str, ...]
     of: int
 
@@ -156,7 +157,7 @@ def _won(rule: RuleVerdict) -> tuple[str, ...]:
 
 
 def _shares(labels: Labels, rule: RuleVerdict) -> Iterator[Share]:
-    bad: dict[str, list[str]] = {}
+    bad: dict[ViewName, list[str]] = {}
     for each in rule.replicas:
         if each.replica and each.verdict in (Verdict.LOST, Verdict.CHANGED):
             bad.setdefault(each.view, []).append(each.replica)

@@ -56,8 +56,8 @@ class Labels(NamedTuple):
         totals: Counter[str] = Counter()
         for info in views:
             if info.replica and info.state in _READ:
-                names.setdefault(info.name.value.removesuffix("_fresh"), set()).add(info.replica)
-                totals[info.name.value] += 1
+                names.setdefault(info.name.removesuffix("_fresh"), set()).add(info.replica)
+                totals[info.name] += 1
         return cls({view: frozenset(found) for view, found in names.items()}, totals)
 
     def total(self, view: str) -> int:

@@ -145,7 +145,7 @@ def _verdicts(judge_rule: _Judge, memory: Memory) -> tuple[list[RuleVerdict], li
 
 def _repeated(world: World, extra: Extra) -> bool:
     """The private line repeats what pilot serves: its extras are said once."""
-    return extra.view == ViewName.PILOT_FRESH.value and bool(world.read(ViewName.PILOT))
+    return extra.view == ViewName.PILOT_FRESH and bool(world.read(ViewName.PILOT))
 
 
 class _Judge:
@@ -160,11 +160,11 @@ class _Judge:
         self.judged = [j for name in PIPELINE for j in world.read(name)]
         self.serving = upstream_view(world)
         self.unread = tuple(
-            ReplicaVerdict(i.name.value, i.replica, Verdict.UNKNOWN, None)
+            ReplicaVerdict(i.name, i.replica, Verdict.UNKNOWN, None)
             for i in world.infos
             if i.state is State.UNREAD and i.name is not ViewName.INGRESS
         )
-        fine = (ReplicaVerdict(j.view.name.value, j.view.replica, Verdict.IN_SYNC, None) for j in self.judged)
+        fine = (ReplicaVerdict(j.view.name, j.view.replica, Verdict.IN_SYNC, None) for j in self.judged)
         self.fine = (*fine, *self.unread)
         self.ports = Ports(world.expectation)
         self.blind = self._blind()
@@ -341,8 +341,8 @@ class _Judge:
             plan.rule,
             verdict,
             where.stage,
-            where.last_seen.value,
-            where.first_missing.value,
+            where.last_seen,
+            where.first_missing,
             row.code,
             slug,
             by,
@@ -382,7 +382,7 @@ class _Judge:
                 verdict = Verdict.CHANGED
             if verdict is not Verdict.IN_SYNC:
                 stage = where.stage
-            found.append(ReplicaVerdict(j.view.name.value, j.view.replica, verdict, stage))
+            found.append(ReplicaVerdict(j.view.name, j.view.replica, verdict, stage))
         return (*found, *self.unread)
 
     def _young(self, plan: RulePlan) -> bool:

@@ -187,7 +187,7 @@ class Watcher:
         for each in found.replicas:
             by_view[each.view] = by_view.get(each.view, True) and each.verdict is Verdict.IN_SYNC
         fine = found.verdict in _FINE
-        for stage, view in (("pilot", ViewName.PILOT_FRESH.value), ("gateway", ViewName.GATEWAY.value)):
+        for stage, view in (("pilot", ViewName.PILOT_FRESH), ("gateway", ViewName.GATEWAY)):
             name = f"in_{stage}"
             if not getattr(held, name) and (fine or by_view.get(view, False)):
                 setattr(held, name, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from xdsaudit.model.verdict import FieldDelta, ReplicaVerdict, Stage, Verdict
+from xdsaudit.model.view import ViewName
 
 
 class MatchVerdict(NamedTuple):
@@ -42,8 +43,8 @@ class PluginVerdict(NamedTuple):
     name: str
     verdict: Verdict
     stage: Stage | None = None
-    last_seen: str | None = None
-    first_missing: str | None = None
+    last_seen: ViewName | None = None
+    first_missing: ViewName | None = None
     code: str | None = None
     slug: str | None = None
     by: str | None = None

@@ -80,5 +80,5 @@ class Snapshot:
             self,
             core={} if core else self.core,
             pilot={p: replace(c, fresh=None) if fresh else c for p, c in self.pilot.items()},
-            views=tuple(v for v in self.views if v.name.value not in dropped),
+            views=tuple(v for v in self.views if v.name not in dropped),
         )

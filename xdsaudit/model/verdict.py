@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from xdsaudit.model.view import State, ViewInfo
+from xdsaudit.model.view import State, ViewInfo, ViewName
 
 if TYPE_CHECKING:
     from xdsaudit.model.plugin_verdict import PluginVerdict
@@ -72,7 +72,7 @@ class FieldDelta(NamedTuple):
     """A field that differs: what was expected and what one view holds."""
 
     field: str
-    view: str
+    view: ViewName
     replica: str | None
     expected: Any
     actual: Any
@@ -81,7 +81,7 @@ class FieldDelta(NamedTuple):
 class ReplicaVerdict(NamedTuple):
     """What one replica of one view says of a rule."""
 
-    view: str
+    view: ViewName
     replica: str | None
     verdict: Verdict
     stage: Stage | None
@@ -90,7 +90,7 @@ class ReplicaVerdict(NamedTuple):
 class Concern(NamedTuple):
     """Who a finding is about."""
 
-    view: str | None = None
+    view: ViewName | None = None
     replica: str | None = None
     resource: str | None = None
     namespace: str | None = None
@@ -129,8 +129,8 @@ class RuleVerdict(NamedTuple):
     rule: Rule
     verdict: Verdict
     stage: Stage | None = None
-    last_seen: str | None = None
-    first_missing: str | None = None
+    last_seen: ViewName | None = None
+    first_missing: ViewName | None = None
     code: str | None = None
     slug: str | None = None
     by: Rule | None = None
@@ -181,7 +181,7 @@ def origin_in(origins: Origins, rule: Rule) -> Origin | None:
 class Extra(NamedTuple):
     """A route that no Ingress explains (contract 2, ``extra``)."""
 
-    view: str
+    view: ViewName
     replica: str | None
     port: int
     host: str
@@ -222,7 +222,7 @@ class Audit:
     captured_at: str | None
     controller: Mapping[str, Any]
     views: tuple[ViewInfo, ...]
-    counts: Mapping[tuple[str, str | None], Mapping[str, int]]
+    counts: Mapping[tuple[ViewName, str | None], Mapping[str, int]]
     rules: tuple[RuleVerdict, ...]
     not_selected: tuple[RuleVerdict, ...] = ()
     extra: tuple[Extra, ...] = ()
@@ -232,7 +232,7 @@ class Audit:
     origins: Origins = field(default_factory=dict)
     plugins: tuple[PluginVerdict, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
-    told: Mapping[tuple[str, str | None], Mapping[str, str]] = field(default_factory=dict)
+    told: Mapping[tuple[ViewName, str | None], Mapping[str, str]] = field(default_factory=dict)
 
     def origin(self, rule: Rule) -> Origin | None:
         """Where a rule was written, when its Ingress came from a file."""
@@ -257,8 +257,8 @@ class Audit:
                 "stage": r.stage.value if r.stage else None,
                 "code": r.code,
                 "slug": r.slug,
-                "last_seen": r.last_seen,
-                "first_missing": r.first_missing,
+                "last_seen": r.last_seen and r.last_seen.value,
+                "first_missing": r.first_missing and r.first_missing.value,
                 "by": str(r.by) if r.by else None,
                 "evidence": "; ".join(r.evidence),
                 "remedy": r.remedy,

@@ -99,7 +99,7 @@ def _label(name: ViewName, infos: Iterable[ViewInfo]) -> str:
 
 
 def _held(audit: Audit, info: ViewInfo) -> str:
-    counted = audit.counts.get((info.name.value, info.replica))
+    counted = audit.counts.get((info.name, info.replica))
     if counted:
         return f"{many(counted['routes'], 'route')} on {many(counted['hosts'], 'host')}"
     return many(len(audit.rules), "rule")

@@ -59,10 +59,8 @@ def to_html(audit: Audit) -> str:
         tool=TOOL,
         codes=_codes(audit),
         matrix=_matrix(audit),
-        age=lambda info: age(
-            audit.told.get((info.name.value, info.replica), {}).get("newest_table"), audit.captured_at
-        ),
-        version=lambda info: audit.told.get((info.name.value, info.replica), {}).get("version", ""),
+        age=lambda info: age(audit.told.get((info.name, info.replica), {}).get("newest_table"), audit.captured_at),
+        version=lambda info: audit.told.get((info.name, info.replica), {}).get("version", ""),
         totals=[(name, n) for name, n in audit.by_verdict.items() if n],
         tones=TONES,
         severities=_SEVERITIES,
@@ -142,5 +140,5 @@ def _bad_replicas(rule: RuleVerdict) -> str:
 
 
 def _holds(audit: Audit, info: ViewInfo) -> str:
-    counts = audit.counts.get((info.name.value, info.replica))
+    counts = audit.counts.get((info.name, info.replica))
     return f"{counts['routes']:,} routes on {counts['hosts']:,} hosts" if counts else ""

@@ -48,15 +48,13 @@ def to_object(audit: Audit) -> dict[str, Any]:
             "controller": dict(audit.controller),
             "views": [
                 {
-                    "name": v.name.value,
+                    "name": v.name,
                     "replica": v.replica,
                     "state": v.state.value,
                     "why": v.why,
-                    "counts": dict(audit.counts[v.name.value, v.replica])
-                    if (v.name.value, v.replica) in audit.counts
-                    else None,
-                    "version": audit.told.get((v.name.value, v.replica), {}).get("version"),
-                    "newest_table": audit.told.get((v.name.value, v.replica), {}).get("newest_table"),
+                    "counts": dict(audit.counts[v.name, v.replica]) if (v.name, v.replica) in audit.counts else None,
+                    "version": audit.told.get((v.name, v.replica), {}).get("version"),
+                    "newest_table": audit.told.get((v.name, v.replica), {}).get("newest_table"),
                 }
                 for v in audit.views
             ],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xdsaudit.audit.sayings import listed
 from xdsaudit.model.verdict import Audit, RuleVerdict, Verdict
+from xdsaudit.model.view import ViewName
 from xdsaudit.report.terminal import many, printable, say
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def divergent(audit: Audit) -> tuple[RuleVerdict, ...]:
     """Rules that replicas of one view hold differently."""
     found = []
     for rule in audit.of(Verdict.LOST, Verdict.CHANGED, Verdict.PENDING):
-        seen: dict[str, set[Verdict]] = {}
+        seen: dict[ViewName, set[Verdict]] = {}
         for each in rule.replicas:
             if each.verdict is not Verdict.UNKNOWN:
                 seen.setdefault(each.view, set()).add(each.verdict)
@@ -32,21 +33,21 @@ def divergent(audit: Audit) -> tuple[RuleVerdict, ...]:
 class Column(NamedTuple):
     """Replicas of one view of which each rule says the same."""
 
-    view: str
+    view: ViewName
     replicas: tuple[str, ...]
     cells: tuple[str, ...]
 
 
 def columns(rules: Sequence[RuleVerdict]) -> tuple[Column, ...]:
     """The replicas, those that are alike in every rule as one; a cell a rule: ``.`` has it, L lost, C changed, ? not read."""
-    cells: dict[tuple[str, str], dict[int, str]] = {}
+    cells: dict[tuple[ViewName, str], dict[int, str]] = {}
     for number, rule in enumerate(rules):
         for each in rule.replicas:
             cells.setdefault((each.view, each.replica or ""), {})[number] = _CELL.get(each.verdict, "?")
-    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    alike: dict[tuple[ViewName, tuple[str, ...]], list[str]] = {}
     for (view, replica), column in cells.items():
-        found.setdefault((view, tuple(column.get(n, "?") for n in range(len(rules)))), []).append(replica)
-    return tuple(Column(view, tuple(names), held) for (view, held), names in found.items())
+        alike.setdefault((view, tuple(column.get(n, "?") for n in range(len(rules)))), []).append(replica)
+    return tuple(Column(view, tuple(names), held) for (view, held), names in alike.items())
 
 
 def matrix(console: Console, audit: Audit, *, wide: bool) -> None:

@@ -83,7 +83,7 @@ def to_prom(
         "gauge",
         "Whether a view was read whole.",
         (
-            ({"view": v.name.value, "replica": v.replica or ""}, float(v.state is State.READ))
+            ({"view": v.name, "replica": v.replica or ""}, float(v.state is State.READ))
             for v in audit.views
             if v.state is not State.NOT_ASKED
         ),

@@ -41,13 +41,13 @@ def exposure(world: World, listed: Sequence[Unprotected], rule: Rule) -> RuleVer
     if not mine:
         return None
     first = next((j.view for name in PIPELINE for j in world.read(name)), None)
-    view, replica = (first.name.value, first.replica) if first is not None else (ViewName.CORE.value, None)
+    view, replica = (first.name, first.replica) if first is not None else (ViewName.CORE, None)
     row = BY_SLUG[SLUG]
     return RuleVerdict(
         rule,
         Verdict.CHANGED,
         Stage.TRANSLATION,
-        ViewName.INGRESS.value,
+        ViewName.INGRESS,
         view,
         row.code,
         SLUG,

@@ -25,7 +25,7 @@ def findings(world: World, rejected: dict[str | None, Rejection], rules: Sequenc
         yield _make(
             SLUG,
             f"{', '.join(each.keys)} of {each.namespace}/{each.ingress} does not apply: {each.why}",
-            (Concern(ViewName.INGRESS.value, None, each.keys[0], each.namespace, each.ingress),),
+            (Concern(ViewName.INGRESS, None, each.keys[0], each.namespace, each.ingress),),
         )
     for judged in world.read(ViewName.GATEWAY):
         differs = bool(judged.missing or judged.changed or judged.extra)
@@ -48,7 +48,7 @@ def findings(world: World, rejected: dict[str | None, Rejection], rules: Sequenc
         yield _make(
             "node-served-nothing",
             f"{view.label} serves the node that was played nothing: neither listener, scope nor route",
-            (Concern(view.name.value, view.replica),),
+            (Concern(view.name, view.replica),),
         )
 
 
@@ -71,7 +71,7 @@ def _crashes(world: World) -> Iterator[Finding]:
             "controller-crash-key",
             f"Ingress {namespace}/{ingress} carries {what}, which makes the controller panic: "
             "nothing that changes after it reaches a gateway",
-            (Concern(ViewName.INGRESS.value, None, None, namespace, ingress),),
+            (Concern(ViewName.INGRESS, None, None, namespace, ingress),),
         )
 
 
@@ -82,7 +82,7 @@ def _certificates(world: World) -> Iterator[Finding]:
         yield _make(
             "certificates-invalid",
             f"ConfigMap {namespace}/higress-https is void, and no certificate of it applies: {why}",
-            (Concern(ViewName.INGRESS.value, None, f"configmap/{namespace}/higress-https"),),
+            (Concern(ViewName.INGRESS, None, f"configmap/{namespace}/higress-https"),),
         )
 
 
@@ -96,7 +96,7 @@ def _meaningless(world: World) -> Iterator[Finding]:
         yield _make(
             "annotation-without-effect",
             f"annotation {short(key)} of {who} has no effect: {said}",
-            tuple(Concern(ViewName.INGRESS.value, None, key, *ref.split("/", 1)) for ref in refs[:20]),
+            tuple(Concern(ViewName.INGRESS, None, key, *ref.split("/", 1)) for ref in refs[:20]),
         )
 
 
@@ -105,7 +105,7 @@ def _disconnected(view: View, differs: bool) -> Finding:
     return _make(
         "gateway-disconnected",
         f"{view.label} is connected to no control plane {frozen}",
-        (Concern(view.name.value, view.replica),),
+        (Concern(view.name, view.replica),),
         evidence=(f"control_plane.connected_state is 0{frozen_since(view)}",),
         severity=Severity.ERROR if differs else Severity.WARNING,
     )
@@ -116,7 +116,7 @@ def _initializing(view: View) -> Finding:
     return _make(
         "gateway-initializing",
         f"{view.label} is {state} and serves nothing yet: it waits for its first listeners and clusters",
-        (Concern(view.name.value, view.replica),),
+        (Concern(view.name, view.replica),),
         evidence=(f"server_info.state is {state}",),
     )
 
@@ -131,7 +131,7 @@ def _silent(world: World, judged: Judgement) -> Iterator[Finding]:
             yield _make(
                 "nothing-listens",
                 f"{view.label}: nothing listens on port {port}, which holds back {len(rules)} rule{'s' * (len(rules) != 1)}",
-                (Concern(view.name.value, view.replica, str(port)),),
+                (Concern(view.name, view.replica, str(port)),),
             )
 
 
@@ -149,7 +149,7 @@ def _warming(view: View) -> Iterator[Finding]:
         f"{view.label}: {names} serve nothing yet, {waiting}"
         if len(warming) > 1
         else f"{view.label}: {names} serves nothing yet, {waiting}",
-        tuple(Concern(view.name.value, view.replica, li.name) for li in warming),
+        tuple(Concern(view.name, view.replica, li.name) for li in warming),
         evidence=tuple(f"dynamic_warming_secrets holds {s}" for s in waited),
     )
 
@@ -160,7 +160,7 @@ def _listener_errors(view: View) -> Iterator[Finding]:
             yield _make(
                 "listener-rejected",
                 f"{view.label} rejected an update of listener {listener.name or '(unnamed)'}: {short(listener.error)}",
-                (Concern(view.name.value, view.replica, listener.name or None),),
+                (Concern(view.name, view.replica, listener.name or None),),
                 evidence=(f"error_state: {short(listener.error)}",),
             )
 
@@ -188,9 +188,9 @@ def _rejected(world: World, rejection: Rejection) -> Finding:
         suspects = {plans[i].rule.ref for i in rejection.held}
         if len(suspects) == 1:
             message += f", and {next(iter(suspects))} is the first suspect: no other Ingress differs"
-    concerns = [Concern(ViewName.GATEWAY.value, rejection.gateway.replica)]
+    concerns = [Concern(ViewName.GATEWAY, rejection.gateway.replica)]
     concerns += [
-        Concern(ViewName.PILOT.value, None, c.route.name, plans[c.rule].rule.namespace, plans[c.rule].rule.ingress)
+        Concern(ViewName.PILOT, None, c.route.name, plans[c.rule].rule.namespace, plans[c.rule].rule.ingress)
         for c in guilty
         if c.rule is not None
     ]
@@ -220,7 +220,7 @@ def _foreign(world: World) -> Iterator[Finding]:
 
 def _disagreement(world: World, rules: Sequence[RuleVerdict]) -> Iterator[Finding]:
     """Replicas of one view that hold a rule and others that do not: 'sporadic' becomes k of n."""
-    split: dict[tuple[str, tuple[str, ...], int], int] = {}
+    split: dict[tuple[ViewName, tuple[str, ...], int], int] = {}
     lost, changed = Verdict.LOST, Verdict.CHANGED
     for verdict in [v for v in rules if v.verdict is lost or v.verdict is changed]:
         for name in {r.view for r in verdict.replicas}:
@@ -235,10 +235,10 @@ def _disagreement(world: World, rules: Sequence[RuleVerdict]) -> Iterator[Findin
         )
         hanging = [str(g) for g, listed in world.attached.items() if set(listed) & set(bad)]
         yield _make(
-            "pilots-disagree" if name in (ViewName.PILOT.value, ViewName.PILOT_FRESH.value) else "replicas-disagree",
+            "pilots-disagree" if name in (ViewName.PILOT, ViewName.PILOT_FRESH) else "replicas-disagree",
             message,
             tuple(Concern(name, replica) for replica in bad),
             evidence=(f"on {', '.join(bad)} hang the gateways {', '.join(sorted(hanging))}",)
-            if hanging and name == ViewName.PILOT.value
+            if hanging and name == ViewName.PILOT
             else (),
         )

@@ -85,9 +85,7 @@ def _of_rule(audit: Audit, verdict: RuleVerdict, whole: frozenset[str]) -> Value
         values |= {"by_namespace": rule.namespace, "by_ingress": rule.ingress}
     if origin is not None:
         values["file"] = origin.file
-    bad = [
-        r.replica for r in verdict.replicas if r.view == ViewName.GATEWAY.value and r.verdict in _LACKS and r.replica
-    ]
+    bad = [r.replica for r in verdict.replicas if r.view == ViewName.GATEWAY and r.verdict in _LACKS and r.replica]
     return _quoted(values) | _pods(bad, _gateways(audit)) | _named(verdict.evidence)
 
 
@@ -103,7 +101,7 @@ def _of_finding(finding: Finding) -> Values:
             values["plugin_namespace"], _, values["plugin"] = name.partition("/")
     if finding.by is not None:
         values |= {"by_namespace": finding.by.namespace, "by_ingress": finding.by.ingress}
-    bad = [c.replica for c in finding.concerns if c.view == ViewName.GATEWAY.value and c.replica]
+    bad = [c.replica for c in finding.concerns if c.view == ViewName.GATEWAY and c.replica]
     return _quoted(values) | _pods(bad) | _named(finding.evidence)
 
 

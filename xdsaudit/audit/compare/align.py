@@ -15,6 +15,7 @@ from xdsaudit.ingress.expectation import ExpectedRoute
 from xdsaudit.model.route import MatchKey, Route
 from xdsaudit.model.sensitive import Masks
 from xdsaudit.model.verdict import FieldDelta
+from xdsaudit.model.view import ViewName
 
 _FILTERS: Final = "typed_per_filter_config"
 
@@ -76,7 +77,7 @@ class Comparer:
         wanted = {**expected.fields, "cluster": expected.cluster}
         return sorted(n for n in names if wanted.get(n) != _judged(n, served.get(n)))
 
-    def deltas(self, expected: ExpectedRoute, served: Route, view: str, replica: str | None) -> list[FieldDelta]:
+    def deltas(self, expected: ExpectedRoute, served: Route, view: ViewName, replica: str | None) -> list[FieldDelta]:
         """The fields that differ, down to the leaf where both sides hold one."""
         found = []
         masks = Masks()  # credentials are compared, and never shown

@@ -79,7 +79,7 @@ def _rules(ingress: Ingress) -> Iterator[_Written]:
 
 
 def _delta(field: str, expected: Any, actual: Any) -> FieldDelta:
-    return FieldDelta(field, ViewName.INGRESS.value, None, expected, actual)
+    return FieldDelta(field, ViewName.INGRESS, None, expected, actual)
 
 
 def _rule_deltas(mine: _Written, theirs: _Written) -> Iterator[FieldDelta]:

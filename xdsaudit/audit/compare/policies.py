@@ -40,7 +40,7 @@ def _rules_to(expectation: Expectation, cluster: str) -> tuple[int, ...]:
 
 
 def _delta(view: View, field: str, expected: Any, actual: Any) -> FieldDelta:
-    return FieldDelta(field, view.name.value, view.replica, expected, actual)
+    return FieldDelta(field, view.name, view.replica, expected, actual)
 
 
 def _clusters(view: View, expectation: Expectation) -> Found:

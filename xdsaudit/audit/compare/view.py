@@ -151,7 +151,7 @@ def _compare(
             _miss(result, place, (route,), "no-route")
         elif not comparer.same(route, table.routes[index]):
             clean = False
-            result.differ(route.rules, comparer.deltas(route, table.routes[index], view.name.value, view.replica))
+            result.differ(route.rules, comparer.deltas(route, table.routes[index], view.name, view.replica))
     if rest:
         _extras(result, place, [table.routes[i] for i in rest], _copies(expectation, place), tolerated)
     stolen: list[tuple[int, int]] = []
@@ -228,7 +228,7 @@ def _order(
         rules = expected[numbers[proof.given]].rules if proof.given in numbers else ()
         given = str(expectation.plans[rules[0]].rule) if rules else _said(served[proof.given])
         must = str(expectation.plans[wanted.rules[0]].rule) if wanted.rules else f"{wanted.name} {wanted.key}"
-        result.differ(wanted.rules, (FieldDelta("order", view.name.value, view.replica, must, given),))
+        result.differ(wanted.rules, (FieldDelta("order", view.name, view.replica, must, given),))
         for rule in wanted.rules:
             result.reordered.setdefault(
                 rule, f"{view.label}: {proof.request} is answered by {given}, must be answered by {must}"
@@ -271,7 +271,7 @@ def _extras(
         if stranger:
             result.foreign[stranger] = result.foreign.get(stranger, 0) + 1
         else:
-            result.extra.append(Extra(view.name.value, view.replica, *place, str(route.key), route.name))
+            result.extra.append(Extra(view.name, view.replica, *place, str(route.key), route.name))
 
 
 def foreign(route: Route) -> str:
@@ -317,6 +317,6 @@ def _held_by_core(result: Judgement, place: Place, expected: Iterable[ExpectedRo
             continue
         clean = False
         other = min(c or "" for c in clusters)
-        delta = FieldDelta("cluster", view.name.value, view.replica, wanted.cluster, other)
+        delta = FieldDelta("cluster", view.name, view.replica, wanted.cluster, other)
         result.differ(wanted.rules, (delta,))
     return clean

@@ -16,7 +16,7 @@ from xdsaudit.audit.requests.routing import chain_of
 from xdsaudit.ingress.plugins import PluginPlan
 from xdsaudit.model.plugin import CONDITIONS, WASM, Plugin, Slot
 from xdsaudit.model.route import Route
-from xdsaudit.model.view import View
+from xdsaudit.model.view import View, ViewName
 
 _ROUTE, _SERVICE, _DOMAIN = CONDITIONS
 _PREFIX: Final = "_match_route_prefix_"
@@ -36,7 +36,7 @@ class PluginAction(NamedTuple):
         keys: names of the keys of the configuration that it acts with.
     """
 
-    view: str
+    view: ViewName
     replica: str | None
     plugin: str
     acts: bool | None
@@ -63,7 +63,7 @@ def _action(view: View, slot: Slot, request: Request, route: Route, plan: Plugin
     name = slot.name.replace(".", "/", 1)
 
     def done(acts: bool | None, said: str, rule: int | None = None, keys: tuple[str, ...] = ()) -> PluginAction:
-        return PluginAction(view.name.value, view.replica, name, acts, rule, said, keys)
+        return PluginAction(view.name, view.replica, name, acts, rule, said, keys)
 
     if view.plugins is None:
         return done(None, "its configuration was not read")

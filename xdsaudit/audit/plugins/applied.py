@@ -68,8 +68,8 @@ def _lost(wanted: PluginPlan, asked: str) -> PluginVerdict:
         wanted.name,
         Verdict.LOST,
         Stage.APPLY,
-        ViewName.MANIFEST.value,
-        ViewName.INGRESS.value,
+        ViewName.MANIFEST,
+        ViewName.INGRESS,
         cause.code,
         cause.slug,
         evidence=(asked, f"the API holds no WasmPlugin {wanted.ref}"),
@@ -88,8 +88,8 @@ def _changed(verdict: PluginVerdict, wanted: PluginPlan, held: PluginPlan, asked
     return verdict._replace(
         verdict=Verdict.CHANGED,
         stage=Stage.APPLY,
-        last_seen=ViewName.MANIFEST.value,
-        first_missing=ViewName.INGRESS.value,
+        last_seen=ViewName.MANIFEST,
+        first_missing=ViewName.INGRESS,
         code=cause.code,
         slug=cause.slug,
         by=None,
@@ -103,7 +103,7 @@ def _differing(wanted: PluginPlan, held: PluginPlan) -> tuple[FieldDelta, ...]:
     """What of the API's plugin acts otherwise than the manifest's; no defaults, and no value of a configuration."""
 
     def delta(name: str, mine: object, theirs: object) -> FieldDelta:
-        return FieldDelta(name, ViewName.INGRESS.value, None, mine, theirs)
+        return FieldDelta(name, ViewName.INGRESS, None, mine, theirs)
 
     if wanted.expected is not None and held.expected is not None:
         listed = differences(wanted.expected, held.expected, wanted, Masks())

@@ -60,5 +60,5 @@ def _dropped(plan: PluginPlan) -> Iterator[Finding]:
 
 def _finding(slug: str, plan: PluginPlan, message: str) -> Finding:
     row = BY_SLUG[slug]
-    concern = Concern(ViewName.INGRESS.value, None, f"wasmplugin/{plan.ref}")
+    concern = Concern(ViewName.INGRESS, None, f"wasmplugin/{plan.ref}")
     return Finding(row.code, slug, row.severity, message, (concern,), remedy=row.remedy)

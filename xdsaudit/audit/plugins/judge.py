@@ -77,7 +77,7 @@ class PluginJudge:
         said = self._disorder.get((view.name, view.replica), {}).get(plan.filter_name)
         if said is None or found.missing:
             return found
-        delta = FieldDelta("order", view.name.value, view.replica, None, said)
+        delta = FieldDelta("order", view.name, view.replica, None, said)
         return found._replace(fields=(*found.fields, delta))
 
     def _why_blind(self) -> str | None:
@@ -213,8 +213,8 @@ class PluginJudge:
             plan.name,
             verdict,
             where.stage if where else None,
-            where.last_seen.value if where else None,
-            where.first_missing.value if where else None,
+            where.last_seen if where else None,
+            where.first_missing if where else None,
             row.code,
             slug,
             evidence=evidence,
@@ -228,7 +228,7 @@ class PluginJudge:
         for sight in sights:
             verdict = Verdict.LOST if sight.missing else Verdict.CHANGED if sight.changed else Verdict.IN_SYNC
             stage = where.stage if where is not None and verdict is not Verdict.IN_SYNC else None
-            found.append(ReplicaVerdict(sight.view.name.value, sight.view.replica, verdict, stage))
+            found.append(ReplicaVerdict(sight.view.name, sight.view.replica, verdict, stage))
         return tuple(found)
 
     # -- match rules --------------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def _make(
     severity: Severity | None = None,
 ) -> Finding:
     row = BY_SLUG[slug]
-    about = concern or Concern(ViewName.INGRESS.value, None, f"wasmplugin/{plan.ref}" if plan else None)
+    about = concern or Concern(ViewName.INGRESS, None, f"wasmplugin/{plan.ref}" if plan else None)
     return Finding(row.code, slug, severity or row.severity, message, (about,), None, evidence, row.remedy)
 
 
@@ -118,10 +118,10 @@ def _refused(world: World, refusal: Refusal, broken: Mapping[str | None, Mapping
         message += f"; requests of {len(mine)} rule{'s' * (len(mine) != 1)} get 500"
         more = f" and {len(mine) - _NAMED} more" if len(mine) > _NAMED else ""
         evidence.append(f"500: {', '.join(map(str, mine[:_NAMED]))}{more}")
-    concerns = [Concern(ViewName.GATEWAY.value, refusal.gateway.replica)]
-    concerns += [Concern(ViewName.INGRESS.value, None, f"wasmplugin/{n}") for n in names[:5]]
+    concerns = [Concern(ViewName.GATEWAY, refusal.gateway.replica)]
+    concerns += [Concern(ViewName.INGRESS, None, f"wasmplugin/{n}") for n in names[:5]]
     refs = dict.fromkeys((r.namespace, r.ingress) for r in mine)
-    concerns += [Concern(ViewName.INGRESS.value, None, None, *ref) for ref in list(refs)[:_CONCERNED]]
+    concerns += [Concern(ViewName.INGRESS, None, None, *ref) for ref in list(refs)[:_CONCERNED]]
     row = BY_SLUG["plugin-config-rejected"]
     return Finding(row.code, row.slug, row.severity, message, tuple(concerns), None, tuple(evidence), row.remedy)
 
@@ -181,7 +181,7 @@ def _unexplained(world: World, plans: tuple[PluginPlan, ...]) -> Iterator[Findin
 
 def _of_nobody(view: View, name: str, *, stale: bool) -> Finding:
     called = name.replace(".", "/", 1)
-    concern = Concern(view.name.value, view.replica, f"wasmplugin/{called}")
+    concern = Concern(view.name, view.replica, f"wasmplugin/{called}")
     if stale:
         return _make(
             "plugin-unexplained",

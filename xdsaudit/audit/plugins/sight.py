@@ -72,7 +72,7 @@ def look(view: View, plan: PluginPlan, masks: Masks) -> Sight | None:
 
 def _compared(view: View, plan: PluginPlan, expected: Plugin, held: Plugin, masks: Masks) -> Sight | None:
     def delta(name: str, wanted: Any, found: Any) -> FieldDelta:
-        return FieldDelta(name, view.name.value, view.replica, wanted, found)
+        return FieldDelta(name, view.name, view.replica, wanted, found)
 
     if held.kind != WASM:
         return Sight(view, "", (delta("type", WASM.rpartition(".")[2], held.kind.rpartition(".")[2]),))

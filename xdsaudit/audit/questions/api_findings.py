@@ -25,7 +25,7 @@ def findings_of(complaints: Iterable[Complaint]) -> Iterator[Finding]:
             continue
         row = BY_SLUG[_SLUGS[each.grade]]
         namespace, _, name = each.ref.partition("/")
-        concern = Concern(ViewName.MANIFEST.value, None, None, namespace or None, name or None)
+        concern = Concern(ViewName.MANIFEST, None, None, namespace or None, name or None)
         yield Finding(row.code, row.slug, row.severity, each.text, (concern,), None, (), row.remedy, each.origin)
 
 

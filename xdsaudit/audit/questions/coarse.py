@@ -11,6 +11,6 @@ def cache_would_tell(audit: Audit) -> bool:
     if any(v.name is ViewName.PILOT_FRESH and v.state is not State.NOT_ASKED for v in audit.views):
         return False
     return any(
-        r.stage in (Stage.PILOT, Stage.CONTROL_PLANE) and r.first_missing == ViewName.PILOT.value
+        r.stage in (Stage.PILOT, Stage.CONTROL_PLANE) and r.first_missing == ViewName.PILOT
         for r in audit.of(Verdict.LOST, Verdict.CHANGED)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from xdsaudit.audit.case import World
 from xdsaudit.audit.causes.catalogue import BY_SLUG
@@ -30,7 +30,7 @@ class ReplicaAnswer(NamedTuple):
     """What one replica does with a request.
 
     Attributes:
-        view: its view.
+        view: its view, or ``expected`` for what the Ingresses ask for.
         replica: its name.
         rule: whose route answers, None where none does or it is nobody's known here.
         route: name and match of the route that answers, None when none does.
@@ -40,7 +40,7 @@ class ReplicaAnswer(NamedTuple):
         origin: the object the route was made of, where that is no Ingress (``VirtualService default/a``), else "".
     """
 
-    view: str
+    view: ViewName | Literal["expected"]
     replica: str | None
     rule: Rule | None
     route: str | None
@@ -92,7 +92,7 @@ def explain(world: World, audit: Audit, request: Request) -> Explanation:
         for name in (ViewName.GATEWAY, ViewName.PILOT, ViewName.PILOT_FRESH)
         for j in world.read(name)
     )
-    serving = {(j.view.name.value, j.view.replica) for j in upstream_view(world)}
+    serving = {(j.view.name, j.view.replica) for j in upstream_view(world)}
     expectation = world.expectation
     found = look_up(expectation.tables, request, scoped=expectation.profile.scoped_rds)
     expected: Rule | None = None
@@ -129,7 +129,7 @@ def _verdicts(world: World, audit: Audit) -> dict[int, RuleVerdict]:
 
 def _replica(world: World, view: View, request: Request) -> ReplicaAnswer:
     found = answer(view, request)
-    name = view.name.value
+    name = view.name
     if found.index is None or found.place is None:
         return ReplicaAnswer(name, view.replica, None, None, "", found.why)
     route = view.tables[found.place].routes[found.index]

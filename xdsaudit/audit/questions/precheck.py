@@ -181,7 +181,7 @@ def _make(
     resource: str | None = None,
 ) -> Finding:
     row = BY_SLUG[slug]
-    concern = Concern(ViewName.INGRESS.value, None, resource, rule.namespace, rule.ingress)
+    concern = Concern(ViewName.INGRESS, None, resource, rule.namespace, rule.ingress)
     at = _written_at(origins, rule, resource) or origin_in(origins, rule)
     return Finding(row.code, slug, severity or row.severity, message, (concern,), by, (), row.remedy, at)
 

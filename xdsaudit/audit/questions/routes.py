@@ -211,11 +211,12 @@ def _lines(world: World, wanted: Wanted, place: Place, one: _Held, two: _Held, s
     shown = [_all_shown(world, place, side) for side in (left, right)]
     keys = [[(r.key, r.name) for r in side] for side in (left, right)]
     comparer = Comparer()
+    name = VIEWS[second] or ViewName.INGRESS
     for line, index in _matched(keys, shown):
         if line.sign == " ":
             there = right[index]
             here = left[line.route.number - 1]
-            deltas = _deltas(comparer, here, there, second, two.replicas[0] if two.replicas else None)
+            deltas = _deltas(comparer, here, there, name, two.replicas[0] if two.replicas else None)
             line = line._replace(sign="~" if deltas else " ", deltas=deltas)  # noqa: PLW2901 - the same line, judged
         if wanted.ref is None or (line.route.rule is not None and line.route.rule.ref == wanted.ref):
             yield line
@@ -234,7 +235,9 @@ def _matched(keys: Sequence[Sequence[Any]], shown: Sequence[Sequence[Shown]]) ->
             yield Line("+", shown[1][n], (), keys[1][n] in keys[0]), -1
 
 
-def _deltas(comparer: Comparer, here: Served, there: Served, view: str, replica: str | None) -> tuple[FieldDelta, ...]:
+def _deltas(
+    comparer: Comparer, here: Served, there: Served, view: ViewName, replica: str | None
+) -> tuple[FieldDelta, ...]:
     if here.cluster is None and not here.fields and isinstance(here, Route):
         return ()  # core tells a match and its destination at most
     if isinstance(there, ExpectedRoute):

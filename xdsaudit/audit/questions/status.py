@@ -30,9 +30,9 @@ class ReplicaStatus(NamedTuple):
         version: of its software, where it tells.
     """
 
-    view: str
+    view: ViewName
     replica: str | None
-    state: str
+    state: State
     why: str | None
     connected: bool | None = None
     attached: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ def status(world: World, audit: Audit) -> tuple[ReplicaStatus, ...]:
         if info.name in (ViewName.INGRESS, ViewName.PILOT_FRESH) or info.state is State.NOT_ASKED:
             continue
         found = judged.get((info.name, info.replica))
-        row = ReplicaStatus(info.name.value, info.replica, info.state.value, info.why)
+        row = ReplicaStatus(info.name, info.replica, info.state, info.why)
         if found is not None:
             proof = rejected.get(info.replica) if info.name is ViewName.GATEWAY else None
             row = _told(world, row, found)._replace(rejecting=proof is not None and proof.proven)
