@@ -40,7 +40,7 @@ def test_a_page_of_evidence_is_not_the_view(monkeypatch: pytest.MonkeyPatch) -> 
     def broken(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("xdsaudit.audit.case.with_pages", broken)
+    monkeypatch.setattr("xdsaudit.audit.case.with_admin_pages", broken)
     result = audit(worlds.world(ITEMS))
     (gateway,) = (i for i in result.views if i.name is ViewName.GATEWAY)
     assert (gateway.state, "RuntimeError" in (gateway.why or "")) == (State.PARTIAL, True)

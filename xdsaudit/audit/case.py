@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import NamedTuple, TypeVar
 
 from xdsaudit.audit.compare.view import Judgement, judge, judge_core
 from xdsaudit.audit.connections import attachments
 from xdsaudit.audit.memory import Aging, Asked, Memory, One
-from xdsaudit.envoy.admin import server_info, with_pages
+from xdsaudit.envoy.admin import server_info, with_admin_pages
 from xdsaudit.envoy.config_dump import read_config_dump
 from xdsaudit.errors import ReadError, outline
 from xdsaudit.ingress.expectation import Expectation
@@ -21,6 +21,10 @@ from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.model.view import State, View, ViewInfo, ViewName
 
 PIPELINE = (ViewName.CORE, ViewName.PILOT_FRESH, ViewName.PILOT, ViewName.GATEWAY)
+
+T = TypeVar("T")
+Pages = Callable[[View, Mapping[str, bytes]], tuple[View, list[str]]]
+"""Adds to a view what other pages of its replica tell, and names those that could not be read."""
 
 
 @dataclass
@@ -51,6 +55,11 @@ class World:
         """Judgements of a view; empty when it was not read."""
         return self.judgements.get(name, [])
 
+    @property
+    def serving(self) -> list[Judgement]:
+        """The views that requests are judged by: the gateways, or the pilots where no gateway was read."""
+        return self.read(ViewName.GATEWAY) or self.read(ViewName.PILOT)
+
     def hosts(self, port: int, view: View) -> Callable[[str], bool]:
         """Tells of a host whether it has routes of its own on a port, in a view or in the expectation."""
         return lambda host: (port, host) in self.expectation.tables or (port, host) in view.tables
@@ -66,66 +75,93 @@ class World:
         )
 
 
+class Reading(NamedTuple):
+    """One view of one replica as it came out.
+
+    Attributes:
+        info: how far it could be read.
+        view: what it holds, None when it could not be read at all.
+        notes: remarks on it for people.
+    """
+
+    info: ViewInfo
+    view: View | None = None
+    notes: tuple[str, ...] = ()
+
+
+class _Infos(dict[tuple[ViewName, str | None], ViewInfo]):
+    """How each view was read, as the snapshot has it; a view that it does not mention was read."""
+
+    def __missing__(self, key: tuple[ViewName, str | None]) -> ViewInfo:
+        return ViewInfo(*key, State.READ)
+
+
 def build(snapshot: Snapshot, memory: Memory) -> World:
     """Decode a snapshot and judge each of its views. A view that does not decode becomes a gap; others are still used."""
     memory.turn()
-    infos = {(i.name, i.replica): i for i in snapshot.views}
-    notes: list[str] = []
-
-    def attempt(name: ViewName, replica: str | None, read: Callable[[], Any]) -> Any | None:
-        known = infos.setdefault((name, replica), ViewInfo(name, replica, State.READ))
-        try:
-            return read()
-        except ReadError as error:
-            said = str(error)
-        except Exception as error:
-            # What nobody thought of in one view is a gap of that view, and never hides what the others show.
-            said = f"could not be decoded: {outline(error)}; please report this line"
-        why = known.why if known.state is State.UNREAD and known.why else said
-        infos[name, replica] = known._replace(state=State.UNREAD, why=why)
-        return None
-
-    found = attempt(ViewName.INGRESS, None, lambda: _objects(snapshot, memory))
-    objects, complaints = found if found is not None else (KubeObjects(), [])
-    if complaints:
-        infos[ViewName.INGRESS, None] = infos[ViewName.INGRESS, None]._replace(
-            state=State.PARTIAL, why="; ".join(complaints)
-        )
-    views = _read_views(snapshot, attempt, infos, memory, notes)
+    infos = _Infos({(i.name, i.replica): i for i in snapshot.views})
+    objects, ingress = _ingress(infos[ViewName.INGRESS, None], snapshot, memory)
+    readings = (*_read_cores(snapshot, infos, memory), *_read_pilots(snapshot, infos, memory))
+    readings += tuple(_read_gateways(snapshot, infos, memory))
+    views = [r.view for r in readings if r.view is not None]
     scoped = next((v.scopes is not None for v in views if v.name is not ViewName.CORE and v.tables), None)
     profile = profile_of(snapshot.controller, scoped=scoped)
+    notes = [note for reading in readings for note in reading.notes]
     notes += [f"assumed: {a}" for a in profile.assumed]
     notes += untested(profile)
     if snapshot.verified is False:
         notes.append("the snapshot does not list its files: whether it is whole was not verified")
     world = World(snapshot, objects, _translated(snapshot, objects, profile, memory), notes=notes)
-    tolerated = _unmodelled_names(world.expectation)
     serving = ViewName.GATEWAY if any(v.name is ViewName.GATEWAY for v in views) else ViewName.PILOT
-    for view in views:
-        if view.name is ViewName.CORE:
-            look = partial(judge_core, view, world.expectation, memory.comparer)
-            options: tuple[Any, ...] = ()
-        else:
-            if _serves_nothing(view) and world.expectation.tables:
-                world.unserved.append(view)
-                key = (view.name, view.replica)
-                infos[key] = infos[key]._replace(
-                    state=State.UNREAD, why="the control plane serves this node nothing: no listener, scope or route"
-                )
-                continue
-            reach = view.name is serving
-            look = partial(judge, view, world.expectation, memory.comparer, tolerated=tolerated, reach=reach)
-            options = (tolerated, reach)
-        parts = (One(view), One(world.expectation), *options)
-        judgement = attempt(
-            view.name, view.replica, partial(memory.made.of, ("judgement", view.name, view.replica), parts, look)
-        )
-        if judgement is not None:
-            world.judgements.setdefault(view.name, []).append(judgement)
+    tolerated = _unmodelled_names(world.expectation)
+    judged = [ingress, *(_judged(world, r, memory, tolerated, reach=r.info.name is serving) for r in readings)]
+    infos |= {(i.name, i.replica): i for i in judged}
     world.attached = attachments(world.read(ViewName.GATEWAY), world.read(ViewName.PILOT))
     order = list(ViewName)
     world.infos = sorted(infos.values(), key=lambda i: (order.index(i.name), i.replica or ""))
     return world
+
+
+def _attempt(info: ViewInfo, read: Callable[[], T]) -> tuple[T | None, ViewInfo]:
+    """What is read, or None; and how the view was read then."""
+    try:
+        return read(), info
+    except ReadError as error:
+        why = str(error)
+    except Exception as error:
+        # What nobody thought of in one view is a gap of that view, and never hides what the others show.
+        why = f"could not be decoded: {outline(error)}; please report this line"
+    return None, info.unread(info.why if info.state is State.UNREAD and info.why else why)
+
+
+def _judged(world: World, reading: Reading, memory: Memory, tolerated: frozenset[str], *, reach: bool) -> ViewInfo:
+    """Judge one view; how it was read is then known for good."""
+    info, view = reading.info, reading.view
+    if view is None:
+        return info
+    if view.name is ViewName.CORE:
+        look = partial(judge_core, view, world.expectation, memory.comparer)
+        options: tuple[object, ...] = ()
+    else:
+        if _serves_nothing(view) and world.expectation.tables:
+            world.unserved.append(view)
+            return info.unread("the control plane serves this node nothing: no listener, scope or route")
+        look = partial(judge, view, world.expectation, memory.comparer, tolerated=tolerated, reach=reach)
+        options = (tolerated, reach)
+    parts = (One(view), One(world.expectation), *options)
+    name = ("judgement", view.name, view.replica)
+    judgement, info = _attempt(info, partial(memory.made.of, name, parts, look))
+    if judgement is not None:
+        world.judgements.setdefault(view.name, []).append(judgement)
+    return info
+
+
+def _ingress(info: ViewInfo, snapshot: Snapshot, memory: Memory) -> tuple[KubeObjects, ViewInfo]:
+    read, info = _attempt(info, lambda: _objects(snapshot, memory))
+    if read is None:
+        return KubeObjects(), info
+    objects, complaints = read
+    return objects, info.partial("; ".join(complaints)) if complaints else info
 
 
 def _objects(snapshot: Snapshot, memory: Memory) -> tuple[KubeObjects, list[str]]:
@@ -157,66 +193,56 @@ def _translated(snapshot: Snapshot, objects: KubeObjects, profile: Profile, memo
     )
 
 
-def _read_views(
-    snapshot: Snapshot,
-    attempt: Callable[[ViewName, str | None, Callable[[], Any]], Any | None],
-    infos: dict[tuple[ViewName, str | None], ViewInfo],
-    memory: Memory,
-    notes: list[str],
-) -> list[View]:
+def _read_cores(snapshot: Snapshot, infos: _Infos, memory: Memory) -> Iterator[Reading]:
     from xdsaudit.xds.core import read_core
-    from xdsaudit.xds.debug_pages import with_pages as with_debug_pages
+
+    tables = memory.core if memory.lasting or len(snapshot.core) > 1 else None
+    for pod, responses in snapshot.core.items():
+        key = (ViewName.CORE, pod)
+        look = partial(_decoded, memory, key, responses, partial(read_core, replica=pod), tables)
+        view, info = _attempt(infos[key], look)
+        yield Reading(info, view)
+
+
+def _read_pilots(snapshot: Snapshot, infos: _Infos, memory: Memory) -> Iterator[Reading]:
+    from xdsaudit.xds.debug_pages import with_debug_pages
     from xdsaudit.xds.reader import read_pilot
 
-    views: list[View | None] = []
     lines = sum(1 + bool(c.fresh) for c in snapshot.pilot.values())
-    pilots = memory.pilot if memory.lasting or lines > 1 else None
-    cores = memory.core if memory.lasting or len(snapshot.core) > 1 else None
-    gateways = memory.gateway if memory.lasting or len(snapshot.gateway) > 1 else None
-    for pod, responses in snapshot.core.items():
-        look = partial(read_core, replica=pod)
-        views.append(
-            attempt(ViewName.CORE, pod, partial(_decoded, memory, (ViewName.CORE, pod), responses, look, cores))
-        )
+    tables = memory.pilot if memory.lasting or lines > 1 else None
     for name in (ViewName.PILOT_FRESH, ViewName.PILOT):
         for pod, capture in snapshot.pilot.items():
             answers = capture.served if name is ViewName.PILOT else capture.fresh
             if not answers:
                 continue
-            look = partial(read_pilot, name=name, replica=pod)
-            view = attempt(name, pod, partial(_decoded, memory, (name, pod), answers, look, pilots))
+            read = partial(read_pilot, name=name, replica=pod)
+            view, info = _attempt(infos[name, pod], partial(_decoded, memory, (name, pod), answers, read, tables))
+            complaints: list[str] = []
             if view is not None and name is ViewName.PILOT:
-                view, complaints = memory.made.of(
-                    ("evidence", name, pod),
-                    (One(view), capture.pages),
-                    partial(_with_evidence, with_debug_pages, view, capture.pages),
-                )
-                notes.extend(complaints)  # a hint that cannot be read is no gap
-            views.append(view)
+                view, complaints = _with_evidence(memory, with_debug_pages, view, capture.pages)
+            yield Reading(info, view, tuple(complaints))  # a hint that cannot be read is no gap
+
+
+def _read_gateways(snapshot: Snapshot, infos: _Infos, memory: Memory) -> Iterator[Reading]:
+    tables = memory.gateway if memory.lasting or len(snapshot.gateway) > 1 else None
     for pod, pages in snapshot.gateway.items():
-        if "config_dump.json" not in pages:
-            key = (ViewName.GATEWAY, pod)
-            if key not in infos:
-                infos[key] = ViewInfo(*key, State.UNREAD, "config_dump.json is missing; capture the gateway again")
+        key = (ViewName.GATEWAY, pod)
+        dump = pages.get("config_dump.json")
+        if dump is None:
+            missing = infos[key].unread("config_dump.json is missing; capture the gateway again")
+            yield Reading(infos.get(key, missing))
             continue
-        dump = pages["config_dump.json"]
-        look = partial(read_config_dump, replica=pod)
-        view = attempt(ViewName.GATEWAY, pod, partial(_decoded, memory, (ViewName.GATEWAY, pod), dump, look, gateways))
+        look = partial(_decoded, memory, key, dump, partial(read_config_dump, replica=pod), tables)
+        view, info = _attempt(infos[key], look)
         if view is not None:
             beside = {name: page for name, page in pages.items() if name != "config_dump.json"}
-            view, complaints = memory.made.of(
-                ("evidence", ViewName.GATEWAY, pod),
-                (One(view), beside),
-                partial(_with_evidence, with_pages, view, beside),
-            )
+            view, complaints = _with_evidence(memory, with_admin_pages, view, beside)
             if complaints:
-                key = (ViewName.GATEWAY, pod)
-                infos[key] = infos[key]._replace(state=State.PARTIAL, why="; ".join(complaints))
-        views.append(view)
-    return [v for v in views if v is not None]
+                info = info.partial("; ".join(complaints))
+        yield Reading(info, view)
 
 
-def _decoded(memory: Memory, name: object, answers: Any, read: Callable[..., View], tables: Aging | None) -> View:
+def _decoded(memory: Memory, name: object, answers: object, read: Callable[..., View], tables: Aging | None) -> View:
     """A view, as it was decoded before if it was answered the same; the tables it rests on are kept with it."""
 
     def make() -> tuple[View, Asked]:
@@ -228,14 +254,17 @@ def _decoded(memory: Memory, name: object, answers: Any, read: Callable[..., Vie
     return view
 
 
-def _with_evidence(
-    read: Callable[[View, Mapping[str, bytes]], tuple[View, list[str]]], view: View, pages: Mapping[str, bytes]
-) -> tuple[View, list[str]]:
+def _with_evidence(memory: Memory, read: Pages, view: View, pages: Mapping[str, bytes]) -> tuple[View, list[str]]:
     """A view with what its other pages tell, and what could not be read of them."""
-    try:
-        return read(view, pages)
-    except Exception as error:
-        return view, [f"{view.label}: a page beside it could not be decoded: {outline(error)}; please report this line"]
+
+    def make() -> tuple[View, list[str]]:
+        try:
+            return read(view, pages)
+        except Exception as error:
+            said = f"a page beside it could not be decoded: {outline(error)}; please report this line"
+            return view, [f"{view.label}: {said}"]
+
+    return memory.made.of(("evidence", view.name, view.replica), (One(view), pages), make)
 
 
 def _serves_nothing(view: View) -> bool:

@@ -93,7 +93,6 @@ def _said(found: Comparison, output: str) -> int:
 def _served(*places: str) -> Comparison:
     """What the first gateway of two snapshots holds, or the first pilot."""
     from xdsaudit.audit.case import build
-    from xdsaudit.audit.causes.evidence import upstream_view
     from xdsaudit.audit.memory import Memory
     from xdsaudit.audit.questions.comparison import of_views
     from xdsaudit.collect.snapshot import load
@@ -101,7 +100,7 @@ def _served(*places: str) -> Comparison:
     views = []
     for place in places:
         world = build(load(place), Memory(lasting=False))
-        held = upstream_view(world)
+        held = world.serving
         if not held:
             raise InputError(f"{place}: neither a gateway nor a pilot of it could be read; leave --served out")
         views.append(held[0].view)

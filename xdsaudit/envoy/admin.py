@@ -75,7 +75,7 @@ def server_info(data: bytes) -> ServerInfo:
     )
 
 
-def with_pages(view: View, pages: Mapping[str, bytes]) -> tuple[View, list[str]]:
+def with_admin_pages(view: View, pages: Mapping[str, bytes]) -> tuple[View, list[str]]:
     """The view with what stats and server_info add, and a complaint for each page that could not be read."""
     complaints = []
     if "stats.json" in pages:

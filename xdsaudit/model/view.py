@@ -205,6 +205,14 @@ class ViewInfo(NamedTuple):
     endpoint: str | None = None
     node_id: str | None = None
 
+    def unread(self, why: str) -> ViewInfo:
+        """The same of a view that could not be read."""
+        return self._replace(state=State.UNREAD, why=why)
+
+    def partial(self, why: str) -> ViewInfo:
+        """The same of a view that was not read to the end."""
+        return self._replace(state=State.PARTIAL, why=why)
+
     @property
     def label(self) -> str:
         """Name for people: ``gateway higress-gateway-0``."""

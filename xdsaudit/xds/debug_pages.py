@@ -80,7 +80,7 @@ def rejects(data: bytes) -> dict[str, frozenset[str]]:
     return found
 
 
-def with_pages(view: View, pages: Mapping[str, bytes]) -> tuple[View, list[str]]:
+def with_debug_pages(view: View, pages: Mapping[str, bytes]) -> tuple[View, list[str]]:
     """The view of a pilot with what its debug pages add, and a complaint for each that could not be read."""
     proxies: Mapping[str, ProxyState] | None = None
     complaints = []

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from xdsaudit.audit.case import World
 from xdsaudit.audit.causes.catalogue import BY_SLUG
-from xdsaudit.audit.causes.evidence import journey, upstream_view
+from xdsaudit.audit.causes.evidence import journey
 from xdsaudit.audit.check.asides import asides
 from xdsaudit.audit.compare.view import foreign
 from xdsaudit.audit.plugins.acting import PluginAction, plugins_for
@@ -92,7 +92,7 @@ def explain(world: World, audit: Audit, request: Request) -> Explanation:
         for name in (ViewName.GATEWAY, ViewName.PILOT, ViewName.PILOT_FRESH)
         for j in world.read(name)
     )
-    serving = {(j.view.name, j.view.replica) for j in upstream_view(world)}
+    serving = {(j.view.name, j.view.replica) for j in world.serving}
     expectation = world.expectation
     found = look_up(expectation.tables, request, scoped=expectation.profile.scoped_rds)
     expected: Rule | None = None
@@ -114,7 +114,7 @@ def explain(world: World, audit: Audit, request: Request) -> Explanation:
 def _plugins(world: World, request: Request) -> Iterator[PluginAction]:
     listed = plan_plugins(world.objects.plugins or (), world.expectation.profile)
     plans = {p.filter_name: p for p in listed}
-    for judged in upstream_view(world):
+    for judged in world.serving:
         found = answer(judged.view, request)
         if found.place is not None and found.index is not None:
             route = judged.view.tables[found.place].routes[found.index]
@@ -181,7 +181,7 @@ def _candidates(
     world: World, request: Request, answering: Place | None, expected: Rule | None, verdicts: Mapping[int, RuleVerdict]
 ) -> Iterator[Candidate]:
     expectation = world.expectation
-    served = bool(upstream_view(world))
+    served = bool(world.serving)
     seen: set[int] = set()
     places = list(candidates(request, scoped=expectation.profile.scoped_rds))
     for place in places:
@@ -257,7 +257,7 @@ def journeys(world: World, audit: Audit, ref: str) -> tuple[Journey, ...]:
 
 def _taken(world: World, rule: int) -> Iterator[str]:
     """Requests of a rule that earlier routes take, each with an example, as the first serving view has it."""
-    serving = upstream_view(world)
+    serving = world.serving
     if not serving:
         return
     view, expectation = serving[0].view, world.expectation
