@@ -35,14 +35,19 @@ def near(word: str, known: Iterable[str], sign: str = "; ") -> str:
         known: what could have been meant; those that end or begin with the word count too.
         sign: what stands before it.
     """
+    found = nearest(word, known)
+    return f"{sign}did you mean {' or '.join(found)}?" if found else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> tuple[str, ...]:
+    """The one or two of the known words that are nearest to a word; none where none is near."""
     from difflib import get_close_matches
 
-    listed = sorted(known)
-    lowered = {k.lower(): k for k in listed}
+    lowered = {k.lower(): k for k in sorted(known)}
     found = get_close_matches(word.lower(), list(lowered), 2, 0.7)
     if not found and len(word) > 2:
         found = [k for k in lowered if k.endswith(f"/{word.lower()}") or k.startswith(word.lower())][:2]
-    return f"{sign}did you mean {' or '.join(lowered[k] for k in found)}?" if found else ""
+    return tuple(lowered[k] for k in found)
 
 
 class XdsauditError(Exception):

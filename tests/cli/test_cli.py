@@ -312,7 +312,7 @@ def test_check(capsys, healthy: str, tmp_path: Path) -> None:
     assert f"{place.name}:1: default/b foo.test/a will be refused" in " ".join(out.split())
     place.write_text(json.dumps(ingress("c", "foo.test", "/c")))
     assert run(["check", "-f", str(place), "--snapshot", healthy]) == 0
-    assert "nothing to say" in capsys.readouterr().out
+    assert "nothing wrong was found" in capsys.readouterr().out
     assert run(["check"]) == 2
     assert run(["check", "-f", str(place), "--snapshot", healthy, "--skip", "XA999"]) == 2
 

@@ -11,7 +11,6 @@ import click
 
 from xdsaudit.cli.options import (
     GroupedCommand,
-    fail_on_of,
     judge_options,
     output_options,
     profile_options,
@@ -20,6 +19,7 @@ from xdsaudit.cli.options import (
     xds_options,
 )
 from xdsaudit.cli.output import FOR_PEOPLE, clear_progress, emit, progress, say, show
+from xdsaudit.cli.values import codes_of, fail_on_of
 from xdsaudit.errors import InputError, ReadError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def check(
     from xdsaudit.audit.questions.precheck import Batch
     from xdsaudit.audit.questions.precheck import check as judge
     from xdsaudit.audit.questions.suppress import by_code
-    from xdsaudit.cli.options import codes_of, controller_of
+    from xdsaudit.cli.options import controller_of
     from xdsaudit.collect.manifests import read_manifests
     from xdsaudit.ingress.objects import read_objects
     from xdsaudit.ingress.profile import profile_of

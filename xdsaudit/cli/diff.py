@@ -10,8 +10,6 @@ import click
 
 from xdsaudit.cli.options import (
     GroupedCommand,
-    codes_of,
-    fail_on_of,
     judge_options,
     output_options,
     profile_options,
@@ -21,6 +19,7 @@ from xdsaudit.cli.options import (
     xds_options,
 )
 from xdsaudit.cli.output import FOR_PEOPLE, clear_progress, gaps, on_one_screen, progress, show
+from xdsaudit.cli.values import codes_of, fail_on_of
 from xdsaudit.errors import InputError
 
 

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
 
+from xdsaudit.cli import offers
 from xdsaudit.cli.alone import alone, snapshot_of_manifests
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, emit, gaps, progress, say
 from xdsaudit.errors import InputError, near
 
+if TYPE_CHECKING:
+    from xdsaudit.audit.case import World
+    from xdsaudit.model.verdict import Audit
+
 _REF = re.compile(r"^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*$")
-_CODE = re.compile(r"^(XA\d+|[a-z]+(-[a-z0-9]+)*)$", re.IGNORECASE)
+_CODE = re.compile(r"^(XA\w+|[a-z]+(-[a-z0-9]+)*)$", re.IGNORECASE)
 
 
 @click.command(cls=GroupedCommand, short_help="Which route answers a request, whose it is, and why another does not.")
-@click.argument("subject", required=False, metavar="[URL | NS/INGRESS | NS/PLUGIN | LOG | CODE]")
+@click.argument(
+    "subject",
+    required=False,
+    shell_complete=offers.code_or_file,
+    metavar="[URL | NS/INGRESS | NS/PLUGIN | LOG | CODE]",
+)
 @click.option("-X", "--method", default="GET", show_default=True, metavar="METHOD", help="Method of the request.")
 @click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Header of it (repeatable).")
 @click.option(
@@ -90,13 +102,26 @@ def _listed(rows: Any) -> str:
     return "".join(f"{row.code}  {row.slug:<27}  {row.title}\n" for row in rows)
 
 
-def _judged(options: dict[str, Any]) -> Any:
-    from xdsaudit.audit.verdicts import judged
-    from xdsaudit.collect.connect import snapshot_of
+def _judged(options: dict[str, Any], concerned: Callable[[World, Audit], Audit] | None = None) -> tuple[World, Audit]:
+    """What was read and what it says; read again with pilot's private cache line where that would name a stage more finely.
 
-    snapshot, _ = snapshot_of(sources_of(options), progress())
+    Args:
+        options: of the command.
+        concerned: the part of the audit that is asked about; nothing is read again without it.
+    """
+    from xdsaudit.audit.questions.coarse import cache_would_tell
+    from xdsaudit.audit.verdicts import judged
+    from xdsaudit.collect.connect import looked_again, snapshot_of
+
+    sources = sources_of(options)
+    snapshot, _ = snapshot_of(sources, progress())
+    world, audit = judged(snapshot)
+    if concerned is not None and options["probe_cache"] is None and cache_would_tell(concerned(world, audit)):
+        again = looked_again(sources, probe=True, progress=progress())
+        if again is not None:
+            world, audit = judged(again)
     clear_progress()
-    return judged(snapshot)
+    return world, audit
 
 
 def _ports(world: Any) -> dict[str, int]:
@@ -113,8 +138,15 @@ def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: 
 
     parse_request(url, method=method, headers=headers)  # a bad URL is told before anything is read
     by_itself = alone(options)
-    world, audit = judged(snapshot_of_manifests(options)) if by_itself else _judged(options)
-    found = explaining.explain(world, audit, parse_request(url, method=method, headers=headers, **_ports(world)))
+
+    def asked_about(world: World, audit: Audit) -> explaining.Explanation:
+        return explaining.explain(world, audit, parse_request(url, method=method, headers=headers, **_ports(world)))
+
+    def concerned(world: World, audit: Audit) -> Audit:
+        return replace(audit, rules=tuple(c.verdict for c in asked_about(world, audit).candidates))
+
+    world, audit = judged(snapshot_of_manifests(options)) if by_itself else _judged(options, concerned)
+    found = asked_about(world, audit)
     emit(
         lambda width, color: report.explanation_text(found, width=width, color=color),
         as_json(report.explanation_object(found)) if output == "json" else None,
@@ -137,11 +169,16 @@ def _ingress(ref: str, output: str, options: dict[str, Any]) -> int:
     from xdsaudit.report import explanation as report
     from xdsaudit.report.json import as_json
 
-    world, audit = _judged(options)
+    scope = Scope(ingresses=frozenset({ref}))
+
+    def concerned(_: World, audit: Audit) -> Audit:
+        return replace(audit, rules=tuple(r for r in audit.rules if r.rule.ref == ref))
+
+    world, audit = _judged(options, concerned)
     plugin = next((p for p in audit.plugins if p.ref == ref), None)
     if plugin is not None and all(plan.rule.ref != ref for plan in world.expectation.plans):
         return _plugin(plugin, audit, output)
-    narrowed = narrow(audit, world.snapshot, Scope(ingresses=frozenset({ref})))
+    narrowed = narrow(audit, world.snapshot, scope)
     found = journeys(world, audit, ref)
     emit(
         lambda width, color: report.journeys_text(ref, found, width=width, color=color),
@@ -152,8 +189,6 @@ def _ingress(ref: str, output: str, options: dict[str, Any]) -> int:
 
 
 def _plugin(plugin: Any, audit: Any, output: str) -> int:
-    from dataclasses import replace
-
     from xdsaudit.report.json import as_json
     from xdsaudit.report.plugins import plugin_object, plugin_text
 

@@ -67,3 +67,8 @@ codes: Offer = offered(_codes, listed=True)
 words: Offer = offered(_words, listed=True)
 reports: Offer = offered(_reports)
 contexts: Offer = offered(_contexts)
+
+
+def code_or_file(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Codes and slugs; where none begins so, file names."""
+    return offered(_codes)(context, parameter, incomplete) or [CompletionItem(incomplete, type="file")]

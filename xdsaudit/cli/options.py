@@ -11,7 +11,7 @@ import click
 
 from xdsaudit.cli import offers
 from xdsaudit.cli.values import Seconds, size_of
-from xdsaudit.errors import InputError, near
+from xdsaudit.errors import InputError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -66,33 +66,28 @@ class GroupedCommand(click.Command):
         for parameter in self.get_params(ctx):
             row = parameter.get_help_record(ctx)
             if row is not None:
-                groups.setdefault(_GROUPS.get(parameter.name or "", "Output"), []).append(row)
+                own = "Output" if parameter.is_eager or parameter.name == "output" else (self.name or "").capitalize()
+                groups.setdefault(_GROUPS.get(parameter, own), []).append(row)
         for name, rows in groups.items():
             with formatter.section(name):
                 formatter.write_dl(rows)
 
 
-_GROUPS: dict[str, str] = {}
+_GROUPS: dict[click.Parameter, str] = {}
 
 
 def _stack(group: str, *options: Decorator) -> Decorator:
     def wrap(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
             command = option(command)
-            _GROUPS.setdefault(command.__click_params__[-1].name, group)  # type: ignore[attr-defined]
+            _GROUPS[command.__click_params__[-1]] = group  # type: ignore[attr-defined]
         return command
 
     return wrap
 
 
-source_options: Decorator = _stack(
+_live_options: Decorator = _stack(
     "Sources",
-    click.option(
-        "--snapshot",
-        metavar="PATH",
-        shell_complete=files,
-        help="Read a snapshot: a directory, .tar.gz, .tar.xz or .zip.",
-    ),
     click.option(
         "--kubeconfig",
         metavar="FILE",
@@ -132,6 +127,28 @@ source_options: Decorator = _stack(
         help="A gateway's admin port (http://HOST:15000) or its saved config dump (repeatable).",
     ),
 )
+_snapshot_option: Decorator = _stack(
+    "Sources",
+    click.option(
+        "--snapshot",
+        metavar="PATH",
+        shell_complete=files,
+        help="Read a snapshot: a directory, .tar.gz, .tar.xz or .zip.",
+    ),
+)
+_no_snapshot: Decorator = _stack("Sources", click.option("--snapshot", hidden=True, metavar="PATH"))
+
+
+def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of what is read: a snapshot, a cluster or sources by name."""
+    return _snapshot_option(_live_options(command))
+
+
+def live_source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for commands that follow what is live, and refuse a snapshot in words."""
+    return _no_snapshot(_live_options(command))
+
+
 _reading_options: Decorator = _stack(
     "Reading pilot",
     click.option(
@@ -272,14 +289,14 @@ judge_options: Decorator = _stack(
         multiple=True,
         shell_complete=offers.codes,
         metavar="CODE",
-        help="Only these codes (repeatable, or comma separated).",
+        help="Only these codes (repeatable, or comma separated; XA4 means all that begin so).",
     ),
     click.option(
         "--skip",
         multiple=True,
         shell_complete=offers.codes,
         metavar="CODE",
-        help="Leave these codes out (repeatable, or comma separated).",
+        help="Leave these codes out (repeatable, or comma separated; XA4 means all that begin so).",
     ),
     click.option(
         "--baseline", type=_EXISTING, metavar="FILE", help="Leave out what this earlier -o json output said already."
@@ -349,48 +366,3 @@ def sources_of(options: dict[str, Any]) -> SourceOptions:
     if "probe_cache" in given:
         given["probe_cache"] = bool(given["probe_cache"])
     return SourceOptions(**{**given, "controller": controller_of(options)})
-
-
-def words(listed: tuple[str, ...]) -> tuple[str, ...]:
-    """Values of a repeatable option that also takes commas."""
-    return tuple(w.strip() for text in listed for w in text.split(",") if w.strip())
-
-
-def fail_on_of(text: str | None) -> frozenset[str] | None:
-    """The list of --fail-on, or None.
-
-    Raises:
-        InputError: a word in it is neither a verdict nor a severity.
-    """
-    from xdsaudit.model.verdict import Severity, Verdict
-
-    if text is None:
-        return None
-    allowed = {*(v.value for v in Verdict), *(s.value for s in Severity), "extra"}
-    found = frozenset(words((text,)))
-    unknown = sorted(found - allowed)
-    if unknown:
-        raise InputError(
-            f"--fail-on {', '.join(unknown)}: is not a verdict or severity; one of {', '.join(sorted(allowed))}{near(unknown[0], allowed)}"
-        )
-    return found
-
-
-def codes_of(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
-    """Codes of --only and --skip.
-
-    Raises:
-        InputError: one of them is not a code.
-    """
-    from xdsaudit.audit.causes.catalogue import find
-
-    codes = []
-    for word in words(listed):
-        row = find(word)
-        if row is None:
-            from xdsaudit.audit.causes.catalogue import CATALOGUE
-
-            hint = near(word, [name for each in CATALOGUE for name in (each.code, each.slug)])
-            raise InputError(f"--{option} {word}: is not a code; xdsaudit explain lists them{hint}")
-        codes.append(row.code)
-    return tuple(codes)

@@ -1,4 +1,4 @@
-"""Values of options: spans of time and sizes, as kubectl writes them."""
+"""Values of options: spans of time and sizes as kubectl writes them, verdicts and codes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 import click
+
+from xdsaudit.errors import InputError, near
 
 
 class Seconds(click.ParamType[float]):
@@ -52,3 +54,53 @@ def size_of(_: click.Context, parameter: click.Parameter, text: str) -> int:
 
 
 _UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "": 1}
+
+
+def words(listed: tuple[str, ...]) -> tuple[str, ...]:
+    """Values of a repeatable option that also takes commas."""
+    return tuple(w.strip() for text in listed for w in text.split(",") if w.strip())
+
+
+def fail_on_of(text: str | None) -> frozenset[str] | None:
+    """The list of --fail-on, or None.
+
+    Raises:
+        InputError: a word in it is neither a verdict nor a severity.
+    """
+    from xdsaudit.model.verdict import Severity, Verdict
+
+    if text is None:
+        return None
+    allowed = {*(v.value for v in Verdict), *(s.value for s in Severity), "extra"}
+    found = frozenset(words((text,)))
+    unknown = sorted(found - allowed)
+    if unknown:
+        raise InputError(
+            f"--fail-on {', '.join(unknown)}: is not a verdict or severity; one of {', '.join(sorted(allowed))}{near(unknown[0], allowed)}"
+        )
+    return found
+
+
+_FAMILY = re.compile(r"XA\d{1,2}$", re.IGNORECASE | re.ASCII)
+
+
+def codes_of(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
+    """Codes of --only and --skip; ``XA4`` and ``XA40`` stand for all codes that begin so.
+
+    Raises:
+        InputError: one of them is not a code.
+    """
+    from xdsaudit.audit.causes.catalogue import CATALOGUE, find
+
+    codes: list[str] = []
+    for word in words(listed):
+        family = [each.code for each in CATALOGUE if _FAMILY.match(word) and each.code.startswith(word.upper())]
+        if family:
+            codes += family
+            continue
+        row = find(word)
+        if row is None:
+            hint = near(word, [name for each in CATALOGUE for name in (each.code, each.slug)])
+            raise InputError(f"--{option} {word}: is not a code; xdsaudit explain lists them{hint}")
+        codes.append(row.code)
+    return tuple(codes)

@@ -14,10 +14,10 @@ import click
 
 from xdsaudit.cli.options import (
     GroupedCommand,
+    live_source_options,
     output_options,
     profile_options,
     scope_options,
-    source_options,
     sources_of,
     xds_options,
 )
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.command(
     cls=GroupedCommand, short_help="Block until a batch is in effect in every replica, or say what holds it."
 )
-@source_options
+@live_source_options
 @scope_options
 @click.option(
     "--interval",

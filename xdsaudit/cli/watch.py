@@ -12,8 +12,8 @@ import click
 
 from xdsaudit.cli.options import (
     GroupedCommand,
+    live_source_options,
     profile_options,
-    source_options,
     sources_of,
     xds_options,
 )
@@ -33,7 +33,7 @@ _HANGS = 60.0
 
 
 @click.command(cls=GroupedCommand, short_help="Keep auditing, print transitions, export metrics.")
-@source_options
+@live_source_options
 @click.option(
     "--interval",
     type=Seconds(1.0),
@@ -112,6 +112,7 @@ def watch(
             try:
                 while True:
                     changed = watcher.round()
+                    clear_progress()
                     for transition in changed:
                         click.echo(_jsonl(transition) if output == "jsonl" else _line(transition), color=colored())
                     for plugin in watcher.plugins:
@@ -124,16 +125,28 @@ def watch(
                     if recorder is not None:
                         _record(recorder, watcher, told)
                     unread = _said_gaps(watcher, unread)
+                    _alive(watcher)
                     if textfile is not None:
                         _write(textfile, board.metrics())
                     if max_rounds is not None and watcher.rounds >= max_rounds:
                         break
                     time.sleep(interval)
             except KeyboardInterrupt:
+                clear_progress()
                 say(f"xdsaudit: {_last(watcher)}")
                 raise
+        clear_progress()
         assert watcher.audit is not None
         return watcher.audit.exit_code()
+
+
+def _alive(watcher: Watcher) -> None:
+    """That the watch has begun, once; on a terminal the last round too, in a line that is rewritten."""
+    clear_progress()
+    if watcher.rounds == 1:
+        say(f"xdsaudit: {_standing(watcher)}; a line for each change from here on")
+    assert watcher.audit is not None
+    progress()(f"round {watcher.rounds:,} at {watcher.audit.captured_at}: {_standing(watcher)}")
 
 
 def _recorder(options: dict[str, Any]) -> Recorder | None:
@@ -170,11 +183,17 @@ def _last(watcher: Watcher) -> str:
     """The state in which a watch was ended."""
     if watcher.audit is None:
         return "ended before the first round"
+    rounds = f"{watcher.rounds} {'round' if watcher.rounds == 1 else 'rounds'}"
+    return f"ended after {rounds}: {_standing(watcher)}"
+
+
+def _standing(watcher: Watcher) -> str:
+    """Rules by verdict after the last round, and how many views it could not read."""
+    assert watcher.audit is not None
     held = ", ".join(f"{n:,} {v.replace('_', ' ')}" for v, n in watcher.audit.by_verdict.items() if n)
     gaps = len(watcher.audit.gaps)
     unread = f"; {gaps} {'view' if gaps == 1 else 'views'} not read" if gaps else ""
-    rounds = f"{watcher.rounds} {'round' if watcher.rounds == 1 else 'rounds'}"
-    return f"ended after {rounds}: {held or 'no rules'}{unread}"
+    return f"{held or 'no rules'}{unread}"
 
 
 def _line(transition: Transition) -> str:

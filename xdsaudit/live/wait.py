@@ -15,6 +15,7 @@ from xdsaudit.audit.memory import Memory
 from xdsaudit.audit.plugins.judge import PROVEN as PLUGIN_PROVEN
 from xdsaudit.audit.stage import single_label
 from xdsaudit.audit.verdicts import PROVEN, audit
+from xdsaudit.errors import near
 from xdsaudit.live.arrivals import Arrivals
 from xdsaudit.model.plugin_verdict import PluginVerdict
 from xdsaudit.model.snapshot import Snapshot
@@ -25,6 +26,7 @@ T = TypeVar("T")
 _DONE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
 _NEVER: Final = frozenset({Verdict.REFUSED, Verdict.NOT_SELECTED})
 _PLUGIN: Final = "wasmplugin/"
+_PARTS: Final = "of the gateways only what concerns the hosts of the batch was read"
 _SETTLE_SECONDS: Final = 1.0
 _LONGEST_SECONDS: Final = 4.0
 _CONNECT_SECONDS: Final = 2.0
@@ -141,6 +143,7 @@ class _Wait:
         self.hosts: frozenset[str] = frozenset()
         self.suspects: frozenset[object] = frozenset()
         self.whole: Audit | None = None
+        self.held: set[str] = set()
         self.arrivals = Arrivals()
 
     def run(self, sleep: Callable[[float], object]) -> Outcome:
@@ -182,9 +185,10 @@ class _Wait:
             self.hosts = hosts
             if not result.gaps:  # a source that is silent would be waited for twice in one round
                 result = audit(self.reader.quick(hosts), memory=self.quick_memory)
-        refs = {r.rule.ref for r in (*result.rules, *result.not_selected)}
+        self.held = refs = {r.rule.ref for r in (*result.rules, *result.not_selected)}
         missing = {f"WasmPlugin {p}" for p in self.plugins - {p.ref for p in result.plugins}}
-        return self.narrowed(result), tuple(sorted((self.refs - refs) | missing))
+        result = replace(self.narrowed(result), notes=(*result.notes, _PARTS))
+        return result, tuple(sorted((self.refs - refs) | missing))
 
     def hosts_of(self, result: Audit) -> frozenset[str]:
         hosts = {r.rule.host for r in result.rules if self.everything or r.rule.ref in self.refs}
@@ -258,7 +262,7 @@ class _Wait:
 
     def end(self, code: int, result: Audit, missing: tuple[str, ...], why: str) -> Outcome:
         if missing and code != 0:
-            why = f"{why}; the API does not hold {', '.join(missing[:5])}"
+            why = f"{why}; the API does not hold {', '.join(missing[:5])}{near(missing[0], self.held)}"
         if code == 4:
             result = replace(
                 result,

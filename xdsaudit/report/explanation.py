@@ -82,7 +82,8 @@ def _answers(console: Console, answers: Sequence[ReplicaAnswer]) -> None:
 
 def _candidates(console: Console, found: Explanation) -> None:
     if not found.candidates:
-        say(console, "No Ingress that was read has a rule for this request.")
+        hint = f" Did you mean {' or '.join(found.meant)}?" if found.meant else ""
+        say(console, f"No Ingress that was read has a rule for this request.{hint}")
         say(
             console,
             "Check host and path: a host is matched exactly or by a wildcard rule, a path of type Prefix by whole segments.",
@@ -98,7 +99,7 @@ def _candidates(console: Console, found: Explanation) -> None:
         if verdict.by is not None:
             say(console, f"by {verdict.by}", "dim", indent=4, hang=2)
         for line in verdict.evidence:
-            say(console, f"- {line}", "dim", indent=4, hang=2)
+            say(console, f"- {line}", indent=4, hang=2)
         if verdict.remedy:
             say(console, f"remedy: {verdict.remedy}", indent=4, hang=8)
         commands(console, verdict.fix, 6)
@@ -132,6 +133,7 @@ def explanation_object(found: Explanation) -> dict[str, Any]:
         "answers": [{**a._asdict(), "rule": a.rule._asdict() if a.rule else None} for a in found.answers],
         "plugins": [{**p._asdict(), "keys": list(p.keys)} for p in found.plugins],
         "candidates": [{"why": c.why, "rule": rule_object(c.verdict)} for c in found.candidates],
+        "meant": list(found.meant),
     }
 
 
@@ -151,7 +153,7 @@ def journeys_text(ref: str, found: Sequence[Journey], *, width: int = 80, color:
         if verdict.by is not None:
             say(console, f"by {verdict.by}", indent=2, hang=2)
         for line in journey.lines:
-            say(console, f"- {line}", "dim", indent=2, hang=2)
+            say(console, f"- {line}", indent=2, hang=2)
         for line in journey.taken:
             say(console, line, "magenta", indent=2, hang=2)
         if verdict.remedy:

@@ -183,7 +183,9 @@ def _totals(console: Console, audit: Audit) -> None:
     if not audit.rules and audit.counts == {}:
         errors = sum(f.severity is Severity.ERROR for f in audit.findings)
         total = (
-            f"{many(len(audit.findings), 'finding')}, {many(errors, 'error')}" if audit.findings else "nothing to say"
+            f"{many(len(audit.findings), 'finding')}, {many(errors, 'error')}"
+            if audit.findings
+            else "nothing wrong was found"
         )
         say(console, total, "bold")
         return

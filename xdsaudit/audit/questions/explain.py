@@ -17,6 +17,7 @@ from xdsaudit.audit.questions.near import near
 from xdsaudit.audit.requests.example import requests
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import answer, candidates, look_up, matches
+from xdsaudit.errors import nearest
 from xdsaudit.ingress.expectation import ExpectedRoute, RulePlan
 from xdsaudit.ingress.plugins import plan_plugins
 from xdsaudit.model.route import Place, Route, ingress_of
@@ -68,6 +69,7 @@ class Explanation:
         candidates: rules that match it too, or would if they were not refused.
         serving: the answers that clients get: the gateways', or the pilots' where no gateway was read.
         plugins: what the plugins on its way do with it, replica by replica of those that serve, in their order.
+        meant: hosts, or paths of this host, that are nearly what was asked for, where no rule is for the request.
     """
 
     request: Request
@@ -76,6 +78,7 @@ class Explanation:
     candidates: tuple[Candidate, ...]
     serving: tuple[ReplicaAnswer, ...]
     plugins: tuple[PluginAction, ...] = ()
+    meant: tuple[str, ...] = ()
 
     def exit_code(self) -> int:
         """0 when a route answers in every replica that was read, 1 when not, 3 when none was read."""
@@ -101,14 +104,25 @@ def explain(world: World, audit: Audit, request: Request) -> Explanation:
         expected = expectation.plans[wanted.rules[0]].rule if wanted.rules else None
         if not answers:  # Ingresses are all that was read: what they ask for is what can be told
             answers = (_asked(wanted, expected, request, found.why),)
+    listed = tuple(_candidates(world, request, found.place if expected else None, expected, verdicts))
     return Explanation(
         request,
         expected,
         answers,
-        tuple(_candidates(world, request, found.place if expected else None, expected, verdicts)),
+        listed,
         tuple(a for a in answers if (a.view, a.replica) in serving),
         tuple(_plugins(world, request)),
+        () if listed else _meant(world, request),
     )
+
+
+def _meant(world: World, request: Request) -> tuple[str, ...]:
+    """What is nearly the host of a request; where a rule has its host, what is nearly its path."""
+    rules = [plan.rule for plan in world.expectation.plans]
+    paths = {r.path for r in rules if r.host == request.host}
+    if paths:
+        return tuple(f"{request.host}{path}" for path in nearest(request.path, paths))
+    return nearest(request.host, {r.host for r in rules if r.host != "*"})
 
 
 def _plugins(world: World, request: Request) -> Iterator[PluginAction]:

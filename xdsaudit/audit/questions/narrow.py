@@ -97,7 +97,12 @@ def narrow(audit: Audit, snapshot: Snapshot, scope: Scope) -> Audit:
         labels = _labels(snapshot)
         kept = {ref for ref in kept if fits(labels.get(ref, {}))}
     if not kept:
-        raise InputError(f"nothing is selected: none of {len(refs)} Ingresses is in scope; check -n, -l and the names")
+        spaces = {ref.partition("/")[0] for ref in refs}
+        strange = sorted(scope.namespaces - spaces)
+        hint = near(strange[0], spaces) if strange else ""
+        raise InputError(
+            f"nothing is selected: none of {len(refs)} Ingresses is in scope; check -n, -l and the names{hint}"
+        )
     system = str(audit.controller.get("system_namespace") or "higress-system")
     names = {ref.partition("/")[0] for ref in kept}
 
