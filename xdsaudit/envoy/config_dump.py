@@ -21,7 +21,7 @@ from xdsaudit.model.assemble import Scope, VirtualHost, assemble, scope_of
 from xdsaudit.model.facts import GatewayFacts
 from xdsaudit.model.json_text import BROKEN
 from xdsaudit.model.plugin import Plugin
-from xdsaudit.model.view import Certificate, Cluster, FilterChain, Listener, View, ViewName
+from xdsaudit.model.view import Certificate, Cluster, FilterChain, Listener, ListenerState, View, ViewName
 
 _PROTOCOLS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _ABSENT: Final = Raw(b"")
@@ -340,11 +340,12 @@ def _clusters(section: _Section) -> list[Cluster]:
 
 
 def _listener(entry: _DynamicListener) -> Listener | None:
-    for name, state in (
+    states: tuple[tuple[ListenerState, _ListenerState | None], ...] = (
         ("active", entry.active_state),
         ("warming", entry.warming_state),
         ("draining", entry.draining_state),
-    ):
+    )
+    for name, state in states:
         if state is not None and state.listener is not None:
             message = state.listener
             chains = [*message.filter_chains]

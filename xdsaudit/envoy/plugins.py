@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
-from xdsaudit.model.plugin import WASM, Plugin, Slot, environment, plugin_name, settings_from_text
-
-_TEXT: Final = "type.googleapis.com/google.protobuf.StringValue"
+from xdsaudit.model.plugin import TEXT, WASM, Plugin, Slot, environment, plugin_name, settings_from_text
 
 
 def read_slots(filters: Iterable[Mapping[str, Any]]) -> tuple[Slot, ...]:
@@ -43,7 +41,7 @@ def read_extension(resource: Mapping[str, Any]) -> Plugin:
     keys = variables.get("host_env_keys")
     fields["host_env"] = tuple(map(str, keys)) if isinstance(keys, list) else ()
     said = _mapping(config, "configuration")
-    text = said.get("value", "") if said.get("@type") == _TEXT else ""
+    text = said.get("value", "") if said.get("@type") == TEXT else ""
     return Plugin(name, fields, settings_from_text(text if isinstance(text, str) else ""))
 
 

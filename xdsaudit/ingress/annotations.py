@@ -15,6 +15,7 @@ from xdsaudit.ingress.annotation_table import BY_KEY, TABLE
 from xdsaudit.ingress.foreign_keys import BY_NGINX_KEY, CONSOLE, NGINX_KEYS, OTHERS, PROTECTS
 from xdsaudit.ingress.go import atoi, parse_bool, parse_int, split_blanks, trim_space
 from xdsaudit.ingress.profile import Version
+from xdsaudit.model.route import Op
 
 NGINX: Final = "nginx.ingress.kubernetes.io/"
 HIGRESS: Final = "higress.io/"
@@ -23,31 +24,34 @@ MATCH_MARKERS: Final = ("match-header", "match-pseudo-header", "match-query")
 T = TypeVar("T")
 
 
-_KINDS: Final = ("exact", "regex", "prefix")
+_KINDS: Final[tuple[Op, ...]] = ("exact", "regex", "prefix")
+
+Asked = tuple[Op, str, str]
+"""What one match annotation asks for: how to match, what, and the value."""
 
 
-def match_keys(annotations: Mapping[str, str], marker: str) -> dict[str, tuple[str, str, str] | None]:
+def match_keys(annotations: Mapping[str, str], marker: str) -> dict[str, Asked | None]:
     """What the match annotations of one marker ask for, by key: kind, name and value.
 
     None for a key that ends the reading, because its kind does not stand right behind eleven characters of a prefix,
     or its name is empty; without any key beside it nothing is asked for (higress@v2.0.1
     pkg/ingress/kube/annotations/match.go doMatch).
     """
-    found: dict[str, tuple[str, str, str] | None] = {}
+    asked: dict[str, Asked | None] = {}
     for key, value in annotations.items():
         at = key.find(marker)
         if at >= 0:
             name = key[at + len(marker) + 1 :]
             kind = next((k for k in _KINDS if key.find(k) == len(HIGRESS)), None)
-            found[key] = (kind, name, value) if kind and name else None
-    return found
+            asked[key] = (kind, name, value) if kind and name else None
+    return asked
 
 
 def _random_matches(annotations: Mapping[str, str]) -> Iterator[str]:
     for marker in MATCH_MARKERS:
         read = match_keys(annotations, marker)
         good = {key: asked for key, asked in read.items() if asked is not None}
-        asked_of: dict[str, set[tuple[str, str, str]]] = {}
+        asked_of: dict[str, set[Asked]] = {}
         for asked in good.values():
             asked_of.setdefault(asked[1], set()).add(asked)
         if good and len(good) < len(read):

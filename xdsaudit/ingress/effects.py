@@ -34,8 +34,9 @@ from xdsaudit.ingress.go import (
     to_upper,
     uint32,
 )
-from xdsaudit.ingress.http_route import HeaderOps, Work
-from xdsaudit.ingress.retries import DEFAULT_RETRY, TYPE, retry
+from xdsaudit.ingress.http_route import HeaderOps, PathType, Work
+from xdsaudit.ingress.retries import DEFAULT_RETRY, retry
+from xdsaudit.model.canonical import TYPE_PREFIX
 from xdsaudit.model.route import HeaderMatch
 
 Annotations = Mapping[str, str]
@@ -100,7 +101,7 @@ class Effects:
         """Whether a rewrite-target is set."""
         return self._target is not None
 
-    def path_type(self, path: str, declared: str | None) -> str:
+    def path_type(self, path: str, declared: str | None) -> PathType:
         """Effective type of a path: a regex, whatever was declared, where annotations or its signs ask for one.
 
         higress@v2.0.1 pkg/ingress/kube/annotations/annotations.go NeedRegexMatch.
@@ -235,7 +236,7 @@ def _filters(route: Work, annotations: Annotations) -> None:
         ids = {"or_ids": {"ids": [{"remote_ip": r} for r in ranges]}}
         policy = {"permissions": [{"any": True}], "principals": [{"not_id": ids}]}
         filters["envoy.filters.http.rbac"] = {
-            "@type": TYPE + "envoy.extensions.filters.http.rbac.v3.RBACPerRoute",
+            "@type": TYPE_PREFIX + "envoy.extensions.filters.http.rbac.v3.RBACPerRoute",
             "rbac": {"rules": {"action": "DENY", "policies": {"ip-access-control": policy}}},
         }
     per_minute = look(annotations, "route-limit-rpm", integer)
@@ -266,7 +267,7 @@ def _rate_limit(rate: int, multiplier: int, interval: str) -> dict[str, Any]:
     if uint32(rate * multiplier):
         bucket["max_tokens"] = uint32(rate * multiplier)
     return {
-        "@type": TYPE + "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+        "@type": TYPE_PREFIX + "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
         "stat_prefix": "http_local_rate_limiter",
         "status": {"code": "TooManyRequests"},
         "token_bucket": bucket,

@@ -10,12 +10,12 @@ import math
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from xdsaudit.ingress.go import int32
-from xdsaudit.model.route import HeaderMatch
+from xdsaudit.model.route import HeaderMatch, PathKind
 
-Uri = tuple[str, str]
+Uri = tuple[PathKind, str]
 FALLBACK_TYPE: Final = (
     "type.googleapis.com/envoy.extensions.custom_cluster_plugins.cluster_fallback.v3.ClusterFallbackConfig"
 )
@@ -92,6 +92,10 @@ class Fallback(NamedTuple):
     codes: tuple[int, ...] = ()
 
 
+PathType = Literal["exact", "prefix", "prefixRegex", "fullPathRegex", ""]
+"""Effective type of a path, in Higress's words."""
+
+
 @dataclass(slots=True)
 class Work:
     """One HTTPRoute.
@@ -99,7 +103,7 @@ class Work:
     Attributes:
         name: route name, the Ingress's.
         rules: indices of the rules that are in effect through it.
-        path_type: ``exact``, ``prefix``, ``prefixRegex``, ``fullPathRegex`` or "" for generated routes.
+        path_type: how it matches; "" for generated routes.
         origin: the path as it counts for order.
         uris: Envoy's path matchers, in order; a default route has one, ``prefix /``.
         default: it came from a defaultBackend.
@@ -110,7 +114,7 @@ class Work:
 
     name: str
     rules: list[int]
-    path_type: str
+    path_type: PathType
     origin: str
     uris: list[Uri]
     destinations: Sequence[Destination]

@@ -10,7 +10,7 @@ from typing import Any
 
 from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS
 from xdsaudit.ingress.effects import Effects
-from xdsaudit.ingress.http_route import Uri
+from xdsaudit.ingress.http_route import PathType, Uri
 from xdsaudit.ingress.objects import Path
 
 
@@ -33,7 +33,7 @@ def conditions_of(annotations: dict[str, str]) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def effective(effects: Effects, path: Path) -> tuple[str, str, str]:
+def effective(effects: Effects, path: Path) -> tuple[PathType, str, str]:
     """Effective path type of a path, its text as it counts for keys and order, and as its matchers are made of it."""
     written = path.path or "/"
     if not effects.annotations and path.pathType:
@@ -47,7 +47,7 @@ def effective(effects: Effects, path: Path) -> tuple[str, str, str]:
     return kind, _trim(written) if kind == "prefix" else written, written
 
 
-def uris_of(kind: str, written: str) -> list[Uri]:
+def uris_of(kind: PathType, written: str) -> list[Uri]:
     """Path matchers of an effective path type, in order (generateHttpMatches)."""
     if kind == "exact":
         return [("path", written)]

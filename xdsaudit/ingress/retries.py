@@ -12,13 +12,13 @@ from typing import Any, Final
 from xdsaudit.ingress.annotations import has, integer, integer32, items, look, text
 from xdsaudit.ingress.go import atoi, fields, has_status_text, trim_space
 from xdsaudit.ingress.http_route import Work
+from xdsaudit.model.canonical import TYPE_PREFIX
 
 Annotations = Mapping[str, str]
-TYPE: Final = "type.googleapis.com/"
 _DEFAULT_RETRY_ON: Final = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
 _PREVIOUS_HOSTS: Final = {
     "name": "envoy.retry_host_predicates.previous_hosts",
-    "typed_config": {"@type": TYPE + "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+    "typed_config": {"@type": TYPE_PREFIX + "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
 }
 _NO_WRITES: Final = {
     "name": ":method",

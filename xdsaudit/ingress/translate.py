@@ -19,7 +19,7 @@ from xdsaudit.ingress.crashes import Crashes
 from xdsaudit.ingress.effects import Effects
 from xdsaudit.ingress.expectation import Expectation, RulePlan
 from xdsaudit.ingress.go import int32
-from xdsaudit.ingress.http_route import Fallback, Work, normalise, undetermined
+from xdsaudit.ingress.http_route import Fallback, PathType, Work, normalise, undetermined
 from xdsaudit.ingress.objects import Ingress, KubeObjects
 from xdsaudit.ingress.parts import Kept, Part, Sheet, Surroundings, joined
 from xdsaudit.ingress.paths import effective, uris_of
@@ -206,7 +206,7 @@ class _Translation:
             return False
         return True
 
-    def _work(self, each: Taken, index: int, path: tuple[str, str, str], resolved: Resolved) -> Work:
+    def _work(self, each: Taken, index: int, path: tuple[PathType, str, str], resolved: Resolved) -> Work:
         work = Work(each.name, [index], path[0], path[1], uris_of(path[0], path[2]), resolved.destinations)
         if len(work.destinations) == 1 and work.destinations[0].port is not None and not self.aliases:
             return work

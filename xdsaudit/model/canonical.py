@@ -13,12 +13,18 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
-from xdsaudit.model.route import Fields, HeaderMatch, MatchKey
+from xdsaudit.model.route import Fields, HeaderMatch, MatchKey, Op, PathKind
 
 TYPE_PREFIX: Final = "type.googleapis.com/"
 ROUTE: Final = "envoy.config.route.v3.Route"
 _NOT_COMPARED: Final = frozenset({"match", "name", "metadata", "decorator", "stat_prefix"})
-_STRING_OPS: Final = ("exact", "prefix", "suffix", "contains")
+_STRING_OPS: Final[Mapping[Op, Op]] = {
+    "exact": "exact_i",
+    "prefix": "prefix_i",
+    "suffix": "suffix_i",
+    "contains": "contains_i",
+}
+"""How a text is matched, and the same where the case of letters is ignored."""
 _MATCH_KNOWN: Final = frozenset(
     {"path", "prefix", "safe_regex", "path_separated_prefix", "case_sensitive", "headers", "query_parameters"}
 )
@@ -95,11 +101,10 @@ def fields_of(plain: Mapping[str, Any]) -> tuple[Fields, str | None]:
     return fields, cluster
 
 
-def _string_op(match: Mapping[str, Any]) -> tuple[str, str] | None:
-    suffix = "_i" if match.get("ignore_case") else ""
-    for op in _STRING_OPS:
+def _string_op(match: Mapping[str, Any]) -> tuple[Op, str] | None:
+    for op, ignoring_case in _STRING_OPS.items():
         if op in match:
-            return op + suffix, match[op]
+            return ignoring_case if match.get("ignore_case") else op, match[op]
     if "safe_regex" in match:
         return "regex", match["safe_regex"].get("regex", "")
     return None
@@ -114,12 +119,11 @@ def _condition(plain: Mapping[str, Any]) -> HeaderMatch:
     found = _string_op(plain["string_match"]) if "string_match" in plain else None
     if found:
         return HeaderMatch(name, found[0], found[1], inverted)
-    for op in (*_STRING_OPS, "safe_regex"):
-        key = f"{op}_match"
-        if key in plain:
-            value = plain[key]
-            text = value.get("regex", "") if isinstance(value, Mapping) else value
-            return HeaderMatch(name, "regex" if op == "safe_regex" else op, text, inverted)
+    for op in _STRING_OPS:
+        if f"{op}_match" in plain:
+            return HeaderMatch(name, op, plain[f"{op}_match"], inverted)
+    if "safe_regex_match" in plain:
+        return HeaderMatch(name, "regex", plain["safe_regex_match"].get("regex", ""), inverted)
     if "present_match" in plain:
         return HeaderMatch(name, "present", "" if plain["present_match"] else "no", inverted)
     rest = {k: v for k, v in plain.items() if k not in ("name", "invert_match")}
@@ -132,6 +136,7 @@ def match_of(plain: Mapping[str, Any]) -> MatchKey:
     """Canonical key of a plain RouteMatch."""
     sensitive = plain.get("case_sensitive")
     ignore_case = sensitive is False
+    kind: PathKind
     if "path" in plain:
         kind, value = "path", plain["path"]
     elif "prefix" in plain:

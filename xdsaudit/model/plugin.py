@@ -15,6 +15,8 @@ from typing import Any, Final, NamedTuple
 
 RULES: Final = "_rules_"
 CONDITIONS: Final = ("_match_route_", "_match_service_", "_match_domain_")
+TEXT: Final = "type.googleapis.com/google.protobuf.StringValue"
+"""The type in which a Wasm plugin's configuration is usually sent."""
 WASM: Final = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"
 PHASES: Final = ("AUTHN", "AUTHZ", "STATS", "UNSPECIFIED_PHASE")
 """Phases in the order in which their filters run (istio pilot/pkg/networking/core/v1alpha3/listener_builder.go)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from xdsaudit.model.sensitive import shown
 
@@ -16,11 +16,29 @@ Place = tuple[int, str]
 """The port and the host (a domain of a virtual host) that a list of routes answers for."""
 
 
+PathKind = Literal["path", "prefix", "safe_regex", "path_separated_prefix", "other"]
+"""How a path is matched, in Envoy's words; ``path`` is exact."""
+Op = Literal[
+    "exact",
+    "prefix",
+    "suffix",
+    "contains",
+    "exact_i",
+    "prefix_i",
+    "suffix_i",
+    "contains_i",
+    "regex",
+    "present",
+    "other",
+]
+"""How a header or a query parameter is matched; ``_i`` ignores the case of letters, ``other`` is Envoy's own JSON."""
+
+
 class HeaderMatch(NamedTuple):
     """One condition on a header or a query parameter; ``:method`` is a header as in Envoy."""
 
     name: str
-    op: str
+    op: Op
     value: str = ""
     inverted: bool = False
 
@@ -35,7 +53,7 @@ class MatchKey(NamedTuple):
     """What decides whether a request takes a route, in canonical form.
 
     Attributes:
-        kind: ``path`` (exact), ``prefix``, ``safe_regex``, ``path_separated_prefix`` or ``other``.
+        kind: how the path is matched.
         value: the text of the path matcher.
         ignore_case: whether letters' case is ignored (always False for a regex, which ignores the flag).
         headers: sorted header conditions, the method among them.
@@ -43,7 +61,7 @@ class MatchKey(NamedTuple):
         other: canonical JSON of every other condition, empty in what Higress generates.
     """
 
-    kind: str
+    kind: PathKind
     value: str
     ignore_case: bool = False
     headers: tuple[HeaderMatch, ...] = ()
@@ -65,7 +83,7 @@ class MatchKey(NamedTuple):
         return (self.kind == "prefix" and self.value == "/") and not (self.headers or self.query or self.other)
 
 
-def simple_key(kind: str, value: str) -> MatchKey:
+def simple_key(kind: PathKind, value: str) -> MatchKey:
     """A key with nothing but a path: by far the most, and built without going through the defaults."""
     return tuple.__new__(MatchKey, (kind, value, False, (), (), ""))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from xdsaudit.model.facts import CoreFacts, GatewayFacts, PilotFacts, ProxyState
 from xdsaudit.model.plugin import Plugin, Slot
@@ -100,12 +100,16 @@ class Certificate(NamedTuple):
         return host.lower() in lowered or f"*.{host.lower().partition('.')[2]}" in lowered
 
 
+ListenerState = Literal["active", "warming", "draining", "rejected"]
+"""How far a listener is; one whose first update was refused is ``rejected`` and has nothing else."""
+
+
 class Listener(NamedTuple):
-    """A listener; ``state`` is ``active``, ``warming`` or ``draining``."""
+    """A listener; ``error`` are Envoy's words on an update of it that it refused."""
 
     name: str
     port: int
-    state: str
+    state: ListenerState
     chains: tuple[FilterChain, ...]
     error: str = ""
 

@@ -17,12 +17,11 @@ from typing import Any, Final
 from xdsaudit.collect.ads import METHOD
 from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.testing.rewrite import resources_of
-from xdsaudit.xds.pool import SHORT, TYPES, message
+from xdsaudit.xds.pool import SHORT, TYPES, WHOLE, Short, message
 from xdsaudit.xds.session import type_of
 
 Resources = Mapping[str, Mapping[str, bytes]]
-_ORDER: Final = ("CDS", "EDS", "LDS", "SRDS", "RDS", "ECDS")
-_NAMED: Final = frozenset({"RDS", "EDS", "ECDS"})
+_ORDER: Final[tuple[Short, ...]] = ("CDS", "EDS", "LDS", "SRDS", "RDS", "ECDS")
 MISBEHAVIOURS: Final = ("hang", "reset", "garbage", "oversize", "close")
 
 
@@ -49,7 +48,7 @@ class Client:
     version: str = ""
     selected: bool = True
     nacks: list[tuple[str, str]] = field(default_factory=list)
-    watches: dict[str, _Watch] = field(default_factory=dict)
+    watches: dict[Short, _Watch] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     events: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
 
@@ -287,7 +286,7 @@ class ControlPlane:
             return  # an acknowledgement
         if watch is None:
             watch = client.watches[short] = _Watch()
-        new = set(names) - set(watch.names) or not request.response_nonce or short not in _NAMED
+        new = set(names) - set(watch.names) or not request.response_nonce or short in WHOLE
         watch.names = names
         if new:
             yield self._response(client, short, watch)
@@ -303,14 +302,14 @@ class ControlPlane:
                 type_url=request.type_url, version_info="0", nonce=str(next(self._nonces))
             ).SerializeToString()
 
-    def _content(self, client: Client, short: str, watch: _Watch) -> dict[str, bytes]:
+    def _content(self, client: Client, short: Short, watch: _Watch) -> dict[str, bytes]:
         with self._lock:
             private = self._fresh is not None and client.version != self._gateway_version
             line = self._fresh if private and self._fresh is not None else self._served
             found = line.get(short, {}) if client.selected else {}
-            return {n: d for n, d in found.items() if short not in _NAMED or n in watch.names}
+            return {n: d for n, d in found.items() if short in WHOLE or n in watch.names}
 
-    def _response(self, client: Client, short: str, watch: _Watch) -> bytes:
+    def _response(self, client: Client, short: Short, watch: _Watch) -> bytes:
         content = self._content(client, short, watch)
         watch.sent, watch.nonce = content, f"n{next(self._nonces)}"
         response = message("envoy.service.discovery.v3.DiscoveryResponse")(

@@ -7,11 +7,11 @@ pilot's business. Objects are folded by type: each response of core carries all 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from xdsaudit.errors import ReadError
 from xdsaudit.model.facts import CoreFacts
-from xdsaudit.model.route import HeaderMatch, MatchKey, Place, Route, simple_key
+from xdsaudit.model.route import HeaderMatch, MatchKey, PathKind, Place, Route, simple_key
 from xdsaudit.model.view import Table, View, ViewName
 from xdsaudit.xds.plugins import read_wasm_plugin
 from xdsaudit.xds.pool import known_type, message
@@ -138,13 +138,18 @@ def _routes(http: Any, origin: str) -> Iterable[Route]:
 
 
 _NOTHING: dict[str, Any] = {}
-_URI = {"exact": "path", "prefix": "prefix", "regex": "safe_regex"}
+_URI: Final[Mapping[str | None, PathKind]] = {
+    "exact": "path",
+    "prefix": "prefix",
+    "regex": "safe_regex",
+    None: "prefix",
+}
 
 
 def _key(match: Any) -> MatchKey:
     uri = match.uri
     kind = uri.WhichOneof("match_type")
-    path = _URI[kind] if kind else "prefix"
+    path = _URI[kind]
     value = getattr(uri, kind) if kind else "/"
     if len(match.ListFields()) == 1:
         return simple_key(path, value)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from xdsaudit.model.plugin import (
+    TEXT,
     WASM,
     Plugin,
     Slot,
@@ -19,7 +20,6 @@ from xdsaudit.xds.pool import inside
 
 _OPEN: Final = 3
 """FAIL_OPEN of Envoy's failure_policy, which newer pilots set instead of fail_open."""
-_TEXT: Final = "type.googleapis.com/google.protobuf.StringValue"
 
 
 def read_slots(filters: Iterable[Any]) -> tuple[Slot, ...]:
@@ -50,7 +50,7 @@ def read_extension(resource: Any) -> Plugin:
     variables = machine.environment_variables
     fields |= {"env": environment(variables.key_values), "host_env": tuple(variables.host_env_keys)}
     text = ""
-    if config.configuration.type_url == _TEXT:
+    if config.configuration.type_url == TEXT:
         text = inside("google.protobuf.StringValue", config.configuration.value, resource.name).value
     return Plugin(name, fields, settings_from_text(text))
 

@@ -6,26 +6,32 @@ Sharing the default pool would clash with any package that registers Envoy's fil
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from xdsaudit.errors import ReadError
+from xdsaudit.model.canonical import TYPE_PREFIX
 
-TYPES = {
-    "LDS": "type.googleapis.com/envoy.config.listener.v3.Listener",
-    "SRDS": "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration",
-    "RDS": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
-    "CDS": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
-    "EDS": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
-    "ECDS": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+Short = Literal["LDS", "SRDS", "RDS", "CDS", "EDS", "ECDS"]
+"""A resource type by the name of its discovery service."""
+TYPES: Final[Mapping[Short, str]] = {
+    "LDS": f"{TYPE_PREFIX}envoy.config.listener.v3.Listener",
+    "SRDS": f"{TYPE_PREFIX}envoy.config.route.v3.ScopedRouteConfiguration",
+    "RDS": f"{TYPE_PREFIX}envoy.config.route.v3.RouteConfiguration",
+    "CDS": f"{TYPE_PREFIX}envoy.config.cluster.v3.Cluster",
+    "EDS": f"{TYPE_PREFIX}envoy.config.endpoint.v3.ClusterLoadAssignment",
+    "ECDS": f"{TYPE_PREFIX}envoy.config.core.v3.TypedExtensionConfig",
 }
-"""The field's short name of a resource type, to its type URL."""
-
-SHORT = {url: short for short, url in TYPES.items()}
+"""Type URLs by short name."""
+SHORT: Final[Mapping[str, Short]] = {url: short for short, url in TYPES.items()}
 """The same, the other way round."""
+_MESSAGES: Final[Mapping[str, str]] = {short: url.rpartition("/")[2] for short, url in TYPES.items()}
+WHOLE: Final[frozenset[Short]] = frozenset({"LDS", "CDS", "SRDS"})
+"""Types of which each response holds everything and replaces what came before; of the others it adds or replaces by name."""
 
 
 _LOCK: Final = threading.RLock()
@@ -74,7 +80,7 @@ def inside(name: str, data: bytes, of: str) -> Any:
 
 def resource_class(short: str) -> Any:
     """Class of the resources of a short type."""
-    return message(TYPES[short].rpartition("/")[2])
+    return message(_MESSAGES[short])
 
 
 def known_type(type_url: str) -> Any | None:

@@ -18,9 +18,8 @@ from xdsaudit.model.route import Fields, Route, simple_key
 from xdsaudit.model.view import Cluster, FilterChain, Listener, View, ViewName
 from xdsaudit.xds.plain import to_plain
 from xdsaudit.xds.plugins import read_extension, read_slots
-from xdsaudit.xds.pool import SHORT, TYPES, inside, message, resource_class
+from xdsaudit.xds.pool import SHORT, TYPES, WHOLE, Short, inside, message, resource_class
 
-_REPLACING = frozenset({"LDS", "CDS", "SRDS"})
 _PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
@@ -36,7 +35,7 @@ class Undecoded(NamedTuple):
     data: bytes
 
 
-def fold(responses: Iterable[bytes], decoded: Decoded | None = None) -> dict[str, dict[str, Any]]:
+def fold(responses: Iterable[bytes], decoded: Decoded | None = None) -> dict[Short, dict[str, Any]]:
     """Resources by short type and name after all responses, each a decoded message of the pool.
 
     Of RDS an ``Undecoded``, or the virtual hosts where ``decoded`` knows them.
@@ -45,7 +44,7 @@ def fold(responses: Iterable[bytes], decoded: Decoded | None = None) -> dict[str
         ReadError: a response, or a resource in one, is not what it says it is.
     """
     response_class = message("envoy.service.discovery.v3.DiscoveryResponse")
-    folded: dict[str, dict[str, Any]] = {}
+    folded: dict[Short, dict[str, Any]] = {}
     for number, data in enumerate(responses):
         try:
             response = response_class.FromString(data)
@@ -61,7 +60,7 @@ def fold(responses: Iterable[bytes], decoded: Decoded | None = None) -> dict[str
                     "read the control plane again"
                 )
             continue
-        kept = {} if short in _REPLACING else folded.get(short, {})
+        kept = {} if short in WHOLE else folded.get(short, {})
         cls = resource_class(short)
         for index, resource in enumerate(response.resources):
             if decoded is not None and short == "RDS" and (known := decoded.get(resource.value)) is not None:
@@ -123,7 +122,7 @@ def read_pilot(
     )
 
 
-def _plugins(folded: dict[str, dict[str, Any]], listeners: tuple[Listener, ...] | None) -> dict[str, Plugin] | None:
+def _plugins(folded: dict[Short, dict[str, Any]], listeners: tuple[Listener, ...] | None) -> dict[str, Plugin] | None:
     """Plugins by name; None where listeners name some and nobody asked for their configurations."""
     if "ECDS" in folded:
         return {p.name: p for p in map(read_extension, folded["ECDS"].values())}
@@ -257,7 +256,7 @@ class RouteReader:
         match = route.match
         parts = match.ListFields()
         if len(parts) == 2 and parts[1][0].number == 4 and parts[0][0].number <= 2 and parts[1][1].value:
-            key = simple_key(parts[0][0].name, parts[0][1])
+            key = simple_key("prefix" if parts[0][0].number == 1 else "path", parts[0][1])
             opaque: tuple[str, ...] = ()
         else:
             found: list[str] = []

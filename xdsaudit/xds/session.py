@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from xdsaudit.errors import ReadError
-from xdsaudit.xds.pool import SHORT, TYPES, inside, message
+from xdsaudit.xds.pool import SHORT, TYPES, WHOLE, Short, inside, message
 from xdsaudit.xds.reader import fold, read_cluster, read_listener
 
-_WILDCARD: Final = ("CDS", "LDS", "SRDS")
 GATEWAY_LABELS: Final[Mapping[str, str]] = {"app": "higress-gateway", "higress": "higress-system-higress-gateway"}
 
 
@@ -87,9 +86,9 @@ class AdsSession:
         """A session for this node, with nothing subscribed yet."""
         self._node = node
         self._said_node = False
-        self._subscriptions: dict[str, _Subscription] = {}
+        self._subscriptions: dict[Short, _Subscription] = {}
         self._responses: list[bytes] = []
-        self._names: list[tuple[str, frozenset[str]]] = []
+        self._names: list[tuple[Short, frozenset[str]]] = []
 
     @property
     def responses(self) -> tuple[bytes, ...]:
@@ -98,10 +97,10 @@ class AdsSession:
 
     def prune(self) -> None:
         """Drop responses that later ones replace, so that a stream that lives long holds no more than one of each resource."""
-        kept, seen, wholes = [], set[tuple[str, str]](), set[str]()
+        kept, seen, wholes = [], set[tuple[Short, str]](), set[Short]()
         for response, (short, names) in zip(reversed(self._responses), reversed(self._names), strict=True):
             subscribed = self._subscriptions[short].names if short in self._subscriptions else None
-            if short in ("LDS", "CDS", "SRDS"):
+            if short in WHOLE:
                 needed = short not in wholes
                 wholes.add(short)
             else:
@@ -114,7 +113,7 @@ class AdsSession:
         self._names = [named for _, named in kept]
 
     @property
-    def refused(self) -> dict[str, str]:
+    def refused(self) -> dict[Short, str]:
         """Short type to the error of its last response, for those that were NACKed."""
         return {short: s.refused for short, s in self._subscriptions.items() if s.refused}
 
@@ -129,13 +128,13 @@ class AdsSession:
         return bool(self._subscriptions) and not set(self.waiting) - {"ECDS"}
 
     @property
-    def waiting(self) -> tuple[str, ...]:
+    def waiting(self) -> tuple[Short, ...]:
         """Short types that still owe an answer."""
         return tuple(short for short, s in self._subscriptions.items() if s.answered < s.asked)
 
     def start(self) -> list[bytes]:
         """The first requests of a stream."""
-        return [r for short in ("CDS", "LDS") for r in self._subscribe(short, None)]
+        return [*self._subscribe("CDS", None), *self._subscribe("LDS", None)]
 
     def resumed(self) -> AdsSession:
         """A session for a new stream that asks for what this one had, from its last accepted versions."""
@@ -186,7 +185,7 @@ class AdsSession:
             requests += self._subscribe(other, names)
         return requests
 
-    def _wanted(self, short: str, resources: Mapping[str, Any]) -> Iterable[tuple[str, frozenset[str] | None]]:
+    def _wanted(self, short: Short, resources: Mapping[str, Any]) -> Iterable[tuple[Short, frozenset[str] | None]]:
         if short == "CDS":
             clusters = [read_cluster(c) for c in resources.values()]
             yield "EDS", frozenset(c.service_name for c in clusters if c.discovery == "EDS")
@@ -204,7 +203,7 @@ class AdsSession:
     _listed: frozenset[str] = frozenset()
     _scoped: frozenset[str] = frozenset()
 
-    def _subscribe(self, short: str, names: frozenset[str] | None) -> list[bytes]:
+    def _subscribe(self, short: Short, names: frozenset[str] | None) -> list[bytes]:
         subscription = self._subscriptions.get(short)
         if names is not None and not names and subscription is None:
             return []  # an empty first list would mean the wildcard
@@ -218,7 +217,7 @@ class AdsSession:
             subscription.asked += 1
         return [self._request(short)]
 
-    def _request(self, short: str, error: str = "") -> bytes:
+    def _request(self, short: Short, error: str = "") -> bytes:
         subscription = self._subscriptions[short]
         request = message("envoy.service.discovery.v3.DiscoveryRequest")(
             type_url=TYPES[short],

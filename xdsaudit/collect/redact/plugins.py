@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from xdsaudit.collect.redact.literals import Literals
-from xdsaudit.model.plugin import CONDITIONS, RULES, WASM, canonical, environment
+from xdsaudit.model.plugin import CONDITIONS, RULES, TEXT, WASM, canonical, environment
 from xdsaudit.model.sensitive import sensitive
 
-_TEXT: Final = "type.googleapis.com/google.protobuf.StringValue"
 _NAMED: Final = frozenset({*CONDITIONS, "_match_route_prefix_"})
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z-]*")
 _LONG: Final = 12
@@ -91,7 +90,7 @@ def clean_config(found: Any, literals: Literals) -> None:
     from xdsaudit.xds.pool import message
 
     said = found.configuration
-    if said.type_url == _TEXT:
+    if said.type_url == TEXT:
         try:
             text = message("google.protobuf.StringValue").FromString(said.value)
         except Exception:  # protobuf's own errors share no base class with others
@@ -129,7 +128,7 @@ def cleaned_config(config: Any, literals: Literals) -> dict[str, Any]:
     said = config.get("configuration")
     if isinstance(said, dict):
         kept["configuration"] = {"@type": str(said.get("@type", ""))}
-        if said.get("@type") == _TEXT and isinstance(said.get("value"), str):
+        if said.get("@type") == TEXT and isinstance(said.get("value"), str):
             kept["configuration"]["value"] = veiled_text(said["value"], literals)
     machine = config.get("vm_config")
     if isinstance(machine, dict):
