@@ -165,8 +165,8 @@ def test_markdown_is_a_table_of_what_is_wrong_the_worst_first_and_escapes_its_si
     assert "nothing is wrong" in render(audit(worlds.world([ingress("a", "foo.test", "/a")])), "markdown")
 
 
-def test_a_form_that_is_none() -> None:
-    with pytest.raises(ValueError, match="is none of table"):
+def test_a_name_that_is_not_a_format() -> None:
+    with pytest.raises(ValueError, match="is not a format; the formats are table"):
         render(audit(worlds.world([])), "pdf")
 
 

@@ -45,7 +45,7 @@ def _words(_: click.Context) -> Iterator[tuple[str, str]]:
 
 
 def _reports(_: click.Context) -> Iterator[tuple[str, str]]:
-    from xdsaudit.cli.options import FORMATS
+    from xdsaudit.report import FORMATS
 
     yield from ((f"{name}=", "FORMAT=FILE") for name in FORMATS)
 

@@ -12,14 +12,12 @@ import click
 from xdsaudit.cli import offers
 from xdsaudit.cli.values import Seconds, size_of
 from xdsaudit.errors import InputError
+from xdsaudit.report import FORMATS
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from xdsaudit.collect.connect import SourceOptions
-
-FORMATS = ("table", "wide", "json", "jsonl", "junit", "sarif", "github", "gitlab", "markdown", "html", "prom")
-"""As in xdsaudit.report, which is not imported for --help."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _EXISTING = click.Path(path_type=Path)

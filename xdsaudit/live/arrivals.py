@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from xdsaudit.model.verdict import Audit, Rule, Verdict
+from xdsaudit.model.verdict import IN_EFFECT, Audit, Rule, Verdict
 
-_FINE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
 STAGES: Final = ("pilot", "gateway")
 """Stages in the order of the pipeline; a rule that is in effect has passed them all."""
 
@@ -29,7 +28,7 @@ class Arrivals:
             for each in verdict.replicas:
                 view = each.view.removesuffix("_fresh")
                 held[view] = held.get(view, True) and each.verdict is Verdict.IN_SYNC
-            fine = verdict.verdict in _FINE
+            fine = verdict.verdict in IN_EFFECT
             for stage in STAGES:
                 if fine or held.get(stage, False):
                     self._there[stage].setdefault(rule, now)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from xdsaudit.model.plugin_verdict import PluginVerdict
-from xdsaudit.model.verdict import Audit, Verdict
+from xdsaudit.model.verdict import IN_EFFECT, Audit, Verdict
 
-_FINE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT, Verdict.NOT_SELECTED})
+_QUIET: Final = IN_EFFECT | {Verdict.NOT_SELECTED}
 
 
 class PluginTransition(NamedTuple):
@@ -47,7 +47,7 @@ class PluginWatch:
         said = []
         for plugin in result.plugins:
             held = self._known.setdefault(plugin.ref, _Known())
-            if first and plugin.verdicts <= _FINE:
+            if first and plugin.verdicts <= _QUIET:
                 held.told, held.verdict = plugin.identity, plugin.verdict
             if plugin.identity == held.told:
                 held.candidate = None

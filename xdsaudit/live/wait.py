@@ -19,11 +19,10 @@ from xdsaudit.errors import near
 from xdsaudit.live.arrivals import Arrivals
 from xdsaudit.model.plugin_verdict import PluginVerdict
 from xdsaudit.model.snapshot import Snapshot
-from xdsaudit.model.verdict import FAILING, Audit, Rule, RuleVerdict, Stage, Verdict
+from xdsaudit.model.verdict import FAILING, IN_EFFECT, Audit, Rule, RuleVerdict, Stage, Verdict
 from xdsaudit.model.view import State, ViewName
 
 T = TypeVar("T")
-_DONE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
 _NEVER: Final = frozenset({Verdict.REFUSED, Verdict.NOT_SELECTED})
 _PLUGIN: Final = "wasmplugin/"
 _PARTS: Final = "of the gateways only what concerns the hosts of the batch was read"
@@ -74,7 +73,7 @@ class Outcome:
     @property
     def holding(self) -> tuple[RuleVerdict, ...]:
         """The rules that are not in effect."""
-        return tuple(r for r in (*self.audit.rules, *self.audit.not_selected) if r.verdict not in _DONE)
+        return tuple(r for r in (*self.audit.rules, *self.audit.not_selected) if r.verdict not in IN_EFFECT)
 
 
 def wait(
@@ -207,7 +206,7 @@ class _Wait:
 
     def done(self, result: Audit, missing: tuple[str, ...]) -> bool:
         rules = (*result.rules, *result.not_selected)
-        fine = all(r.verdict in _DONE for r in rules) and all(p.verdicts <= _DONE for p in result.plugins)
+        fine = all(r.verdict in IN_EFFECT for r in rules) and all(p.verdicts <= IN_EFFECT for p in result.plugins)
         return bool(rules or result.plugins) and not missing and not result.gaps and fine
 
     def blind(self, result: Audit, began: float) -> str | None:
@@ -225,8 +224,8 @@ class _Wait:
 
     def suspect(self, result: Audit, missing: tuple[str, ...], now: float) -> Outcome | None:
         """Look whole once rules have been behind for a while; two such looks that agree on a proof end the wait."""
-        behind: list[object] = [r for r in result.rules if r.verdict not in _DONE and r.stage is not Stage.APPLY]
-        behind += [p for p in result.plugins if p.verdicts - _DONE and p.stage is not Stage.APPLY]
+        behind: list[object] = [r for r in result.rules if r.verdict not in IN_EFFECT and r.stage is not Stage.APPLY]
+        behind += [p for p in result.plugins if p.verdicts - IN_EFFECT and p.stage is not Stage.APPLY]
         if not behind:
             self.since_behind, self.suspects, self.pause = None, frozenset(), _SETTLE_SECONDS
             return None

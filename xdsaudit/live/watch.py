@@ -15,14 +15,13 @@ from xdsaudit.audit.memory import Memory
 from xdsaudit.audit.verdicts import audit
 from xdsaudit.live.plugin_watch import PluginTransition, PluginWatch
 from xdsaudit.model.snapshot import Snapshot
-from xdsaudit.model.verdict import Audit, Rule, RuleVerdict, Verdict
+from xdsaudit.model.verdict import IN_EFFECT, Audit, Rule, RuleVerdict, Verdict
 from xdsaudit.model.view import ViewName
 
 BUCKETS: Final = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _BAD: Final = frozenset({Verdict.LOST, Verdict.CHANGED})
 RECORDED: Final = _BAD | {Verdict.NO_UPSTREAM}
 """Verdicts that a recorder keeps the views of: most of them heal by the next push and leave no trace."""
-_FINE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
 Key = tuple[Rule, int]
 """A rule and its number among equal ones: an Ingress may write the same rule twice."""
 
@@ -168,7 +167,7 @@ class Watcher:
         if held is None:
             held = self._known[key] = _Known(since=now)
             held.in_pilot = held.in_gateway = first  # what was there before us has no beginning
-            if first and found.verdict in _FINE:
+            if first and found.verdict in IN_EFFECT:
                 held.told = found  # nobody wants to be told that all was well when the watch began
         if not first:
             self._time(held, found, now)
@@ -186,7 +185,7 @@ class Watcher:
         by_view: dict[str, bool] = {}
         for each in found.replicas:
             by_view[each.view] = by_view.get(each.view, True) and each.verdict is Verdict.IN_SYNC
-        fine = found.verdict in _FINE
+        fine = found.verdict in IN_EFFECT
         for stage, view in (("pilot", ViewName.PILOT_FRESH), ("gateway", ViewName.GATEWAY)):
             name = f"in_{stage}"
             if not getattr(held, name) and (fine or by_view.get(view, False)):

@@ -205,6 +205,8 @@ class Finding:
     fix: tuple[Fix, ...] = ()
 
 
+IN_EFFECT: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
+"""Verdicts of a rule of which nothing is wrong and nothing is waited for."""
 FAILING: Final = frozenset({Verdict.LOST, Verdict.CHANGED, Verdict.REFUSED, Verdict.SHADOWED, Verdict.NO_UPSTREAM})
 """Verdicts that end with exit code 1 (contract 4)."""
 
@@ -276,7 +278,6 @@ class Audit:
             AssertionError: the message names each rule and plugin with its verdict, stage, evidence and remedy.
         """
         every = (*self.rules, *self.not_selected)
-        quiet = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
         chosen: list[RuleVerdict] = list(self.rules) if not what else []
         plugins = [p for p in self.plugins if p.verdict is not Verdict.NOT_SELECTED] if not what else []
         for name in what:
@@ -288,8 +289,8 @@ class Audit:
                 )
             chosen += found
             plugins += ours
-        bad = [r for r in dict.fromkeys(chosen) if r.verdict not in quiet]
-        wrong = [p for p in dict.fromkeys(plugins) if p.verdicts - quiet]
+        bad = [r for r in dict.fromkeys(chosen) if r.verdict not in IN_EFFECT]
+        wrong = [p for p in dict.fromkeys(plugins) if p.verdicts - IN_EFFECT]
         if bad or wrong:
             said = f"{len(bad)} of {len(set(chosen))} rules are not in effect"
             said += f", and {len(wrong)} of {len(set(plugins))} plugins" if plugins else ""

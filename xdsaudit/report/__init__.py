@@ -1,48 +1,46 @@
 """Audits as text, one format a module. Must not print nor decide."""
 
-from collections.abc import Callable
+from __future__ import annotations
 
-from xdsaudit.model.verdict import Audit
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-FORMATS = ("table", "wide", "json", "jsonl", "junit", "sarif", "github", "gitlab", "markdown", "html", "prom")
+if TYPE_CHECKING:
+    from xdsaudit.model.verdict import Audit
+
+_WRITERS: Final[Mapping[str, str]] = {
+    "table": "table:to_table",
+    "wide": "table:to_table",
+    "json": "json:to_json",
+    "jsonl": "lines:to_jsonl",
+    "junit": "lines:to_junit",
+    "sarif": "lines:to_sarif",
+    "github": "lines:to_github",
+    "gitlab": "pipelines:to_gitlab",
+    "markdown": "pipelines:to_markdown",
+    "html": "html:to_html",
+    "prom": "prom:to_prom",
+}
+"""Module and function of each format; they are imported when they are asked for."""
+FORMATS: Final = tuple(_WRITERS)
 
 
 def render(audit: Audit, form: str, *, width: int = 80, color: bool = False) -> str:
     """An audit in one of ``FORMATS``; width and colour count for ``table`` and ``wide`` alone.
 
     Raises:
-        ValueError: a form that is none of them.
+        ValueError: a form that is not one of them.
     """
+    if form not in FORMATS:
+        raise ValueError(f"{form!r} is not a format; the formats are {', '.join(FORMATS)}")
     if form in ("table", "wide"):
         from xdsaudit.report.table import to_table
 
         return to_table(audit, width=width, color=color, wide=form == "wide")
-    if form not in FORMATS:
-        raise ValueError(f"{form!r} is none of {', '.join(FORMATS)}")
-    return _writer(form)(audit)
-
-
-def _writer(form: str) -> Callable[[Audit], str]:
-    if form == "json":
-        from xdsaudit.report.json import to_json
-
-        return to_json
-    if form == "html":
-        from xdsaudit.report.html import to_html
-
-        return to_html
-    if form == "prom":
-        from xdsaudit.report.prom import to_prom
-
-        return to_prom
-    if form in ("gitlab", "markdown"):
-        from xdsaudit.report import pipelines
-
-        return pipelines.to_gitlab if form == "gitlab" else pipelines.to_markdown
-    from xdsaudit.report import lines
-
-    writers = {"jsonl": lines.to_jsonl, "junit": lines.to_junit, "sarif": lines.to_sarif, "github": lines.to_github}
-    return writers[form]
+    module, _, name = _WRITERS[form].partition(":")
+    writer: Callable[[Audit], str] = getattr(import_module(f"xdsaudit.report.{module}"), name)
+    return writer(audit)
 
 
 __all__ = ["FORMATS", "render"]

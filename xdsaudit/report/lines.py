@@ -8,14 +8,13 @@ from typing import Any, Final, NamedTuple
 
 from xdsaudit.audit.causes.catalogue import BY_SLUG, CATALOGUE
 from xdsaudit.model.plugin_verdict import PluginVerdict, said
-from xdsaudit.model.verdict import FAILING, Audit, Finding, Origin, RuleVerdict, Severity, Verdict
+from xdsaudit.model.verdict import FAILING, IN_EFFECT, Audit, Finding, Origin, RuleVerdict, Severity, Verdict
 from xdsaudit.report.head import left_out, unseen
 from xdsaudit.report.json import as_json, as_line, extra_object, finding_object, left_out_object, rule_object
 from xdsaudit.report.plugins import QUIET, own_rules, plugin_object, troubled
 from xdsaudit.report.terminal import printable
 from xdsaudit.report.tool import TOOL
 
-_FINE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
 _LEVEL: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 
 
@@ -43,7 +42,7 @@ class Entry(NamedTuple):
 
 def severity_of(verdict: RuleVerdict) -> Severity | None:
     """How bad a rule's verdict is; None when it is fine."""
-    if verdict.verdict in _FINE or verdict.verdict is Verdict.NOT_SELECTED:
+    if verdict.verdict in IN_EFFECT or verdict.verdict is Verdict.NOT_SELECTED:
         return None
     return Severity.ERROR if verdict.verdict in FAILING else Severity.WARNING
 

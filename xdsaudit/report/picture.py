@@ -9,7 +9,7 @@ from collections import Counter
 from html import escape
 from typing import Final, NamedTuple
 
-from xdsaudit.model.verdict import Audit, Stage, Verdict
+from xdsaudit.model.verdict import IN_EFFECT, Audit, Stage, Verdict
 from xdsaudit.model.view import State, ViewInfo, ViewName
 from xdsaudit.report.terminal import many, printable
 
@@ -72,7 +72,7 @@ def pipeline(audit: Audit) -> tuple[tuple[Box, ...], tuple[Arrow, ...]]:
         found = tuple((stage.value, held[stage]) for stage in stages if held[stage])
         arrows.append(Arrow(stages[0].value, found))
         broken = broken or bool(found)
-    fine = len(audit.of(Verdict.IN_SYNC, Verdict.DORMANT))
+    fine = len(audit.of(*IN_EFFECT))
     boxes.append(Box("backend", f"{fine:,} of {total:,} reachable", "bad" if broken else "good", (), 0))
     return tuple(boxes), tuple(arrows)
 

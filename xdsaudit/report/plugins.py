@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from xdsaudit.audit.groups import ORDER
 from xdsaudit.audit.sayings import Labels, folded
 from xdsaudit.model.plugin_verdict import MatchVerdict, PluginVerdict, said
-from xdsaudit.model.verdict import FAILING, Audit, Verdict
+from xdsaudit.model.verdict import FAILING, IN_EFFECT, Audit, Verdict
 from xdsaudit.report.terminal import STYLE, many, paper, say
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-QUIET: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT, Verdict.NOT_SELECTED})
+QUIET: Final = IN_EFFECT | {Verdict.NOT_SELECTED}
 """Verdicts that ask for nothing."""
 _SHOWN: Final = 6
 

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from xdsaudit.model.verdict import Audit, RuleVerdict, Stage, Verdict
+from xdsaudit.model.verdict import IN_EFFECT, Audit, RuleVerdict, Stage, Verdict
 from xdsaudit.report.terminal import many, printable
 
-_FINE: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
 _VIEWS: Final = {"pilot_fresh": "pilot", "gateway": "the gateways", "ingress": "the API"}
 
 
@@ -18,17 +17,17 @@ def standing(result: Audit) -> str:
     rules = (*result.rules, *result.not_selected)
     if not rules and not result.plugins:
         return "the API holds no rule of it yet"
-    ready = sum(r.verdict in _FINE for r in rules)
+    ready = sum(r.verdict in IN_EFFECT for r in rules)
     texts = [f"{ready} of {many(len(rules), 'rule')} in effect"] if rules else []
     if result.plugins:
-        good = sum(p.verdicts <= _FINE for p in result.plugins)
+        good = sum(p.verdicts <= IN_EFFECT for p in result.plugins)
         texts.append(f"{good} of {many(len(result.plugins), 'plugin')}")
     held: Counter[str] = Counter()
     for rule in rules:
-        if rule.verdict not in _FINE:
+        if rule.verdict not in IN_EFFECT:
             held[_where(rule.verdict, rule.stage, rule.first_missing, rule.slug)] += 1
     for plugin in result.plugins:
-        if plugin.verdicts - _FINE:
+        if plugin.verdicts - IN_EFFECT:
             held[_where(plugin.verdict, plugin.stage, plugin.first_missing, plugin.slug)] += 1
     return "; ".join((", ".join(texts), *(f"{count:,} {where}" for where, count in held.items())))
 
@@ -53,7 +52,7 @@ def grid(result: Audit, width: int, shown: int = 10) -> list[str]:
         width: columns that no line exceeds.
         shown: rules at most.
     """
-    waiting = [r for r in (*result.rules, *result.not_selected) if r.verdict not in _FINE]
+    waiting = [r for r in (*result.rules, *result.not_selected) if r.verdict not in IN_EFFECT]
     rows = [(printable(str(rule.rule)), _cells(rule)) for rule in waiting[:shown]]
     room = max(width - max((len(cells) for _, cells in rows), default=0) - 4, 8)
     longest = min(max((len(name) for name, _ in rows), default=0), room)

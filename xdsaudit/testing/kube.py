@@ -16,19 +16,13 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+from xdsaudit.ingress.objects import KINDS
 from xdsaudit.testing.admin import LoopbackServer
 
 Json = dict[str, Any]
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _SINGULAR: Final = {
-    "ingresses": "Ingress",
-    "ingressclasses": "IngressClass",
-    "services": "Service",
-    "endpointslices": "EndpointSlice",
-    "mcpbridges": "McpBridge",
-    "wasmplugins": "WasmPlugin",
-    "secrets": "Secret",
-    "configmaps": "ConfigMap",
+    **{plural: kind for plural, (kind, _) in KINDS.items()},
     "pods": "Pod",
     "deployments": "Deployment",
     "daemonsets": "DaemonSet",
