@@ -43,7 +43,7 @@ class Script:
         found: Snapshot = self._full(self.now)  # type: ignore[operator]
         return found
 
-    def wait(self, *refs: str, **more: float) -> Outcome:
+    def wait(self, *refs: str, **more: object) -> Outcome:
         return wait(self, refs or ("default/b",), clock=self.clock, sleep=self.sleep, **more)  # type: ignore[arg-type]
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests import worlds
 from tests.audit.test_attribution import ITEMS, WITHOUT_B
 from tests.live.test_wait import CUT, SERVED, Script, world
-from xdsaudit import audit
+from xdsaudit import Snapshot, audit
 from xdsaudit.cli.output import Block
 from xdsaudit.live.wait import nothing, together
 from xdsaudit.model.snapshot import PilotCapture
@@ -17,6 +17,7 @@ from xdsaudit.model.verdict import Audit
 from xdsaudit.model.view import State, ViewInfo, ViewName
 from xdsaudit.report.progress import grid, latency_said, standing
 from xdsaudit.testing import ingress
+from xdsaudit.xds.pool import message
 
 OTHER = [*ITEMS, ingress("other", "foo.test", "/o", ingress_class="nginx")]
 
@@ -82,9 +83,67 @@ def test_latency_by_stage() -> None:
     outcome = Script(seen).wait()
     (pilot,), (gateway,) = outcome.latency["pilot"], outcome.latency["gateway"]
     assert (pilot, gateway) == (pytest.approx(1.0, abs=0.3), pytest.approx(2.0, abs=0.3))
-    said = latency_said(outcome.latency)
-    assert said.startswith("from the API, 1 rule reached pilot in 1.0 s (half)")
-    assert latency_said(Script(lambda _: world()).wait().latency) == ""  # all was there: nothing was measured
+    said = latency_said(outcome.latency, outcome.clocks)
+    assert said.startswith("from the API, 1 rule reached core at an unknown time, pilot in 1.0 s (half)")
+    assert said.endswith("counted from when they were first seen there")
+    assert "core" not in outcome.latency
+    assert outcome.audit.latency == {
+        "core": None,
+        "pilot": {"rules": 1, "p50": pilot, "p95": pilot, "max": pilot},
+        "gateway": {"rules": 1, "p50": gateway, "p95": gateway, "max": gateway},
+        "from": {"object": 0, "seen": 1},
+    }
+    still = Script(lambda _: world()).wait()
+    assert latency_said(still.latency, still.clocks) == ""  # all was there: nothing was measured
+    assert still.latency == {}
+
+
+def aged(created: str, gateway: object) -> Snapshot:
+    found = ingress("a", "foo.test", "/a")
+    found["metadata"]["creationTimestamp"] = created
+    return world(items=[found], gateway=gateway, fresh=SERVED, captured_at="2026-01-01T00:01:00Z")
+
+
+@pytest.mark.parametrize(
+    ("created", "seconds", "clock"),
+    [
+        ("2026-01-01T00:00:57Z", 4.0, "object"),
+        ("2026-01-01T00:01:30Z", 1.0, "object"),  # its clock is ahead: no time is negative
+        ("2025-12-31T20:00:00Z", 1.0, "seen"),  # old: it was not applied just now
+    ],
+)
+def test_a_rule_that_was_there_counts_from_its_own_object(created: str, seconds: float, clock: str) -> None:
+    outcome = Script(lambda now: aged(created, {} if now < 1 else None)).wait("default/a")
+    assert outcome.ok
+    assert outcome.latency["gateway"] == (pytest.approx(seconds, abs=0.3),)
+    assert "pilot" not in outcome.latency  # it was there before the first look
+    assert outcome.clocks == {clock: 1}
+
+
+def without(snapshot: Snapshot, name: str) -> dict[str, tuple[bytes, ...]]:
+    """What core says, but for the objects of this name."""
+    found = []
+    for data in snapshot.core[""]:
+        response = message("envoy.service.discovery.v3.DiscoveryResponse").FromString(data)
+        kept = [r for r in response.resources if name.encode() not in r.value]
+        del response.resources[:]
+        response.resources.extend(kept)
+        found.append(response.SerializeToString())
+    return {"": tuple(found)}
+
+
+def test_core_is_timed_where_it_is_read_and_judges_nothing(recording) -> None:
+    recorded = recording("batch-loss")
+    lines = {pod: replace(capture, served=()) for pod, capture in recorded.pilot.items()}
+    whole = replace(recorded, gateway={}, pilot=lines)
+    cut = replace(whole, core=without(recorded, "app-10061"))
+    told: list[Audit] = []
+    outcome = Script(lambda now: cut if now < 1 else whole).wait("live/app-10061", tell=told.append)
+    assert outcome.latency["core"] == (pytest.approx(61.0, abs=0.3),)  # its object is a minute older than the recording
+    assert outcome.clocks == {"object": 1}
+    assert all(each.view != ViewName.CORE for found in told for r in found.rules for each in r.replicas)
+    garbage = replace(whole, core={"": (b"\xff\xfe",)})
+    assert "core" not in Script(lambda _: garbage).wait("live/app-10061", deadline=1.0).latency
 
 
 def test_a_rollout_reports_every_batch() -> None:

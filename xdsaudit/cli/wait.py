@@ -180,7 +180,7 @@ def _finish(outcome: Outcome, output: str, reports: tuple[str, ...]) -> int:
     show(outcome.audit, output, reports)
     rounds = f"{outcome.rounds} {'round' if outcome.rounds == 1 else 'rounds'}"
     say(f"xdsaudit: {outcome.why} ({outcome.seconds:.1f} s, {rounds})")
-    took = latency_said(outcome.latency)
+    took = latency_said(outcome.latency, outcome.clocks)
     if took:
         say(f"xdsaudit: {took}")
     return outcome.code

@@ -12,6 +12,7 @@ from xdsaudit.collect.access import Access, channel, quiet_grpc
 from xdsaudit.collect.ads import Stream, explain
 from xdsaudit.collect.limits import too_large
 from xdsaudit.errors import ReadError, XdsauditError, outline
+from xdsaudit.xds.mcp import McpSession
 from xdsaudit.xds.session import AdsSession, Node
 
 _BACKOFF: Final = (0.1, 0.25, 0.5, 1.0, 2.0)
@@ -21,15 +22,22 @@ _PLUGIN_SECONDS: Final = 2.0
 
 
 class Follower:
-    """One pilot's answers to one node, kept current; a context manager.
+    """What one endpoint answers to one node, kept current; a context manager.
 
     Attributes:
         endpoint: ``host:port``.
         answered: set once there is something to say: a whole answer, or why there is none.
     """
 
-    def __init__(self, endpoint: str, node: Node | Callable[[], Node], access: Access) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        node: Node | Callable[[], Node],
+        access: Access,
+        session: type[AdsSession | McpSession] = AdsSession,
+    ) -> None:
         """Follow this endpoint as this node; a function is asked for it in the follower's own thread."""
+        self._session = session
         self.endpoint: str = endpoint
         self._endpoint, self._access = endpoint, access
         self._node = node
@@ -85,7 +93,7 @@ class Follower:
         if not isinstance(self._node, Node):
             self._shown = self._node()
         assert self._shown is not None
-        session = AdsSession(self._shown)  # a new stream is answered whole: nothing deleted meanwhile stays
+        session = self._session(self._shown)  # a new stream is answered whole: nothing deleted meanwhile stays
         settled_at = time.monotonic()
         with channel(self._endpoint, self._access) as (opened, metadata):
             stream = Stream(opened, metadata, None)
@@ -114,7 +122,7 @@ class Follower:
                 stream.close()
         return ""
 
-    def _late(self, session: AdsSession, since: float) -> None:
+    def _late(self, session: AdsSession | McpSession, since: float) -> None:
         """Say what has not been answered for longer than a read may take."""
         if session.enough or time.monotonic() - since < self._access.timeout:
             return
@@ -125,7 +133,7 @@ class Follower:
             )
         self.answered.set()
 
-    def _keep(self, session: AdsSession, *, whole: bool = False) -> None:
+    def _keep(self, session: AdsSession | McpSession, *, whole: bool = False) -> None:
         refused = "; ".join(f"{short}: {error}" for short, error in session.refused.items())
         with self._lock:
             if session.settled or whole:

@@ -34,6 +34,7 @@ from xdsaudit.collect.sources import (
 from xdsaudit.errors import ReadError
 from xdsaudit.model.snapshot import PilotCapture, Snapshot
 from xdsaudit.model.view import State, ViewInfo, ViewName
+from xdsaudit.xds.mcp import McpSession
 from xdsaudit.xds.session import Node
 
 Kube = Callable[[], tuple[Mapping[str, bytes], tuple[str, ...]]]
@@ -50,6 +51,7 @@ class LiveReader:
         self._sources, self._kube = sources, kube
         self._stack = ExitStack()
         self._followers: dict[str, Follower] = {}
+        self._cores: dict[str, Follower] = {}
         self._parts = [PartReader(source) for source in sources.gateways]
         self._gateways = [GatewayFollower(source) for source in sources.gateways]
         self._whole_at = -WHOLE_SECONDS
@@ -64,6 +66,9 @@ class LiveReader:
         for name, endpoint in zip(replica_names(sources.ads, sources.names), sources.ads, strict=True):
             follower = Follower(endpoint, node.result, sources.access)
             self._followers[name] = self._stack.enter_context(follower)
+        for name, endpoint in zip(replica_names(sources.core, sources.names), sources.core, strict=True):
+            core = Follower(endpoint, Node(), sources.access, McpSession)
+            self._cores[name] = self._stack.enter_context(core)
         return self
 
     def _node(self) -> Node:
@@ -97,8 +102,11 @@ class LiveReader:
             if why is not None:
                 why = said(ReadError(why), follower.endpoint, self._sources)
             infos.append(ViewInfo(ViewName.PILOT_FRESH, name, state, why, now(), None, follower.node_id))
+        # What cores push is there to time rules by. None is waited for, and one that is not healthy is left out: no view rests on it.
+        said_by_core = {name: core.read() for name, core in self._cores.items()}
         snapshot = Snapshot(
             captured_at=now(),
+            core={name: answers for name, (answers, why) in said_by_core.items() if answers and why is None},
             controller={"kind": "higress", **self._sources.controller},
             kube=dict(kube),
             pilot=pilots,

@@ -2,46 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
-from xdsaudit.model.verdict import IN_EFFECT, Audit, Rule, Verdict
+from xdsaudit.audit.case import World
+from xdsaudit.audit.questions.in_core import Cores, CoreSight
+from xdsaudit.model.snapshot import moment_of
+from xdsaudit.model.verdict import IN_EFFECT, Audit, Rule, RuleVerdict, Verdict
 
-STAGES: Final = ("pilot", "gateway")
-"""Stages in the order of the pipeline; a rule that is in effect has passed them all."""
+STAGES: Final = ("core", "pilot", "gateway")
+"""Stages in the order of the pipeline; a rule that is in effect has passed pilot and gateway. Core is known only where it is read."""
+_OLDEST_SECONDS: Final = 3600.0
+"""An object older than this was not applied just now: its own time says nothing of this wait."""
+
+
+def reached(verdict: RuleVerdict, core: Collection[Rule] | None) -> frozenset[str]:
+    """The stages whose replicas all hold a rule.
+
+    Args:
+        verdict: the rule's.
+        core: rules that every core serves, None where none is read.
+    """
+    held: dict[str, bool] = {}
+    for each in verdict.replicas:
+        view = each.view.removesuffix("_fresh")
+        held[view] = held.get(view, True) and each.verdict is Verdict.IN_SYNC
+    fine = verdict.verdict in IN_EFFECT
+    there = {stage for stage in ("pilot", "gateway") if fine or held.get(stage, False)}
+    return frozenset(there | ({"core"} if core is not None and verdict.rule in core else set()))
 
 
 class Arrivals:
-    """First sights of rules: in the API, in every pilot, in every gateway."""
+    """First sights of rules: in the API, in every core, pilot and gateway.
+
+    A rule's time begins when a round first sees it in the API. One that was there in the first round began before: its time is that
+    of its own object (creation or last change, whole seconds by the API server's clock), where that is known and less than an hour
+    old, else the first round. What had reached a stage by the first round is not timed there.
+    """
 
     def __init__(self) -> None:
         """Nothing was seen yet."""
-        self._api: dict[Rule, float] = {}
-        self._there: dict[str, dict[Rule, float]] = {stage: {} for stage in STAGES}
+        self._since: dict[Rule, float] = {}
+        self._clock: dict[Rule, str] = {}
+        self._there: dict[Rule, dict[str, float | None]] = {}
+        self._core = CoreSight()
+        self._core_read = self._begun = False
 
-    def see(self, result: Audit, now: float) -> None:
-        """Note what a round shows at this time."""
+    def see(self, world: World, result: Audit, now: float, cores: Cores) -> None:
+        """Note what a round shows at this time.
+
+        Args:
+            world: the views.
+            result: the audit of the rules in question.
+            now: seconds.
+            cores: what cores said; empty where none is read.
+        """
+        core = self._core.see(world, cores)
+        self._core_read = self._core_read or core is not None
+        ages = _ages(world, result) if not self._begun else {}
         for verdict in result.rules:
             rule = verdict.rule
-            self._api.setdefault(rule, now)
-            held: dict[str, bool] = {}
-            for each in verdict.replicas:
-                view = each.view.removesuffix("_fresh")
-                held[view] = held.get(view, True) and each.verdict is Verdict.IN_SYNC
-            fine = verdict.verdict in IN_EFFECT
-            for stage in STAGES:
-                if fine or held.get(stage, False):
-                    self._there[stage].setdefault(rule, now)
+            if rule not in self._since:
+                self._since[rule] = now - ages.get(rule, 0.0)
+                self._clock[rule] = "object" if rule in ages else "seen"
+            there = self._there.setdefault(rule, {})
+            for stage in reached(verdict, core) - there.keys():
+                there[stage] = now if self._begun else None
+        self._begun = True
 
     def seconds(self) -> Mapping[str, tuple[float, ...]]:
-        """Seconds from the API to each stage, a number a rule, shortest first."""
-        return {
-            stage: tuple(sorted(at - self._api[rule] for rule, at in there.items()))
-            for stage, there in self._there.items()
-            if there
-        }
+        """Seconds from the API to each stage, a number a rule that was seen to arrive, shortest first."""
+        found: dict[str, tuple[float, ...]] = {}
+        for stage in STAGES:
+            times = ((self._since[rule], there.get(stage)) for rule, there in self._there.items())
+            taken = tuple(sorted(max(at - since, 0.0) for since, at in times if at is not None))
+            if taken:
+                found[stage] = taken
+        return found
+
+    @property
+    def core_read(self) -> bool:
+        """Whether any round could read core."""
+        return self._core_read
+
+    def clocks(self) -> Mapping[str, int]:
+        """How many of the timed rules count from their ``object``, and how many from when they were first ``seen``."""
+        timed = (rule for rule, there in self._there.items() if any(at is not None for at in there.values()))
+        return Counter(self._clock[rule] for rule in timed)
+
+
+def _ages(world: World, result: Audit) -> dict[Rule, float]:
+    """Seconds since the object of each rule changed, where its own time tells and it is young."""
+    captured = moment_of(result.captured_at)
+    wanted = {r.rule for r in result.rules}
+    found: dict[Rule, float] = {}
+    for plan in world.expectation.plans if captured is not None else ():
+        changed = moment_of(plan.changed_at) if plan.rule in wanted else None
+        if captured is not None and changed is not None:
+            age = max((captured - changed).total_seconds(), 0.0)
+            if age < _OLDEST_SECONDS:
+                found[plan.rule] = age
+    return found
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
     """The number that this share of an ordered list does not exceed."""
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+
+def summary(seconds: Mapping[str, Sequence[float]], clocks: Mapping[str, int]) -> Mapping[str, Any]:
+    """Latencies as an audit carries them: by stage the number of rules, half, 95 % and the longest; None where nothing was timed."""
+    found: dict[str, Any] = dict.fromkeys(STAGES)
+    for stage, times in seconds.items():
+        found[stage] = {
+            "rules": len(times),
+            "p50": round(quantile(times, 0.5), 3),
+            "p95": round(quantile(times, 0.95), 3),
+            "max": round(times[-1], 3),
+        }
+    return {**found, "from": {"object": clocks.get("object", 0), "seen": clocks.get("seen", 0)}}

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeVar
 
+from xdsaudit.audit.case import World
 from xdsaudit.audit.memory import Memory
 from xdsaudit.audit.plugins.judge import PROVEN as PLUGIN_PROVEN
+from xdsaudit.audit.questions.in_core import Cores
 from xdsaudit.audit.stage import single_label
-from xdsaudit.audit.verdicts import PROVEN, audit
+from xdsaudit.audit.verdicts import PROVEN, audit, judged
 from xdsaudit.errors import near
-from xdsaudit.live.arrivals import Arrivals
+from xdsaudit.live.arrivals import STAGES, Arrivals, summary
 from xdsaudit.model.plugin_verdict import PluginVerdict
 from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.model.verdict import FAILING, IN_EFFECT, Audit, Rule, RuleVerdict, Stage, Verdict
@@ -53,8 +55,9 @@ class Outcome:
         rounds: how often was looked.
         missing: Ingresses and WasmPlugins of the batch that the API does not hold.
         why: a sentence for people.
-        latency: seconds from a rule's appearance in the API to a stage (``pilot``, ``gateway``), a number a rule, as far as rounds
-            can tell; rules that were there when the wait began count from then.
+        latency: seconds from the API to a stage (``core``, ``pilot``, ``gateway``), a number a rule that was seen to arrive there, as
+            far as rounds can tell; a stage that was not read, or that every rule had reached before, is not among them.
+        clocks: how many of those rules count from the time of their own ``object``, and how many from when they were first ``seen``.
     """
 
     code: int
@@ -64,6 +67,7 @@ class Outcome:
     missing: tuple[str, ...]
     why: str
     latency: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    clocks: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -144,6 +148,8 @@ class _Wait:
         self.whole: Audit | None = None
         self.held: set[str] = set()
         self.arrivals = Arrivals()
+        self.cores: Cores = {}
+        self.world: World
 
     def run(self, sleep: Callable[[float], object]) -> Outcome:
         while True:
@@ -157,7 +163,7 @@ class _Wait:
         began = self.clock()
         result, missing = self.look()
         now = self.clock()
-        self.arrivals.see(result, now)
+        self.arrivals.see(self.world, result, now, self.cores)
         self.tell(result)
         if self.done(result, missing):
             self.stable += 1
@@ -177,17 +183,23 @@ class _Wait:
 
     def look(self) -> tuple[Audit, tuple[str, ...]]:
         """One cheap round: an audit of the batch's rules, and the Ingresses that the API does not hold."""
-        snapshot = self.reader.quick(self.hosts)
-        result = audit(snapshot, memory=self.quick_memory)
+        result = self.quick(self.hosts)
         hosts = self.hosts_of(result)
         if not hosts <= self.hosts:
             self.hosts = hosts
             if not result.gaps:  # a source that is silent would be waited for twice in one round
-                result = audit(self.reader.quick(hosts), memory=self.quick_memory)
+                result = self.quick(hosts)
         self.held = refs = {r.rule.ref for r in (*result.rules, *result.not_selected)}
         missing = {f"WasmPlugin {p}" for p in self.plugins - {p.ref for p in result.plugins}}
         result = replace(self.narrowed(result), notes=(*result.notes, _PARTS))
         return result, tuple(sorted((self.refs - refs) | missing))
+
+    def quick(self, hosts: frozenset[str]) -> Audit:
+        """A cheap read, judged without core, which is there to time rules by."""
+        snapshot = self.reader.quick(hosts)
+        self.cores = snapshot.core
+        self.world, result = judged(replace(snapshot, core={}), memory=self.quick_memory)
+        return result
 
     def hosts_of(self, result: Audit) -> frozenset[str]:
         hosts = {r.rule.host for r in result.rules if self.everything or r.rule.ref in self.refs}
@@ -277,7 +289,9 @@ class _Wait:
             if unapplied:
                 more = f" and {len(unapplied) - 1} more" if len(unapplied) > 1 else ""
                 why = f"{why}; the API does not hold {unapplied[0].rule}{more} as the manifest asks for it"
-        return Outcome(code, result, self.clock() - self.began, self.looked, missing, why, self.arrivals.seconds())
+        seconds, clocks = self.arrivals.seconds(), self.arrivals.clocks()
+        result = replace(result, latency=summary(seconds, clocks))
+        return Outcome(code, result, self.clock() - self.began, self.looked, missing, why, seconds, clocks)
 
 
 def _for_good(never: Sequence[object]) -> str:
@@ -337,13 +351,19 @@ def together(outcomes: Sequence[Outcome]) -> Outcome:
     whole = replace(
         base, rules=tuple(seen.values()), not_selected=tuple(others.values()), plugins=tuple(plugins.values())
     )
-    stages = {stage for o in outcomes for stage in o.latency}
+    latency = {
+        stage: tuple(sorted(x for o in outcomes for x in o.latency.get(stage, ())))
+        for stage in STAGES
+        if any(stage in o.latency for o in outcomes)
+    }
+    clocks = sum((Counter(o.clocks) for o in outcomes), Counter[str]())
     return replace(
         last,
-        audit=whole,
+        audit=replace(whole, latency=summary(latency, clocks)),
+        latency=latency,
+        clocks=clocks,
         seconds=sum(o.seconds for o in outcomes),
         rounds=sum(o.rounds for o in outcomes),
-        latency={stage: tuple(x for o in outcomes for x in o.latency.get(stage, ())) for stage in stages},
     )
 
 

@@ -7,16 +7,17 @@ called lost, everything is read whole once, pilot's served line and a new privat
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Protocol
 
 from xdsaudit.audit.memory import Memory
-from xdsaudit.audit.verdicts import audit
+from xdsaudit.audit.questions.in_core import CoreSight
+from xdsaudit.audit.verdicts import audit, judged
+from xdsaudit.live.arrivals import STAGES, reached
 from xdsaudit.live.plugin_watch import PluginTransition, PluginWatch
 from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.model.verdict import IN_EFFECT, Audit, Rule, RuleVerdict, Verdict
-from xdsaudit.model.view import ViewName
 
 BUCKETS: Final = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _BAD: Final = frozenset({Verdict.LOST, Verdict.CHANGED})
@@ -78,8 +79,7 @@ class _Known:
     told: RuleVerdict | None = None
     candidate: Verdict | None = None
     since: float = 0.0
-    in_pilot: bool = False
-    in_gateway: bool = False
+    there: frozenset[str] = frozenset()
 
 
 class Watcher:
@@ -87,7 +87,8 @@ class Watcher:
 
     Attributes:
         audit: the last round's, with verdicts of losses as the whole look gave them.
-        latency: by stage, ``pilot`` and ``gateway``: from the API to there, as far as rounds can tell.
+        latency: by stage, from when a round first saw a rule in the API to the round that first saw it there: ``core`` (once a core was
+            read), ``pilot`` and ``gateway``.
         rounds: number of rounds.
         wholes: number of whole looks.
         counted: transitions by verdict.
@@ -116,6 +117,7 @@ class Watcher:
         self.wholes: int = 0
         self.counted: Counter[str] = Counter()
         self._plugins = PluginWatch()
+        self._core = CoreSight()
         self.plugins: tuple[PluginTransition, ...] = ()
 
     def round(self) -> tuple[Transition, ...]:
@@ -123,7 +125,11 @@ class Watcher:
         first = self.rounds == 0
         self.rounds += 1
         seen = self._reader.round()
-        result = audit(seen, memory=self._memory)
+        cores, seen = seen.core, replace(seen, core={})
+        world, result = judged(seen, memory=self._memory)
+        core = self._core.see(world, cores)
+        if core is not None and "core" not in self.latency:
+            self.latency = {"core": Latency(), **self.latency}
         now = self._clock()
         verdicts = dict(_keyed(result))
         suspects = [key for key, found in verdicts.items() if self._suspect(key, found)]
@@ -138,9 +144,9 @@ class Watcher:
             if not any(self._worse(key, found) for key, found in verdicts.items()):
                 self.good = seen
         at = result.captured_at or ""
-        said = [
-            t for key, found in verdicts.items() if (t := self._judge(key, found, at, now, first=first)) is not None
-        ]
+        said = [t for key, found in verdicts.items() if (t := self._judge(key, found, at, now)) is not None]
+        for key, found in verdicts.items():
+            self._time(self._known[key], found, now, core)
         for key in [k for k in self._known if k not in verdicts] if not result.gaps else ():
             told = self._known.pop(key).told
             if told is not None:
@@ -162,15 +168,13 @@ class Watcher:
         told = self._known[key].told if key in self._known else None
         return found.verdict in RECORDED and (told is None or told.verdict is not found.verdict)
 
-    def _judge(self, key: Key, found: RuleVerdict, at: str, now: float, *, first: bool) -> Transition | None:
+    def _judge(self, key: Key, found: RuleVerdict, at: str, now: float) -> Transition | None:
+        first = self.rounds == 1
         held = self._known.get(key)
         if held is None:
             held = self._known[key] = _Known(since=now)
-            held.in_pilot = held.in_gateway = first  # what was there before us has no beginning
             if first and found.verdict in IN_EFFECT:
                 held.told = found  # nobody wants to be told that all was well when the watch began
-        if not first:
-            self._time(held, found, now)
         before = held.told.verdict if held.told is not None else None
         if found.verdict is before:
             held.candidate = None
@@ -181,16 +185,14 @@ class Watcher:
         held.told, held.candidate = found, None
         return Transition(at, key[0], before, found)
 
-    def _time(self, held: _Known, found: RuleVerdict, now: float) -> None:
-        by_view: dict[str, bool] = {}
-        for each in found.replicas:
-            by_view[each.view] = by_view.get(each.view, True) and each.verdict is Verdict.IN_SYNC
-        fine = found.verdict in IN_EFFECT
-        for stage, view in (("pilot", ViewName.PILOT_FRESH), ("gateway", ViewName.GATEWAY)):
-            name = f"in_{stage}"
-            if not getattr(held, name) and (fine or by_view.get(view, False)):
-                setattr(held, name, True)
-                self.latency[stage].observe(now - held.since)
+    def _time(self, held: _Known, found: RuleVerdict, now: float, core: Collection[Rule] | None) -> None:
+        """Note which stages a rule reached for the first time; what was there before the watch has no beginning."""
+        if self.rounds == 1:
+            held.there = frozenset(STAGES)
+        if len(held.there) < len(STAGES):
+            for stage in reached(found, core) - held.there:
+                held.there |= {stage}
+                self.latency[stage].observe(max(now - held.since, 0.0))
 
 
 def _keyed(result: Audit) -> Iterator[tuple[Key, RuleVerdict]]:

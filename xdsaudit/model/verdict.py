@@ -219,6 +219,7 @@ class Audit:
     that was asked for could not be read, or a rule stayed unknown or pending. ``plugins`` is empty also where nobody looked
     for WasmPlugins. ``left_out`` tells what options hid; the verdicts themselves look at everything.
     ``told`` is what replicas say of themselves: ``version``, and ``newest_table``, the time of the newest route table.
+    ``latency`` is what a wait measured: by stage the number of rules that were seen to arrive and their seconds, and what they count from.
     """
 
     captured_at: str | None
@@ -235,6 +236,7 @@ class Audit:
     plugins: tuple[PluginVerdict, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     told: Mapping[tuple[ViewName, str | None], Mapping[str, str]] = field(default_factory=dict)
+    latency: Mapping[str, Any] | None = None
 
     def origin(self, rule: Rule) -> Origin | None:
         """Where a rule was written, when its Ingress came from a file."""

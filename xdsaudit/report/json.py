@@ -70,6 +70,7 @@ def to_object(audit: Audit) -> dict[str, Any]:
         "left_out": [left_out_object(x) for x in audit.left_out],
         "groups": _groups(audit),
         "tool": dict(TOOL),
+        "latency": audit.latency,
     }
 
 

@@ -52,6 +52,7 @@ def live_body(audit: Audit | None, changes: Sequence[Event], latency: Mapping[st
         changes=list(reversed(changes)),
         change=change,
         histograms=list(_histograms(latency)),
+        stages=list(latency),
         rounds=rounds,
         shown=_SHOWN,
         show=lambda value: printable(str(value)),

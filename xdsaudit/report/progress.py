@@ -9,6 +9,10 @@ from typing import Final
 from xdsaudit.model.verdict import IN_EFFECT, Audit, RuleVerdict, Stage, Verdict
 from xdsaudit.report.terminal import many, printable
 
+_CLOCKS: Final = {
+    "object": "from their own objects' times, which are whole seconds",
+    "seen": "from when they were first seen there",
+}
 _VIEWS: Final = {"pilot_fresh": "pilot", "gateway": "the gateways", "ingress": "the API"}
 
 
@@ -73,12 +77,19 @@ def _cells(rule: RuleVerdict) -> str:
     return "  ".join(cells)
 
 
-def latency_said(latency: Mapping[str, Sequence[float]]) -> str:
-    """How long rules took from the API to each stage; empty where no round saw any arrive later than it began."""
-    if not any(times and times[-1] > 0 for times in latency.values()):
+def latency_said(latency: Mapping[str, Sequence[float]], clocks: Mapping[str, int]) -> str:
+    """How long rules took from the API to each stage, and what counts; empty where no round saw any arrive.
+
+    Args:
+        latency: seconds by stage, shortest first.
+        clocks: how many rules count from what (``object``, ``seen``).
+    """
+    if not latency:
         return ""
-    texts = []
+    texts = [] if "core" in latency else ["core at an unknown time"]
     for stage, times in latency.items():
         half, most = (times[min(int(share * len(times)), len(times) - 1)] for share in (0.5, 0.95))
         texts.append(f"{_VIEWS.get(stage, stage)} in {half:.1f} s (half) and {most:.1f} s (95 %)")
-    return f"from the API, {many(len(max(latency.values(), key=len)), 'rule')} reached {', '.join(texts)}"
+    counted = " or ".join(_CLOCKS[clock] for clock in _CLOCKS if clocks.get(clock))
+    rules = many(len(max(latency.values(), key=len)), "rule")
+    return f"from the API, {rules} reached {', '.join(texts)}, counted {counted}"

@@ -126,7 +126,9 @@ def exposition(gauges: Iterable[tuple[str, str, Iterable[tuple[Mapping[str, str]
 
 def _histograms(lines: list[str], latency: Mapping[str, Histogram]) -> None:
     name = "xdsaudit_latency_seconds"
-    lines.append(f"# HELP {name} From a rule's appearance in the API to a stage, as far as rounds can tell.")
+    lines.append(
+        f"# HELP {name} From the round that first saw a rule in the API to the round that first saw it at a stage; core only where it is read."
+    )
     lines.append(f"# TYPE {name} histogram")
     for stage, found in latency.items():
         for bound, count in sorted(found.buckets.items()):

@@ -41,6 +41,7 @@ class Client:
         version: its ISTIO_VERSION.
         nacks: (short type, error text) of each response it refused.
         watches: by short type.
+        mcp: what it was sent last of core's objects, by type URL.
         metadata: of its call, a bearer token among it.
     """
 
@@ -49,6 +50,7 @@ class Client:
     selected: bool = True
     nacks: list[tuple[str, str]] = field(default_factory=list)
     watches: dict[Short, _Watch] = field(default_factory=dict)
+    mcp: dict[str, bytes] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     events: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
 
@@ -272,7 +274,7 @@ class ControlPlane:
             labels = values["LABELS"].struct_value.fields if "LABELS" in values else {}
             client.selected = "higress" in labels and labels["higress"].string_value == self._selector
         if request.type_url not in SHORT:
-            yield from self._mcp(request)
+            yield from self._mcp(client, request)
             return
         short = SHORT[request.type_url]
         names = tuple(request.resource_names)
@@ -291,10 +293,11 @@ class ControlPlane:
         if new:
             yield self._response(client, short, watch)
 
-    def _mcp(self, request: Any) -> Iterator[bytes]:
+    def _mcp(self, client: Client, request: Any) -> Iterator[bytes]:
         if request.response_nonce:
             return
         recorded = self._core.get(request.type_url)
+        client.mcp[request.type_url] = recorded or b""
         if recorded is not None:
             yield recorded
         else:
@@ -321,6 +324,11 @@ class ControlPlane:
         return result
 
     def _changes(self, client: Client) -> Iterator[bytes]:
+        for type_url, sent in client.mcp.items():
+            now = self._core.get(type_url, sent)
+            if now != sent:
+                client.mcp[type_url] = now
+                yield now
         for short in _ORDER:
             watch = client.watches.get(short)
             if watch is not None and watch.sent != self._content(client, short, watch):
