@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from xdsaudit.collect.connect import BETWEEN_LOOKS, Opened, Progress, SourceOptions, live_reader, opened
 from xdsaudit.errors import InputError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from xdsaudit.collect.manifests import Manifests
     from xdsaudit.collect.rounds import LiveReader
     from xdsaudit.collect.sources import Sources
-    from xdsaudit.live.wait import Outcome, Reader
+    from xdsaudit.live.wait import Outcome, Reader, Settings
     from xdsaudit.live.watch import Transition
     from xdsaudit.model.snapshot import Snapshot
     from xdsaudit.model.verdict import Audit
@@ -150,7 +150,7 @@ class Connection:
         )
         return explain(world, audit, request)
 
-    def wait(self, *what: str, **settings: Any) -> Outcome:
+    def wait(self, *what: str, **settings: Unpack[Settings]) -> Outcome:
         """Block until rules are in effect in every gateway, or it is clear that one will not be.
 
         Args:
@@ -184,7 +184,7 @@ def wait(
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
-    **settings: Any,
+    **settings: Unpack[Settings],
 ) -> Outcome:
     """``xdsaudit.live.wait.wait`` by the clock of this machine.
 

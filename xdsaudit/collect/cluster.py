@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
+from xdsaudit.collect.access import Access
 from xdsaudit.collect.discovery import Found, Pod, Ports
 from xdsaudit.collect.forward import Forward
 from xdsaudit.collect.kube import KubeApi, as_list, left_alone
@@ -75,99 +76,153 @@ def root_certificates(api: KubeApi, namespace: str) -> bytes | None:
     return None
 
 
+@dataclass(frozen=True)
+class Way:
+    """How pods are reached.
+
+    Attributes:
+        direct: dial pods by address; None does so inside the cluster. Admin ports listen on a pod's loopback, so that
+            gateways are always reached through the API server.
+        mint: ServiceAccount whose token is minted for TLS to pilot.
+        ports: where the pods listen, if not where Higress's chart has them.
+    """
+
+    direct: bool | None = None
+    mint: str | None = None
+    ports: Ports = field(default_factory=Ports)
+
+    @property
+    def dialled(self) -> bool:
+        """Whether pods are dialled by their address."""
+        return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) if self.direct is None else self.direct
+
+
 @contextmanager
 def reach(
     api: KubeApi,
     found: Found,
     sources: Sources,
+    way: Way | None = None,
     *,
-    direct: bool | None = None,
-    mint: str | None = None,
-    ports: Ports | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Sources]:
     """Sources whose endpoints lead to the pods of a cluster; forwards are open inside the block.
 
     Args:
         api: the cluster.
-        found: what was found in it.
+        found: what discovery returned.
         sources: how to read; endpoints given there are kept, and only what is missing is added.
-        direct: dial pods by address; None does so inside the cluster. Admin ports listen on a pod's loopback, so that
-            gateways are always reached through the API server.
-        mint: ServiceAccount whose token is minted for TLS to pilot.
-        ports: where the pods listen, if not where Higress's chart has them.
+        way: how pods are reached.
         progress: told what happens.
 
     Raises:
         ForbiddenError: a permission is missing; told before anything is dialled.
     """
-    dialled = bool(os.environ.get("KUBERNETES_SERVICE_HOST")) if direct is None else direct
-    ports = ports or Ports()
-    ads_port = ports.ads_tls if sources.access.tls else ports.ads
-    names: dict[str, str] = {}
-    tunnels: dict[str, Tunnel] = {}
-    gateway_namespace = found.gateway_namespace or found.namespace
-    given = {ViewName.PILOT: bool(sources.ads), ViewName.GATEWAY: bool(sources.gateways)}
-    infos = [i for i in found.missing if not given[i.name]]
+    way = way or Way()
+    _may_forward(api, found, sources)
     with ExitStack() as stack:
-
-        def place(pod: Pod, port: int, namespace: str = found.namespace, *, loopback: bool) -> str:
-            if dialled and not loopback and pod.ip:
-                return f"{f'[{pod.ip}]' if ':' in pod.ip else pod.ip}:{port}"
-            forward = stack.enter_context(Forward(api, namespace, pod.name, port))
-            endpoint = f"127.0.0.1:{forward.port}"
-            tunnels[endpoint] = tunnels[f"http://{endpoint}"] = forward
-            return endpoint
-
-        def readable(name: ViewName, pods: tuple[Pod, ...]) -> list[Pod]:
-            infos.extend(ViewInfo(name, p.name, State.UNREAD, p.why, now()) for p in pods if p.why)
-            return [p for p in pods if not p.why]
-
-        needed = bool((found.controllers and not sources.ads) or (found.gateways and not sources.gateways))
-        if needed and api.allowed("create", "pods", found.namespace, subresource="portforward") is False:
-            raise ReadError(
-                f"Kubernetes {api.host}: pods cannot be reached: port-forward is forbidden; missing RBAC rule: "
-                '{apiGroups: [""], resources: ["pods/portforward"], verbs: ["create"]}; or give --ads and --gateway yourself'
-            )
-        ads, debug, core, gateways = (
-            list(sources.ads),
-            list(sources.ads_debug),
-            list(sources.core),
-            list(sources.gateways),
-        )
-        for pod in readable(ViewName.PILOT, found.controllers) if not ads else ():
-            endpoint = place(pod, ads_port, loopback=False)
-            names[endpoint] = pod.name
-            ads.append(endpoint)
-            debug.append(f"http://{place(pod, ports.debug, loopback=True)}")
-            if not sources.core:
-                mcp = place(pod, ports.core, loopback=False)
-                names[mcp] = pod.name
-                core.append(mcp)
-        for pod in readable(ViewName.GATEWAY, found.gateways) if not gateways else ():
-            url = f"http://{place(pod, ports.admin, gateway_namespace, loopback=True)}"
-            names[url] = pod.name
-            gateways.append(url)
-        access = sources.access
-        if access.tls and access.ca is None:
-            access = replace(access, roots=root_certificates(api, found.namespace))
-        if access.tls and access.server_name is None and not sources.ads:
-            access = replace(access, server_name=f"higress-controller.{found.namespace}.svc")
-        if mint is not None:
-            access = replace(access, token=api.mint(found.namespace, mint))
+        doors = _Doors(api, way, stack)
+        pilots = _to_pilots(doors, found, sources)
+        gateways = _to_gateways(doors, found, sources)
+        given = {ViewName.PILOT: bool(sources.ads), ViewName.GATEWAY: bool(sources.gateways)}
+        missing = [i for i in found.missing if not given[i.name]]
+        access = _access(api, found, sources, way.mint)
         for remark in found.said:
             progress(remark)
-        progress(f"found {len(ads)} pilots and {len(gateways)} gateways in {found.namespace}")
+        progress(f"found {len(pilots.ads)} pilots and {len(gateways)} gateways in {found.namespace}")
         yield replace(
             sources,
-            ads=tuple(ads),
-            ads_debug=tuple(debug),
-            core=tuple(core),
-            gateways=tuple(gateways),
-            names={**sources.names, **names},
-            tunnels={**sources.tunnels, **tunnels},
-            known=(*sources.known, *infos),
+            ads=pilots.ads,
+            ads_debug=pilots.debug,
+            core=pilots.core,
+            gateways=gateways,
+            names={**sources.names, **doors.names},
+            tunnels={**sources.tunnels, **doors.tunnels},
+            known=(*sources.known, *missing, *doors.unreadable),
             access=access,
             node=replace(sources.node, namespace=found.namespace),
             controller={**found.controller, **sources.controller},
         )
+
+
+class _Doors:
+    """Opens the way to one pod after the other, and keeps what each endpoint leads to."""
+
+    def __init__(self, api: KubeApi, way: Way, stack: ExitStack) -> None:
+        self.names: dict[str, str] = {}
+        self.tunnels: dict[str, Tunnel] = {}
+        self.unreadable: list[ViewInfo] = []
+        self.ports = way.ports
+        self._api, self._way, self._stack = api, way, stack
+
+    def to(self, pod: Pod, port: int, namespace: str, *, loopback: bool) -> str:
+        """An endpoint that leads to a port of a pod; ``loopback`` when it listens on the pod's loopback alone."""
+        if self._way.dialled and not loopback and pod.ip:
+            return f"{f'[{pod.ip}]' if ':' in pod.ip else pod.ip}:{port}"
+        forward = self._stack.enter_context(Forward(self._api, namespace, pod.name, port))
+        endpoint = f"127.0.0.1:{forward.port}"
+        self.tunnels[endpoint] = self.tunnels[f"http://{endpoint}"] = forward
+        return endpoint
+
+    def readable(self, name: ViewName, pods: tuple[Pod, ...]) -> list[Pod]:
+        """The pods that can be read; each of the others is a view that cannot."""
+        self.unreadable += (ViewInfo(name, p.name, State.UNREAD, p.why, now()) for p in pods if p.why)
+        return [p for p in pods if not p.why]
+
+
+class _Pilots(NamedTuple):
+    ads: tuple[str, ...]
+    debug: tuple[str, ...]
+    core: tuple[str, ...]
+
+
+def _to_pilots(doors: _Doors, found: Found, sources: Sources) -> _Pilots:
+    """Endpoints of the pilots, of their debug pages and of core; those that were given are kept."""
+    if sources.ads:
+        return _Pilots(sources.ads, sources.ads_debug, sources.core)
+    ports = doors.ports
+    ads, debug, core = [], list(sources.ads_debug), list(sources.core)
+    for pod in doors.readable(ViewName.PILOT, found.controllers):
+        endpoint = doors.to(pod, ports.ads_tls if sources.access.tls else ports.ads, found.namespace, loopback=False)
+        doors.names[endpoint] = pod.name
+        ads.append(endpoint)
+        debug.append(f"http://{doors.to(pod, ports.debug, found.namespace, loopback=True)}")
+        if not sources.core:
+            mcp = doors.to(pod, ports.core, found.namespace, loopback=False)
+            doors.names[mcp] = pod.name
+            core.append(mcp)
+    return _Pilots(tuple(ads), tuple(debug), tuple(core))
+
+
+def _to_gateways(doors: _Doors, found: Found, sources: Sources) -> tuple[str, ...]:
+    """Admin URLs of the gateways; those that were given are kept."""
+    if sources.gateways:
+        return sources.gateways
+    urls = []
+    for pod in doors.readable(ViewName.GATEWAY, found.gateways):
+        namespace = found.gateway_namespace or found.namespace
+        url = f"http://{doors.to(pod, doors.ports.admin, namespace, loopback=True)}"
+        doors.names[url] = pod.name
+        urls.append(url)
+    return tuple(urls)
+
+
+def _may_forward(api: KubeApi, found: Found, sources: Sources) -> None:
+    needed = bool((found.controllers and not sources.ads) or (found.gateways and not sources.gateways))
+    if needed and api.allowed("create", "pods", found.namespace, subresource="portforward") is False:
+        raise ReadError(
+            f"Kubernetes {api.host}: pods cannot be reached: port-forward is forbidden; missing RBAC rule: "
+            '{apiGroups: [""], resources: ["pods/portforward"], verbs: ["create"]}; or give --ads and --gateway yourself'
+        )
+
+
+def _access(api: KubeApi, found: Found, sources: Sources, mint: str | None) -> Access:
+    """How pilot is spoken to: over TLS with the roots and the name that Higress gives it, where nothing else was given."""
+    access = sources.access
+    if access.tls and access.ca is None:
+        access = replace(access, roots=root_certificates(api, found.namespace))
+    if access.tls and access.server_name is None and not sources.ads:
+        access = replace(access, server_name=f"higress-controller.{found.namespace}.svc")
+    if mint is not None:
+        access = replace(access, token=api.mint(found.namespace, mint))
+    return access

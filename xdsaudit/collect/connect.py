@@ -199,7 +199,7 @@ def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Itera
         return
     # Before the cluster: a file that does not exist must not hide behind a cluster that cannot be reached.
     given = read_manifests(options.manifests) if options.manifests else None
-    from xdsaudit.collect.cluster import lists, reach
+    from xdsaudit.collect.cluster import Way, lists, reach
     from xdsaudit.collect.discovery import Found, discover
     from xdsaudit.collect.kubeconfig import connect
     from xdsaudit.collect.sources import Wanted
@@ -234,7 +234,8 @@ def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Itera
     progress("read the Kubernetes objects")
     wanted = Wanted(given.lists, given.origins, options.manifests, given.unread) if given is not None else None
     sources = replace(sources, manifests=(), kube=kube, complaints=tuple(complaints), wanted=wanted)
-    with reach(at_once, higress, sources, mint=options.mint_token, ports=_ports(options), progress=progress) as reached:
+    way = Way(mint=options.mint_token, ports=_ports(options))
+    with reach(at_once, higress, sources, way, progress=progress) as reached:
         yield Opened(reached, (api, higress.namespace), given.chosen if given is not None else frozenset())
 
 

@@ -10,7 +10,7 @@ import copy
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -118,6 +118,29 @@ def as_list(kind: str, items: Iterable[bytes]) -> bytes:
     return b'{"apiVersion":"v1","kind":"' + kind.encode() + b'List","items":[' + body + b"]}"
 
 
+class Call(NamedTuple):
+    """One call of the API.
+
+    Attributes:
+        path: of the API.
+        method: of HTTP.
+        query: parameters.
+        body: JSON to send, or None.
+        accept: content types.
+    """
+
+    path: str
+    method: str = "GET"
+    query: Mapping[str, str] = {}
+    body: Any = None
+    accept: str = "application/json"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Its headers, but for those of the login."""
+        return {"Accept": self.accept} | ({} if self.body is None else {"Content-Type": "application/json"})
+
+
 class KubeApi:
     """One API server, with the user's kubeconfig or the pod's own account.
 
@@ -151,50 +174,47 @@ class KubeApi:
     def _begin(self) -> Budget:
         return self._budget or Budget(self.timeout, self.max_bytes)
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        body: Any = None,
-        accept: str = "application/json",
-        *,
-        budget: Budget | None = None,
-        idle: float | None = None,
-    ) -> Any:
+    def request(self, call: Call, *, budget: Budget | None = None, idle: float | None = None) -> Any:
         """The open response of one call.
 
         Args:
-            method: of HTTP.
-            path: of the API.
-            query: parameters.
-            body: JSON to send.
-            accept: content types.
+            call: what is asked.
             budget: until the headers are here; None for one of its own.
             idle: seconds between two pieces of the body, where they are not the budget's.
 
         Raises:
             ForbiddenError, GoneError, ReadError: anything but a success; the message names the path and the next step.
         """
+        within = budget or self._begin()
+        response = self._called(call, within, idle)
+        if response.status >= 300:
+            try:
+                with within.guard():
+                    text = beginning(response)
+            finally:
+                response.close()
+            raise _refusal(self.host, call.method, call.path, response.status, text)
+        return response
+
+    def _called(self, call: Call, within: Budget, idle: float | None) -> Any:
+        """The response to one call, whatever its status."""
         import urllib3
 
-        within = budget or self._begin()
-        headers = {"Accept": accept} | ({} if body is None else {"Content-Type": "application/json"})
-        late = f"Kubernetes {self.host}{path}: no answer within {within.seconds:g} s; raise --timeout"
+        late = f"Kubernetes {self.host}{call.path}: no answer within {within.seconds:g} s; raise --timeout"
         if within.expired():
             raise ReadError(late)
         try:
             given = self.client.param_serialize(
-                method,
-                path,
-                query_params=list((query or {}).items()),
-                header_params=headers,
-                body=body,
+                call.method,
+                call.path,
+                query_params=list(call.query.items()),
+                header_params=call.headers,
+                body=call.body,
                 auth_settings=["BearerToken"],
             )
             with within.guard():
                 limits = (within.left + 0.001, idle or within.left + 0.001)
-                response = self.client.call_api(*given, _request_timeout=limits).response
+                return self.client.call_api(*given, _request_timeout=limits).response
         except XdsauditError:
             raise
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -206,16 +226,8 @@ class KubeApi:
             if type(error).__module__.startswith("kubernetes"):
                 raise ReadError(f"Kubernetes {self.host}: {_reason(error)}; check your login and --context") from error
             raise ReadError(  # its text may repeat a header, and with it the token
-                f"Kubernetes {self.host}{path}: the call could not be made ({outline(error)}); check the kubeconfig"
+                f"Kubernetes {self.host}{call.path}: the call could not be made ({outline(error)}); check the kubeconfig"
             ) from error
-        if response.status >= 300:
-            try:
-                with within.guard():
-                    text = beginning(response)
-            finally:
-                response.close()
-            raise _refusal(self.host, method, path, response.status, text)
-        return response
 
     def get(
         self,
@@ -236,7 +248,7 @@ class KubeApi:
         budget = self._begin()
         subject = f"Kubernetes {self.host}{path}"
         with budget.guard():
-            response = self.request(method, path, query, body, accept, budget=budget)
+            response = self.request(Call(path, method, query or {}, body, accept), budget=budget)
             whole = False
             try:
                 data = whole_body(response, budget, subject)

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from xdsaudit.collect.cluster import config_maps
-from xdsaudit.collect.kube import GoneError, Kind, KubeApi, as_list, item_key, left_alone, stripped
+from xdsaudit.collect.kube import Call, GoneError, Kind, KubeApi, as_list, item_key, left_alone, stripped
 from xdsaudit.collect.limits import lines_of, too_large
 from xdsaudit.errors import InputError, ReadError, outline
 from xdsaudit.model.json_text import BROKEN
@@ -137,7 +137,7 @@ class KubeStore:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(_WATCH_SECONDS),
         }
-        response = self._api.request("GET", kind.path(namespace), query, idle=_WATCH_SECONDS + 30)
+        response = self._api.request(Call(kind.path(namespace), query=query), idle=_WATCH_SECONDS + 30)
         self._open[kind.plural] = response
         self._complaints.pop(kind.plural, None)
         try:

@@ -189,40 +189,14 @@ def read_config_dump(data: bytes, *, replica: str | None, decoded: Decoded | Non
         ReadError: the bytes are not a config dump, or one that is not whole, or of an Envoy that is no gateway; the message
             names the JSON path or the section.
     """
-    try:
-        sections = _DECODER.decode(data).configs
-        tables, updated = _tables(sections, decoded)
-    except BROKEN as error:
-        said = "nested too deeply" if isinstance(error, RecursionError) else error
-        raise ReadError(
-            f"config_dump.json ({len(data)} bytes) is not Envoy's config dump: {said}; read it again"
-        ) from error
-    if not any(s.type.endswith(("ConfigDump",)) for s in sections):
-        raise ReadError(
-            "config_dump.json has no section of Envoy's config dump (configs[].@type …ConfigDump); "
-            "ask the admin port for /config_dump?include_eds"
-        )
+    sections, tables, updated = _read(data, decoded)
     types = {s.type.rpartition(".")[2] for s in sections}
     listeners = tuple(li for s in sections for d in s.dynamic_listeners if (li := _listener(d)) is not None)
     _whole(types, listeners)
     _gateway(sections)
-    scope_sections = [g for s in sections for g in s.dynamic_scoped_route_configs]
-    scopes: list[Scope] | None = None
-    if scope_sections or any(c.scoped for li in listeners for c in li.chains):
-        scopes = [
-            scope_of(r.name, (f.string_key for f in r.key.fragments), r.route_configuration_name)
-            for g in scope_sections
-            for r in g.scoped_route_configs
-        ]
     reachable = [li for li in listeners if li.state != "draining"]
-    places, by_scope, unbound = assemble(tables, scopes, reachable)
+    places, by_scope, unbound = assemble(tables, _scopes(sections, listeners), reachable)
     clusters = {c.name: c for s in sections for c in _clusters(s)}
-    endpoints = {
-        e.endpoint_config.cluster_name: _healthy(e.endpoint_config)
-        for s in sections
-        for e in (*s.static_endpoint_configs, *s.dynamic_endpoint_configs)
-        if e.endpoint_config is not None
-    }
     return View(
         name=ViewName.GATEWAY,
         replica=replica,
@@ -230,7 +204,7 @@ def read_config_dump(data: bytes, *, replica: str | None, decoded: Decoded | Non
         scopes=by_scope,
         unbound=unbound,
         clusters=clusters,
-        endpoints=endpoints if "EndpointsConfigDump" in types else None,
+        endpoints=_endpoints(sections) if "EndpointsConfigDump" in types else None,
         listeners=listeners,
         warming_secrets=frozenset(x.name for s in sections for x in s.dynamic_warming_secrets)
         if "SecretsConfigDump" in types
@@ -240,6 +214,46 @@ def read_config_dump(data: bytes, *, replica: str | None, decoded: Decoded | Non
         plugins=_plugins(sections, types, reachable),
         gateway=GatewayFacts(updated=updated),
     )
+
+
+def _read(data: bytes, decoded: Decoded | None) -> tuple[list[_Section], dict[str, tuple[VirtualHost, ...]], str]:
+    """Sections of a config dump, its route tables, and when the newest of them came."""
+    try:
+        sections = _DECODER.decode(data).configs
+        tables, updated = _tables(sections, decoded)
+    except BROKEN as error:
+        why = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise ReadError(
+            f"config_dump.json ({len(data)} bytes) is not Envoy's config dump: {why}; read it again"
+        ) from error
+    if not any(s.type.endswith("ConfigDump") for s in sections):
+        raise ReadError(
+            "config_dump.json has no section of Envoy's config dump (configs[].@type …ConfigDump); "
+            "ask the admin port for /config_dump?include_eds"
+        )
+    return sections, tables, updated
+
+
+def _scopes(sections: Iterable[_Section], listeners: Iterable[Listener]) -> list[Scope] | None:
+    """Scopes of a dump; None where its routes are not scoped."""
+    groups = [g for s in sections for g in s.dynamic_scoped_route_configs]
+    if not groups and not any(c.scoped for li in listeners for c in li.chains):
+        return None
+    return [
+        scope_of(r.name, (f.string_key for f in r.key.fragments), r.route_configuration_name)
+        for g in groups
+        for r in g.scoped_route_configs
+    ]
+
+
+def _endpoints(sections: Iterable[_Section]) -> dict[str, int]:
+    """Number of healthy endpoints by cluster."""
+    return {
+        e.endpoint_config.cluster_name: _healthy(e.endpoint_config)
+        for s in sections
+        for e in (*s.static_endpoint_configs, *s.dynamic_endpoint_configs)
+        if e.endpoint_config is not None
+    }
 
 
 def _plugins(sections: Iterable[_Section], types: set[str], listeners: Iterable[Listener]) -> dict[str, Plugin] | None:
@@ -286,12 +300,12 @@ def _tables(sections: Iterable[_Section], decoded: Decoded | None) -> tuple[dict
             raw = bytes(entry.route_config)
             if not raw or raw == b"null":
                 continue
-            found = decoded.get(raw) if decoded is not None else None
-            if found is None:
-                found = reader.table(raw)
+            table = decoded.get(raw) if decoded is not None else None
+            if table is None:
+                table = reader.table(raw)
                 if decoded is not None:
-                    decoded[raw] = found
-            tables[found[0]] = found[1]
+                    decoded[raw] = table
+            tables[table[0]] = table[1]
     return tables, updated
 
 
@@ -300,11 +314,8 @@ def _certificates(sections: Iterable[_Section]) -> dict[str, Certificate]:
     found = {}
     for section in sections:
         for entry in section.dynamic_active_secrets:
-            source = (
-                entry.secret.tls_certificate.certificate_chain
-                if entry.secret and entry.secret.tls_certificate
-                else None
-            )
+            shown = entry.secret.tls_certificate if entry.secret else None
+            source = shown.certificate_chain if shown else None
             if source is not None and (source.inline_bytes or source.inline_string):
                 certificate = read_certificate(source.inline_bytes, source.inline_string)
                 if certificate is not None:

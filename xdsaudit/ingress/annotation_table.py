@@ -50,17 +50,9 @@ class Row(NamedTuple):
         return self.since <= version and (self.until is None or version < self.until)
 
 
-def _rows(
-    keys: str,
-    nginx: bool,
-    shapes: str,
-    kind: str,
-    effect: str = "",
-    odd: str = "",
-    since: Version = (2, 0, 0),
-    until: Version | None = None,
-) -> tuple[Row, ...]:
-    return tuple(Row(k, nginx, shapes, kind, effect, odd, since, until) for k in keys.split())
+def _rows(row: Row) -> tuple[Row, ...]:
+    """One row for each of the keys that a row names."""
+    return tuple(row._replace(key=key) for key in row.key.split())
 
 
 _URL_ODD: Final = "a URL that Go's url.Parse refuses, or whose scheme does not begin with http, redirects nothing"
@@ -75,12 +67,14 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("canary", True, "routes", SWITCH, "canary:is_canary", "what counts as absent leaves an ordinary Ingress"),
     Row("canary-by-header", True, "routes", TEXT, "canary:parse"),
     *_rows(
-        "canary-by-header-value canary-by-header-pattern",
-        True,
-        "routes",
-        TEXT,
-        "canary:parse",
-        "ends the reading of the canary: cookie and weight behind it count for nothing",
+        Row(
+            "canary-by-header-value canary-by-header-pattern",
+            True,
+            "routes",
+            TEXT,
+            "canary:parse",
+            "ends the reading of the canary: cookie and weight behind it count for nothing",
+        )
     ),
     Row("canary-by-cookie", True, "routes", TEXT, "canary:parse"),
     Row("canary-weight", True, "routes", NUMBER, "canary:parse", "absent is 0"),
@@ -94,7 +88,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "cors",
         f"{_LIST}; a URL whose host begins with * becomes a regex of the host, other items with * are left out",
     ),
-    *_rows("cors-allow-methods cors-allow-headers cors-expose-headers", True, "cors", TEXT, "cors", _LIST),
+    *_rows(Row("cors-allow-methods cors-allow-headers cors-expose-headers", True, "cors", TEXT, "cors", _LIST)),
     Row("cors-allow-credentials", True, "cors", SWITCH, "cors"),
     Row("cors-max-age", True, "cors", NUMBER, "cors"),
     Row("rewrite-target", True, "path and rewrite", TEXT, "rewrite", "one with $ or \\ makes the path a regex"),
@@ -119,11 +113,11 @@ TABLE: Final[tuple[Row, ...]] = (
         "redirect",
         "outside 300 to 308 is 301; 300, 304, 305 and 306 make a route that Envoy refuses",
     ),
-    *_rows("ssl-redirect force-ssl-redirect", True, "redirect", SWITCH, "redirect"),
+    *_rows(Row("ssl-redirect force-ssl-redirect", True, "redirect", SWITCH, "redirect")),
     Row("app-root", True, "redirect", TEXT, "translate:translate", "not checked; a rule without paths has none"),
     Row("backend-protocol", True, "cluster", TEXT, "policy:traffic_policy", "an unknown word is HTTP"),
     Row("proxy-ssl-secret", True, "cluster", TEXT, "policy:traffic_policy", "nothing beside backend-protocol HTTP"),
-    *_rows("proxy-ssl-name proxy-ssl-server-name proxy-ssl-verify", True, "TLS of the cluster", TEXT),
+    *_rows(Row("proxy-ssl-name proxy-ssl-server-name proxy-ssl-verify", True, "TLS of the cluster", TEXT)),
     Row(
         "load-balance",
         True,
@@ -142,19 +136,23 @@ TABLE: Final[tuple[Row, ...]] = (
         "a query parameter without a name",
     ),
     *_rows(
-        "affinity session-cookie-name session-cookie-path",
-        True,
-        "hash policy and cluster",
-        TEXT,
-        "policy:hash_policy",
-        "its presence alone, even blank, hashes by a cookie",
+        Row(
+            "affinity session-cookie-name session-cookie-path",
+            True,
+            "hash policy and cluster",
+            TEXT,
+            "policy:hash_policy",
+            "its presence alone, even blank, hashes by a cookie",
+        )
     ),
     *_rows(
-        "session-cookie-max-age session-cookie-expires",
-        True,
-        "hash policy and cluster",
-        NUMBER,
-        "policy:hash_policy",
+        Row(
+            "session-cookie-max-age session-cookie-expires",
+            True,
+            "hash policy and cluster",
+            NUMBER,
+            "policy:hash_policy",
+        )
     ),
     Row(
         "whitelist-source-range",
@@ -183,12 +181,14 @@ TABLE: Final[tuple[Row, ...]] = (
     ),
     Row("proxy-next-upstream-timeout", True, "retries", NUMBER, "retry", _RETRY),
     *_rows(
-        "route-limit-rpm route-limit-rps route-limit-burst-multiplier",
-        False,
-        "filter",
-        NUMBER,
-        "filters",
-        "negative and large numbers are cut to unsigned 32 bits",
+        Row(
+            "route-limit-rpm route-limit-rps route-limit-burst-multiplier",
+            False,
+            "filter",
+            NUMBER,
+            "filters",
+            "negative and large numbers are cut to unsigned 32 bits",
+        )
     ),
     Row(
         "default-backend",
@@ -207,15 +207,17 @@ TABLE: Final[tuple[Row, ...]] = (
         "items that are no number are left out, without any number left nothing happens; any number counts",
     ),
     *_rows(
-        "auth-type auth-secret auth-secret-type auth-realm",
-        True,
-        "filter of the listener",
-        TEXT,
-        odd="from 2.0.7 on the controller logs an error, and the route is open",
-        until=(2, 0, 7),
+        Row(
+            "auth-type auth-secret auth-secret-type auth-realm",
+            True,
+            "filter of the listener",
+            TEXT,
+            odd="from 2.0.7 on the controller logs an error, and the route is open",
+            until=(2, 0, 7),
+        )
     ),
-    *_rows("auth-tls-secret ssl-cipher", True, "listener", TEXT),
-    *_rows("tls-min-protocol-version tls-max-protocol-version", True, "listener", TEXT, since=(2, 0, 5)),
+    *_rows(Row("auth-tls-secret ssl-cipher", True, "listener", TEXT)),
+    *_rows(Row("tls-min-protocol-version tls-max-protocol-version", True, "listener", TEXT, since=(2, 0, 5))),
     Row(
         "mirror-target-service",
         True,
@@ -261,37 +263,45 @@ TABLE: Final[tuple[Row, ...]] = (
         "split at single spaces, nothing else; unknown words are left out, without one left every method matches",
     ),
     *_rows(
-        "request-header-control-add request-header-control-update response-header-control-add "
-        "response-header-control-update",
-        False,
-        "header operations",
-        TEXT,
-        "header_control",
-        _PAIRS,
+        Row(
+            "request-header-control-add request-header-control-update response-header-control-add "
+            "response-header-control-update",
+            False,
+            "header operations",
+            TEXT,
+            "header_control",
+            _PAIRS,
+        )
     ),
     *_rows(
-        "request-header-control-remove response-header-control-remove",
-        False,
-        "header operations",
-        TEXT,
-        "header_control",
-        "empty items, Host and pseudo headers are left out",
+        Row(
+            "request-header-control-remove response-header-control-remove",
+            False,
+            "header operations",
+            TEXT,
+            "header_control",
+            "empty items, Host and pseudo headers are left out",
+        )
     ),
-    *_rows("mcp-server mcp-server-enable-path-rewrite", True, "MCP server", SWITCH, since=(2, 1, 4)),
+    *_rows(Row("mcp-server mcp-server-enable-path-rewrite", True, "MCP server", SWITCH, since=(2, 1, 4))),
     *_rows(
-        "mcp-server-match-rule-type mcp-server-upstream-type",
-        True,
-        "MCP server",
-        TEXT,
-        odd="an unknown word configures no server at all",
-        since=(2, 1, 4),
+        Row(
+            "mcp-server-match-rule-type mcp-server-upstream-type",
+            True,
+            "MCP server",
+            TEXT,
+            odd="an unknown word configures no server at all",
+            since=(2, 1, 4),
+        )
     ),
     *_rows(
-        "mcp-server-match-rule-domains mcp-server-match-rule-value mcp-server-path-rewrite-prefix",
-        True,
-        "MCP server",
-        TEXT,
-        since=(2, 1, 4),
+        Row(
+            "mcp-server-match-rule-domains mcp-server-match-rule-value mcp-server-path-rewrite-prefix",
+            True,
+            "MCP server",
+            TEXT,
+            since=(2, 1, 4),
+        )
     ),
     Row("mcp-sse-stateful-param-name", True, "filter of load-balance MCP-SSE", TEXT, since=(2, 1, 7)),
     Row("rpc-destination-name", False, "upstream protocol", TEXT, "rpc", "makes a field of its routes uncertain"),

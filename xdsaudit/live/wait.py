@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypedDict, TypeVar, Unpack
 
 from xdsaudit.audit.case import World
 from xdsaudit.audit.memory import Memory
@@ -80,18 +80,49 @@ class Outcome:
         return tuple(r for r in (*self.audit.rules, *self.audit.not_selected) if r.verdict not in IN_EFFECT)
 
 
+@dataclass(frozen=True)
+class Terms:
+    """How long and how often a wait looks.
+
+    Attributes:
+        interval: seconds between two rounds.
+        rounds: rounds in a row in which everything must be in effect.
+        deadline: seconds until it gives up with code 4.
+        grace: seconds in which a rule that is missing without proof is pending.
+        patience: seconds a source may be unreadable before it ends with code 3.
+    """
+
+    interval: float = 0.25
+    rounds: int = 1
+    deadline: float = 120.0
+    grace: float = 15.0
+    patience: float = 10.0
+
+
+class SomeTerms(TypedDict, total=False):
+    """Those of the ``Terms`` that are not left at their defaults."""
+
+    interval: float
+    rounds: int
+    deadline: float
+    grace: float
+    patience: float
+
+
+class Settings(SomeTerms, total=False):
+    """What ``wait`` takes by keyword beside the clock."""
+
+    tell: Callable[[Audit], None]
+
+
 def wait(
     reader: Reader,
     refs: Iterable[str],
     *,
     clock: Callable[[], float],
     sleep: Callable[[float], object],
-    interval: float = 0.25,
-    rounds: int = 1,
-    deadline: float = 120.0,
-    grace: float = 15.0,
-    patience: float = 10.0,
     tell: Callable[[Audit], None] = lambda _: None,
+    **terms: Unpack[SomeTerms],
 ) -> Outcome:
     """Block until every rule of these Ingresses is in effect, or it is clear that one will not be.
 
@@ -101,14 +132,10 @@ def wait(
             that the API holds.
         clock: seconds, monotonic.
         sleep: waits so many seconds; may return earlier, when something changed.
-        interval: seconds between two rounds.
-        rounds: rounds in a row in which everything must be in effect.
-        deadline: seconds until it gives up with code 4.
-        grace: seconds in which a rule that is missing without proof is pending.
-        patience: seconds a source may be unreadable before it ends with code 3.
         tell: called with each round's audit of the batch.
+        **terms: see ``Terms``.
     """
-    return _Wait(reader, frozenset(refs), clock, interval, rounds, deadline, grace, patience, tell).run(sleep)
+    return _Wait(reader, frozenset(refs), clock, Terms(**terms), tell).run(sleep)
 
 
 class _Wait:
@@ -119,24 +146,13 @@ class _Wait:
         reader: Reader,
         refs: frozenset[str],
         clock: Callable[[], float],
-        interval: float,
-        rounds: int,
-        deadline: float,
-        grace: float,
-        patience: float,
+        terms: Terms,
         tell: Callable[[Audit], None],
     ) -> None:
-        self.reader, self.clock, self.tell = reader, clock, tell
+        self.reader, self.clock, self.terms, self.tell = reader, clock, terms, tell
         self.everything = not refs
         self.refs = frozenset(r for r in refs if not r.startswith(_PLUGIN))
         self.plugins = frozenset(r.removeprefix(_PLUGIN) for r in refs if r.startswith(_PLUGIN))
-        self.interval, self.rounds, self.deadline, self.grace, self.patience = (
-            interval,
-            rounds,
-            deadline,
-            grace,
-            patience,
-        )
         self.quick_memory, self.full_memory = Memory(), Memory()
         self.began = clock()
         self.looked = self.stable = 0
@@ -156,7 +172,7 @@ class _Wait:
             outcome = self.round()
             if outcome is not None:
                 return outcome
-            sleep(self.interval)
+            sleep(self.terms.interval)
 
     def round(self) -> Outcome | None:
         self.looked += 1
@@ -167,7 +183,7 @@ class _Wait:
         self.tell(result)
         if self.done(result, missing):
             self.stable += 1
-            return self.end(0, result, missing, "every rule is in effect") if self.stable >= self.rounds else None
+            return self.end(0, result, missing, "every rule is in effect") if self.stable >= self.terms.rounds else None
         self.stable = 0
         never: list[object] = [p for p in result.plugins if p.verdicts & _NEVER and p.stage is not Stage.APPLY]
         never += [r for r in (*result.rules, *result.not_selected) if _never(r) and not _differs_in_api(r)]
@@ -177,8 +193,8 @@ class _Wait:
         if blind is not None:
             return self.end(3, result, missing, blind)
         outcome = self.suspect(result, missing, now)
-        if outcome is None and now - self.began >= self.deadline:
-            return self.end(4, self.whole or result, missing, f"not in effect after {self.deadline:g} s")
+        if outcome is None and now - self.began >= self.terms.deadline:
+            return self.end(4, self.whole or result, missing, f"not in effect after {self.terms.deadline:g} s")
         return outcome
 
     def look(self) -> tuple[Audit, tuple[str, ...]]:
@@ -229,10 +245,10 @@ class _Wait:
             return None
         if self.since_blind is None:
             self.since_blind = began
-        if self.clock() - self.since_blind < self.patience:
+        if self.clock() - self.since_blind < self.terms.patience:
             return None
         first = unread[0]
-        return f"{first.label} could not be read for {self.patience:g} s: {first.why}"
+        return f"{first.label} could not be read for {self.terms.patience:g} s: {first.why}"
 
     def suspect(self, result: Audit, missing: tuple[str, ...], now: float) -> Outcome | None:
         """Look whole once rules have been behind for a while; two such looks that agree on a proof end the wait."""
@@ -261,7 +277,7 @@ class _Wait:
 
     def aged(self, whole: Audit) -> Audit:
         """What is not proven and younger than the grace period is pending."""
-        if self.clock() - self.began >= self.grace:
+        if self.clock() - self.began >= self.terms.grace:
             return whole
 
         def judged(rule: RuleVerdict) -> RuleVerdict:

@@ -58,11 +58,18 @@ class Client:
 class ControlPlane:
     """Serves on a free loopback port; a context manager.
 
+    Attributes:
+        gateway_version: ISTIO_VERSION of the nodes that read ``served``; any other reads the private line.
+        selector: value of the label ``higress`` that a node must carry.
+
     Example:
         >>> with ControlPlane.of(Snapshot()) as plane:
         ...     plane.endpoint.startswith("127.0.0.1:")
         True
     """
+
+    gateway_version: str = "1.19.5"
+    selector: str = "higress-system-higress-gateway"
 
     def __init__(
         self,
@@ -71,8 +78,6 @@ class ControlPlane:
         *,
         core: Iterable[bytes] = (),
         rewrite: Callable[[str, bytes], bytes] | None = None,
-        gateway_version: str = "1.19.5",
-        selector: str = "higress-system-higress-gateway",
         tls: tuple[bytes, bytes, bytes | None] | None = None,
     ) -> None:
         """Serve these resources.
@@ -82,16 +87,12 @@ class ControlPlane:
             fresh: the private line; None makes it equal to ``served``.
             core: raw MCP responses.
             rewrite: applied to each resource before it is served.
-            gateway_version: ISTIO_VERSION that reads ``served``.
-            selector: value of the label ``higress`` that a node must carry.
             tls: key, certificate chain and, to insist on client certificates, their roots; all PEM.
         """
         self._rewrite = rewrite
         self._served = self._prepared(served)
         self._fresh = self._prepared(fresh) if fresh is not None else None
         self._core = {type_of(r): r for r in core}
-        self._gateway_version = gateway_version
-        self._selector = selector
         self._tls = tls
         self._lock = threading.Lock()
         self._nonces = itertools.count(1)
@@ -272,7 +273,7 @@ class ControlPlane:
             values = request.node.metadata.fields
             client.version = values["ISTIO_VERSION"].string_value if "ISTIO_VERSION" in values else ""
             labels = values["LABELS"].struct_value.fields if "LABELS" in values else {}
-            client.selected = "higress" in labels and labels["higress"].string_value == self._selector
+            client.selected = "higress" in labels and labels["higress"].string_value == self.selector
         if request.type_url not in SHORT:
             yield from self._mcp(client, request)
             return
@@ -307,7 +308,7 @@ class ControlPlane:
 
     def _content(self, client: Client, short: Short, watch: _Watch) -> dict[str, bytes]:
         with self._lock:
-            private = self._fresh is not None and client.version != self._gateway_version
+            private = self._fresh is not None and client.version != self.gateway_version
             line = self._fresh if private and self._fresh is not None else self._served
             found = line.get(short, {}) if client.selected else {}
             return {n: d for n, d in found.items() if short in WHOLE or n in watch.names}

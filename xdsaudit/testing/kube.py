@@ -60,7 +60,7 @@ class FakeKube(LoopbackServer):
         for plural, listed in (objects or {}).items():
             for each in listed:
                 self.apply(plural, each)
-        super().__init__(_handler(self))
+        super().__init__(type("Handler", (_Handler,), {"kube": self}))
 
     def __exit__(self, *args: object) -> None:
         self._stopped.set()
@@ -155,156 +155,158 @@ def _selected(item: Json, selector: str) -> bool:
     return all(labels.get(k) == v for k, _, v in (t.partition("=") for t in selector.split(",") if t))
 
 
-def _handler(kube: FakeKube) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    """One connection to the API server."""
 
-        def do_GET(self) -> None:
-            self._answer("GET", None)
+    kube: FakeKube
+    protocol_version = "HTTP/1.1"
 
-        def do_POST(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            self._answer("POST", json.loads(self.rfile.read(length) or b"{}"))
+    def do_GET(self) -> None:
+        self._answer("GET", None)
 
-        def _answer(self, method: str, body: Json | None) -> None:
-            parts = urlsplit(self.path)
-            kube.calls.append((method, parts.path))
-            if kube.down:
-                self._send(503, {"message": "the API server is down"})
-                return
-            query = {k: v[0] for k, v in parse_qs(parts.query).items()}
-            words = parts.path.strip("/").split("/")
-            words = words[3:] if words[0] == "apis" else words[2:]
-            namespace = ""
-            if words[:1] == ["namespaces"] and len(words) > 2:
-                namespace, words = words[1], words[2:]
-            resource = words[0] + (f"/{words[2]}" if len(words) > 2 else "")
-            if resource in kube.forbidden:
-                self._send(403, {"message": f"{resource} is forbidden"})
-            elif resource == "selfsubjectaccessreviews" and body is not None:
-                asked = body["spec"]["resourceAttributes"]
-                name = asked["resource"] + (f"/{asked['subresource']}" if asked.get("subresource") else "")
-                self._send(201, {"status": {"allowed": name not in kube.forbidden}})
-            elif resource == "serviceaccounts/token":
-                self._send(201, {"status": {"token": "minted.token.value"}})
-            elif resource == "pods/portforward":
-                self._forward(words[1], int(query["ports"]))
-            elif method != "GET":
-                self._send(405, {"message": "read only"})
-            elif query.get("watch") in ("1", "true"):
-                self._watch(resource, query)
-            elif len(words) > 1:
-                self._send(*kube.one(words[0], namespace, words[1]))
-            else:
-                self._send(*kube.listed(words[0], namespace, query))
+    def do_POST(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        self._answer("POST", json.loads(self.rfile.read(length) or b"{}"))
 
-        def _send(self, status: int, found: Json) -> None:
-            data = json.dumps(found).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+    def _answer(self, method: str, body: Json | None) -> None:
+        parts = urlsplit(self.path)
+        self.kube.calls.append((method, parts.path))
+        if self.kube.down:
+            self._send(503, {"message": "the API server is down"})
+            return
+        query = {k: v[0] for k, v in parse_qs(parts.query).items()}
+        words = parts.path.strip("/").split("/")
+        words = words[3:] if words[0] == "apis" else words[2:]
+        namespace = ""
+        if words[:1] == ["namespaces"] and len(words) > 2:
+            namespace, words = words[1], words[2:]
+        resource = words[0] + (f"/{words[2]}" if len(words) > 2 else "")
+        if resource in self.kube.forbidden:
+            self._send(403, {"message": f"{resource} is forbidden"})
+        elif resource == "selfsubjectaccessreviews" and body is not None:
+            asked = body["spec"]["resourceAttributes"]
+            name = asked["resource"] + (f"/{asked['subresource']}" if asked.get("subresource") else "")
+            self._send(201, {"status": {"allowed": name not in self.kube.forbidden}})
+        elif resource == "serviceaccounts/token":
+            self._send(201, {"status": {"token": "minted.token.value"}})
+        elif resource == "pods/portforward":
+            self._forward(words[1], int(query["ports"]))
+        elif method != "GET":
+            self._send(405, {"message": "read only"})
+        elif query.get("watch") in ("1", "true"):
+            self._watch(resource, query)
+        elif len(words) > 1:
+            self._send(*self.kube.one(words[0], namespace, words[1]))
+        else:
+            self._send(*self.kube.listed(words[0], namespace, query))
 
-        def _watch(self, plural: str, query: Mapping[str, str]) -> None:
-            since = int(query.get("resourceVersion") or 0)
-            self.close_connection = True
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            deadline = time.monotonic() + float(query.get("timeoutSeconds") or 60)
-            while not kube.stopped and not kube.down and time.monotonic() < deadline:
-                found = kube.events(plural, since, 0.2)
-                if found is None:
-                    self._line({"type": "ERROR", "object": {"code": 410, "message": "too old resource version"}})
-                    break
-                newest, events = found
-                for version, kind, item in events:
-                    self._line({"type": kind, "object": item})
-                    since = version
-                if not events and newest > since:
-                    since = newest
-                    self._line({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(newest)}}})
-            self.wfile.write(b"0\r\n\r\n")
+    def _send(self, status: int, found: Json) -> None:
+        data = json.dumps(found).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
 
-        def _line(self, found: Json) -> None:
-            data = json.dumps(found).encode() + b"\n"
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
-            self.wfile.flush()
+    def _watch(self, plural: str, query: Mapping[str, str]) -> None:
+        since = int(query.get("resourceVersion") or 0)
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        deadline = time.monotonic() + float(query.get("timeoutSeconds") or 60)
+        while not self.kube.stopped and not self.kube.down and time.monotonic() < deadline:
+            found = self.kube.events(plural, since, 0.2)
+            if found is None:
+                self._line({"type": "ERROR", "object": {"code": 410, "message": "too old resource version"}})
+                break
+            newest, events = found
+            for version, kind, item in events:
+                self._line({"type": kind, "object": item})
+                since = version
+            if not events and newest > since:
+                since = newest
+                self._line({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(newest)}}})
+        self.wfile.write(b"0\r\n\r\n")
 
-        def _forward(self, pod: str, port: int) -> None:
-            target = kube.forwards.get((pod, port))
-            if target is None:
-                self._send(404, {"message": f"nothing listens on port {port} of {pod}"})
-                return
-            accept = base64.b64encode(
-                hashlib.sha1(self.headers["Sec-WebSocket-Key"].encode() + _GUID, usedforsecurity=False).digest()
+    def _line(self, found: Json) -> None:
+        data = json.dumps(found).encode() + b"\n"
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+        self.wfile.flush()
+
+    def _forward(self, pod: str, port: int) -> None:
+        target = self.kube.forwards.get((pod, port))
+        if target is None:
+            self._send(404, {"message": f"nothing listens on port {port} of {pod}"})
+            return
+        accept = base64.b64encode(
+            hashlib.sha1(self.headers["Sec-WebSocket-Key"].encode() + _GUID, usedforsecurity=False).digest()
+        )
+        self.close_connection = True
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", accept.decode())
+        self.send_header("Sec-WebSocket-Protocol", "v4.channel.k8s.io")
+        self.end_headers()
+        for channel in (0, 1):  # each channel begins with its port number
+            self._frame(bytes((channel,)) + struct.pack("<H", port))
+        try:
+            opened = socket.create_connection(("127.0.0.1", target), timeout=5)
+        except OSError as error:  # a kubelet tells on the channel of errors what it could not reach
+            reason = (
+                f"error forwarding port {port} to pod {pod}: failed to connect to localhost:{port}: {error.strerror}"
             )
-            self.close_connection = True
-            self.send_response(101)
-            self.send_header("Upgrade", "websocket")
-            self.send_header("Connection", "Upgrade")
-            self.send_header("Sec-WebSocket-Accept", accept.decode())
-            self.send_header("Sec-WebSocket-Protocol", "v4.channel.k8s.io")
-            self.end_headers()
-            for channel in (0, 1):  # each channel begins with its port number
-                self._frame(bytes((channel,)) + struct.pack("<H", port))
-            try:
-                opened = socket.create_connection(("127.0.0.1", target), timeout=5)
-            except OSError as error:  # a kubelet tells on the channel of errors what it could not reach
-                reason = f"error forwarding port {port} to pod {pod}: failed to connect to localhost:{port}: {error.strerror}"
-                self._frame(b"\1" + reason.encode())
-                self._frame(b"", opcode=8)
-                return
-            with contextlib.suppress(OSError), opened as pipe:
-                pipe.settimeout(None)
-                threading.Thread(target=self._back, args=(pipe,), daemon=True).start()
-                while (data := self._read_frame()) is not None:
-                    if data[:1] == b"\0":
-                        pipe.sendall(data[1:])
-                pipe.shutdown(socket.SHUT_RDWR)
+            self._frame(b"\1" + reason.encode())
+            self._frame(b"", opcode=8)
+            return
+        with contextlib.suppress(OSError), opened as pipe:
+            pipe.settimeout(None)
+            threading.Thread(target=self._back, args=(pipe,), daemon=True).start()
+            while (data := self._read_frame()) is not None:
+                if data[:1] == b"\0":
+                    pipe.sendall(data[1:])
+            pipe.shutdown(socket.SHUT_RDWR)
 
-        def _back(self, pipe: socket.socket) -> None:
-            with contextlib.suppress(OSError, ValueError):
-                while data := pipe.recv(1 << 16):
-                    self._frame(b"\0" + data)
-                self._frame(b"", opcode=8)
+    def _back(self, pipe: socket.socket) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while data := pipe.recv(1 << 16):
+                self._frame(b"\0" + data)
+            self._frame(b"", opcode=8)
 
-        def _frame(self, data: bytes, opcode: int = 2) -> None:
-            size = len(data)
-            head = bytes((0x80 | opcode,))
-            head += (
-                bytes((size,))
-                if size < 126
-                else (b"\x7e" + struct.pack(">H", size) if size < 1 << 16 else b"\x7f" + struct.pack(">Q", size))
-            )
-            self.wfile.write(head + data)
-            self.wfile.flush()
+    def _frame(self, data: bytes, opcode: int = 2) -> None:
+        size = len(data)
+        head = bytes((0x80 | opcode,))
+        head += (
+            bytes((size,))
+            if size < 126
+            else (b"\x7e" + struct.pack(">H", size) if size < 1 << 16 else b"\x7f" + struct.pack(">Q", size))
+        )
+        self.wfile.write(head + data)
+        self.wfile.flush()
 
-        def _read_frame(self) -> bytes | None:
-            """The next binary frame of the client, which masks; None at the end."""
-            while True:
-                head = self.rfile.read(2)
-                if len(head) < 2:
-                    return None
-                opcode, size = head[0] & 15, head[1] & 127
-                if size == 126:
-                    (size,) = struct.unpack(">H", self.rfile.read(2))
-                elif size == 127:
-                    (size,) = struct.unpack(">Q", self.rfile.read(8))
-                mask = self.rfile.read(4)
-                masked = self.rfile.read(size)
-                if opcode == 8 or len(masked) < size:
-                    return None
-                if opcode in (0, 2):
-                    key = int.from_bytes(mask * (size // 4 + 1), "big") >> (8 * (4 - size % 4))
-                    return (int.from_bytes(masked, "big") ^ key).to_bytes(size, "big") if size else b""
+    def _read_frame(self) -> bytes | None:
+        """The next binary frame of the client, which masks; None at the end."""
+        while True:
+            head = self.rfile.read(2)
+            if len(head) < 2:
+                return None
+            opcode, size = head[0] & 15, head[1] & 127
+            if size == 126:
+                (size,) = struct.unpack(">H", self.rfile.read(2))
+            elif size == 127:
+                (size,) = struct.unpack(">Q", self.rfile.read(8))
+            mask = self.rfile.read(4)
+            masked = self.rfile.read(size)
+            if opcode == 8 or len(masked) < size:
+                return None
+            if opcode in (0, 2):
+                key = int.from_bytes(mask * (size // 4 + 1), "big") >> (8 * (4 - size % 4))
+                return (int.from_bytes(masked, "big") ^ key).to_bytes(size, "big") if size else b""
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    return Handler
+    def log_message(self, format: str, *args: object) -> None:
+        pass
 
 
 def higress_pods(
