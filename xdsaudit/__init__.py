@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from xdsaudit.errors import NotCaptured as NotCaptured
     from xdsaudit.errors import ReadError as ReadError
     from xdsaudit.errors import XdsauditError as XdsauditError
+    from xdsaudit.live.batches import rollout as rollout
     from xdsaudit.live.wait import Outcome as Outcome
-    from xdsaudit.live.wait import rollout as rollout
     from xdsaudit.model.route import Route as Route
     from xdsaudit.model.snapshot import Snapshot as Snapshot
     from xdsaudit.model.verdict import Audit as Audit
@@ -55,7 +55,8 @@ _PLACES = {
     "xdsaudit.collect.sources": ("Sources", "read"),
     "xdsaudit.connection": ("Connection", "connect", "wait"),
     "xdsaudit.errors": ("FormatError", "InputError", "NotCaptured", "ReadError", "XdsauditError"),
-    "xdsaudit.live.wait": ("Outcome", "rollout"),
+    "xdsaudit.live.batches": ("rollout",),
+    "xdsaudit.live.wait": ("Outcome",),
     "xdsaudit.model.route": ("Route",),
     "xdsaudit.model.snapshot": ("Snapshot",),
     "xdsaudit.model.verdict": ("Audit", "Finding", "Rule", "RuleVerdict", "Stage", "Verdict"),

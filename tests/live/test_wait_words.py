@@ -11,7 +11,7 @@ from tests.audit.test_attribution import ITEMS, WITHOUT_B
 from tests.live.test_wait import CUT, SERVED, Script, world
 from xdsaudit import Snapshot, audit
 from xdsaudit.cli.output import Block
-from xdsaudit.live.wait import nothing, together
+from xdsaudit.live.batches import nothing, together
 from xdsaudit.model.snapshot import PilotCapture
 from xdsaudit.model.verdict import Audit
 from xdsaudit.model.view import State, ViewInfo, ViewName

@@ -190,7 +190,7 @@ def _rollout(
     from xdsaudit.collect.manifests import files_of, read_whole
     from xdsaudit.connection import Connection
     from xdsaudit.live.arrivals import quantile
-    from xdsaudit.live.wait import nothing, rollout, together
+    from xdsaudit.live.batches import nothing, rollout, together
     from xdsaudit.report.terminal import many
 
     if not command:
