@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import worlds
-from xdsaudit import audit, render
+from xdsaudit import Audit, audit, render
 from xdsaudit.model.verdict import Origin
 from xdsaudit.report import FORMATS
 from xdsaudit.report.lines import uri_of
@@ -63,6 +63,47 @@ def test_sarif_of_the_incident(recording) -> None:
     assert (result["ruleId"], result["level"]) == ("XA401", "error")
     assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 12}
     assert "stage cache" in result["message"]["text"]
+
+
+def marks(result: Audit, form: str = "sarif") -> list[str]:
+    found = json.loads(render(result, form))
+    if form == "gitlab":
+        return [row["fingerprint"] for row in found]
+    return [r["partialFingerprints"]["xdsaudit/v2"] for r in found["runs"][0]["results"]]
+
+
+@pytest.mark.parametrize("form", ["sarif", "gitlab"])
+def test_fingerprints_differ_and_last(recording, form: str) -> None:
+    result = audit(recording("random-merge"))
+    twin = result.findings[0]
+    told = replace(result, findings=(*result.findings, twin, replace(twin, message=f"{twin.message} of another key")))
+    before = marks(told, form)
+    assert len(set(before)) == len(before)
+    assert marks(result, form) == [m for m in before if m in set(marks(result, form))]
+    pod = next(v.replica for v in result.views if v.replica)
+    counted = replace(twin, message=f"7 of 20 replicas, {pod} among them, for 90 s")
+    later = replace(twin, message="8 of 21 replicas, gateway-new-pod among them, for 5,400 s")
+    views = (*result.views, next(v for v in result.views if v.replica)._replace(replica="gateway-new-pod"))
+    alone = replace(result, rules=(), plugins=(), extra=(), views=views)
+    assert marks(replace(alone, findings=(counted,)), form) == marks(replace(alone, findings=(later,)), form)
+
+
+@pytest.mark.parametrize(
+    ("published", "uri"),
+    [
+        (None, None),
+        ("https://x.test/docs/", "https://x.test/docs/reference/codes/XA401.html"),
+        ("https://x.test/blob/main/docs/index.md", "https://x.test/blob/main/docs/index.md"),
+    ],
+)
+def test_a_code_has_a_help_uri_only_where_the_documentation_has_one(
+    recording, monkeypatch: pytest.MonkeyPatch, published: str | None, uri: str | None
+) -> None:
+    monkeypatch.setattr("xdsaudit.report.lines.project_url", lambda *_: published)
+    found = json.loads(render(audit(recording("batch-loss")), "sarif"))
+    jsonschema.validate(found, SARIF)
+    (rule,) = found["runs"][0]["tool"]["driver"]["rules"]
+    assert rule.get("helpUri") == uri
 
 
 @pytest.mark.parametrize(

@@ -123,12 +123,7 @@ def _give_up_output() -> None:
 
 def _tracker() -> str:
     """Where bugs are reported, as the package's own metadata says."""
-    from importlib import metadata
+    from xdsaudit.report.tool import project_url
 
-    try:
-        urls = metadata.metadata("xdsaudit").get_all("Project-URL") or ()
-    except metadata.PackageNotFoundError:
-        urls = ()
-    found = dict(str(u).split(", ", 1) for u in urls if ", " in str(u))
-    place = next((found[k] for k in ("Issues", "Bug Tracker", "Repository") if k in found), None)
+    place = project_url("Issues", "Bug Tracker", "Repository")
     return f"at {place}" if place else "to the issue tracker of the project you have xdsaudit from"

@@ -47,7 +47,7 @@ class Arrivals:
         self._clock: dict[Rule, str] = {}
         self._there: dict[Rule, dict[str, float | None]] = {}
         self._core = CoreSight()
-        self._core_read = self._begun = False
+        self._begun = False
 
     def see(self, world: World, result: Audit, now: float, cores: Cores) -> None:
         """Note what a round shows at this time.
@@ -59,7 +59,6 @@ class Arrivals:
             cores: what cores said; empty where none is read.
         """
         core = self._core.see(world, cores)
-        self._core_read = self._core_read or core is not None
         ages = _ages(world, result) if not self._begun else {}
         for verdict in result.rules:
             rule = verdict.rule
@@ -80,11 +79,6 @@ class Arrivals:
             if taken:
                 found[stage] = taken
         return found
-
-    @property
-    def core_read(self) -> bool:
-        """Whether any round could read core."""
-        return self._core_read
 
     def clocks(self) -> Mapping[str, int]:
         """How many of the timed rules count from their ``object``, and how many from when they were first ``seen``."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -13,7 +15,7 @@ from xdsaudit.report.head import left_out, unseen
 from xdsaudit.report.json import as_json, as_line, extra_object, finding_object, left_out_object, rule_object
 from xdsaudit.report.plugins import QUIET, own_rules, plugin_object, troubled
 from xdsaudit.report.terminal import printable
-from xdsaudit.report.tool import TOOL
+from xdsaudit.report.tool import TOOL, project_url
 
 _LEVEL: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 
@@ -159,6 +161,7 @@ def to_sarif(audit: Audit) -> str:
             "fullDescription": {"text": row.meaning},
             "help": {"text": f"{row.meaning}\n\nRemedy: {row.remedy}\n\nPrevention: {row.prevention}"},
             "defaultConfiguration": {"level": _LEVEL[row.severity]},
+            **_help_uri(row.code),
         }
         for row in CATALOGUE
         if row.code in used
@@ -169,7 +172,7 @@ def to_sarif(audit: Audit) -> str:
     driver = {**TOOL, "rules": rules}
     run: dict[str, Any] = {
         "tool": {"driver": driver},
-        "results": [_result(e) for e in found],
+        "results": [_result(e, mark) for e, mark in zip(found, fingerprints(audit, found), strict=True)],
         "columnKind": "unicodeCodePoints",
         "properties": {
             "notLookedAt": [printable(text) for text in unseen(audit)],
@@ -184,7 +187,32 @@ def to_sarif(audit: Audit) -> str:
     return as_json(document)
 
 
-def _result(entry: Entry) -> dict[str, Any]:
+def _help_uri(code: str) -> dict[str, str]:
+    """Where a code is explained, if the project's documentation has an address: the code's own page on a site, else the whole."""
+    place = project_url("Documentation")
+    if place is None:
+        return {}
+    return {"helpUri": f"{place}reference/codes/{code}.html" if place.endswith("/") else place}
+
+
+def fingerprints(audit: Audit, found: Iterable[Entry]) -> Iterator[str]:
+    """What tells each entry from the others and stays the same from run to run.
+
+    Numbers in its words (ages, counts, lines) and names of pods do not count; entries that are alike but for those are numbered.
+    """
+    from hashlib import sha256
+
+    pods = sorted({v.replica for v in audit.views if v.replica}, key=len, reverse=True)
+    passing = re.compile("|".join((*map(re.escape, pods), r"[0-9]+(?:[.,:][0-9]+)*")))
+    seen: Counter[str] = Counter()
+    for entry in found:
+        words = passing.sub("#", f"{entry.title}\0{entry.at.file if entry.at else ''}")
+        text = f"{entry.code}\0{entry.name}\0{words}"
+        yield sha256(f"{text}\0{seen[text]}".encode("utf-8", "backslashreplace")).hexdigest()[:40]
+        seen[text] += 1
+
+
+def _result(entry: Entry, mark: str) -> dict[str, Any]:
     text = "\n".join(
         (f"{entry.name}: {entry.title}", *entry.lines, *((f"Remedy: {entry.remedy}",) if entry.remedy else ()))
     )
@@ -200,7 +228,7 @@ def _result(entry: Entry) -> dict[str, Any]:
         "level": _LEVEL[entry.severity],
         "message": {"text": safe},
         "locations": [location],
-        "partialFingerprints": {"xdsaudit/v1": printable(f"{entry.code}:{entry.name}")},
+        "partialFingerprints": {"xdsaudit/v2": mark},
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
@@ -10,7 +9,7 @@ from typing import Any, Final
 from xdsaudit.model.verdict import Audit, Severity
 from xdsaudit.report.head import left_out, unseen
 from xdsaudit.report.json import as_json
-from xdsaudit.report.lines import Entry, entries
+from xdsaudit.report.lines import Entry, entries, fingerprints
 from xdsaudit.report.terminal import many, printable
 
 _GITLAB: Final = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.INFO: "info"}
@@ -19,19 +18,16 @@ _ROWS: Final = 200
 
 def to_gitlab(audit: Audit) -> str:
     """Code quality: an object for everything that is not fine; what came from no file has the name of its Ingress for a path."""
-    seen: Counter[str] = Counter()
-    found = []
-    for entry in entries(audit):
+    listed, found = list(entries(audit)), []
+    for entry, mark in zip(listed, fingerprints(audit, listed), strict=True):
         text = printable(": ".join((entry.name, " ".join((entry.title, *entry.lines)))))
-        seen[text] += 1
-        stamp = hashlib.sha256(f"{entry.code}:{text}:{seen[text]}".encode("utf-8", "backslashreplace")).hexdigest()
         at = entry.at
         row: dict[str, Any] = {
             "type": "issue",
             "check_name": entry.code or "extra",
             "description": text,
             "severity": _GITLAB[entry.severity],
-            "fingerprint": stamp[:40],
+            "fingerprint": mark,
             "categories": ["Bug Risk"],
             "location": {
                 "path": printable(at.file.replace("\\", "/") if at else entry.name),

@@ -1,4 +1,4 @@
-"""Who wrote a report."""
+"""Who wrote a report, and where its project is published."""
 
 from __future__ import annotations
 
@@ -7,3 +7,15 @@ from typing import Final
 from xdsaudit import __version__
 
 TOOL: Final = {"name": "xdsaudit", "version": __version__}
+
+
+def project_url(*names: str) -> str | None:
+    """The first of these URLs that the installed package's own metadata has (``Issues``, ``Documentation``); None where it has none."""
+    from importlib import metadata
+
+    try:
+        urls = metadata.metadata("xdsaudit").get_all("Project-URL") or ()
+    except metadata.PackageNotFoundError:
+        return None
+    found = dict(str(url).split(", ", 1) for url in urls if ", " in str(url))
+    return next((found[name] for name in names if name in found), None)
