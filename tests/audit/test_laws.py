@@ -54,13 +54,13 @@ def test_a_route_deleted_from_a_view_on_blames_the_edge_before_it(items: Items, 
     owners = {worlds.expectation(items).plans[i].rule for i in route.rules}
     twins = sum(r[:4] == route[:4] for r in tables[place])
     if twins == 1:
-        assert lost == {(rule, stage) for rule in owners if rule in {r for r, _ in lost}}
-        assert owners & {r for r, _ in lost}
+        assert lost
+        assert lost <= {(rule, stage) for rule in owners}
     assert result.of(Verdict.UNKNOWN) == ()
 
 
 @given(SETS, st.randoms())
-def test_order_of_tables_and_matchers_is_noise(items: Items, rng: Any) -> None:
+def test_the_order_of_tables_is_noise(items: Items, rng: Any) -> None:
     tables = worlds.expectation(items).tables
     places = sorted(tables)
     rng.shuffle(places)
@@ -69,9 +69,9 @@ def test_order_of_tables_and_matchers_is_noise(items: Items, rng: Any) -> None:
     assert plain.rules == shuffled.rules
 
 
-@given(SETS, st.data())
-def test_an_earlier_catch_all_shadows_without_losing(items: Items, data: st.DataObject) -> None:
-    """Changing the order inside a host may shadow, and never reports a loss or an extra."""
+@given(SETS)
+def test_the_order_inside_a_host_loses_nothing(items: Items) -> None:
+    """It may shadow or change a rule; no route is missing and none is extra."""
     tables = worlds.expectation(items).tables
     turned = {p: tuple(reversed(r)) for p, r in tables.items()}
     result = audit(worlds.world(items, gateway=turned))

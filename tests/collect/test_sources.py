@@ -105,7 +105,7 @@ def test_node_from_a_gateway(recording) -> None:
     [
         ("hang", "no complete answer within 1 s"),
         ("reset", "connection reset by the test"),
-        ("garbage", "no DiscoveryResponse"),
+        ("garbage", "is not a DiscoveryResponse"),
         ("close", "closed the stream"),
     ],
 )

@@ -16,6 +16,7 @@ from typing import Any, Final
 from xdsaudit.collect.access import Access, channel, quiet_grpc
 from xdsaudit.collect.limits import Budget, too_large
 from xdsaudit.errors import ReadError
+from xdsaudit.xds.mcp import McpSession
 from xdsaudit.xds.session import AdsSession, Node, mcp_ack, mcp_request
 
 METHOD: Final = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
@@ -93,6 +94,18 @@ class Stream:
         self._out.put(None)
         self._call.cancel()
         self._thread.join(timeout=1)
+
+
+def received(endpoint: str, session: AdsSession | McpSession, response: bytes) -> list[bytes]:
+    """The requests that a session answers a response with.
+
+    Raises:
+        ReadError: it is not a DiscoveryResponse; the message names the endpoint.
+    """
+    try:
+        return session.receive(response)
+    except ReadError as error:
+        raise ReadError(f"ADS {endpoint}: {error}; check that it is the control plane's ADS port") from error
 
 
 def _exchange(
@@ -173,12 +186,15 @@ def read_pilot(
     session = AdsSession(node)
     within = budget or Budget(access.timeout, access.max_bytes)
 
+    def receive(response: bytes) -> list[bytes]:
+        return received(endpoint, session, response)
+
     def attempt(number: int) -> str | None:
         nonlocal session
         if number == 0:
-            return _exchange(endpoint, access, within, session.start, session.receive, lambda: session.settled)
+            return _exchange(endpoint, access, within, session.start, receive, lambda: session.settled)
         session = session.resumed()  # asks for what it knows of again; half an answer is not kept
-        return _exchange(endpoint, access, within, session.restart, session.receive, lambda: session.settled)
+        return _exchange(endpoint, access, within, session.restart, receive, lambda: session.settled)
 
     why = _with_retries(endpoint, access, within, attempt)
     if why and session.enough:

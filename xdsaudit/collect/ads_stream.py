@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from xdsaudit.collect.access import Access, channel, quiet_grpc
-from xdsaudit.collect.ads import Stream, explain
+from xdsaudit.collect.ads import Stream, explain, received
 from xdsaudit.collect.limits import too_large
 from xdsaudit.errors import ReadError, XdsauditError, outline
 from xdsaudit.xds.mcp import McpSession
@@ -111,7 +111,7 @@ class Follower:
                         raise got
                     if got is None:
                         return f"ADS {self._endpoint}: the server closed the stream; it is opened again"
-                    stream.send(session.receive(got))
+                    stream.send(received(self._endpoint, session, got))
                     session.prune()
                     if sum(map(len, session.responses)) > self._access.max_bytes:
                         raise ReadError(too_large(f"ADS {self._endpoint}", self._access.max_bytes))

@@ -7,12 +7,16 @@ Go's ``sort.SliceStable`` (insertion sort in blocks of 20, then symMerge), which
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
+if TYPE_CHECKING:
+    from xdsaudit.ingress.http_route import Work
+
+T = TypeVar("T")
 _BLOCK = 20
 
 
-def sort_routes(works: list[Any]) -> None:
+def sort_routes(works: list[Work]) -> None:
     """Put the routes of a host in Higress's order, in place.
 
     Without regex and generated routes the comparison is a proper order, for which every stable sort gives the same.
@@ -23,7 +27,7 @@ def sort_routes(works: list[Any]) -> None:
         stable_sort(works, before)
 
 
-def _rank(work: Any) -> tuple[int, int, int, int, int, int]:
+def _rank(work: Work) -> tuple[int, int, int, int, int, int]:
     if work.default:
         return 2, 0, 0, 0, 0, 0
     if work.catch_all:
@@ -38,7 +42,7 @@ def _rank(work: Any) -> tuple[int, int, int, int, int, int]:
     )
 
 
-def stable_sort(data: list[Any], less: Callable[[Any, Any], bool]) -> None:
+def stable_sort(data: list[T], less: Callable[[T, T], bool]) -> None:
     """Sort in place as Go's sort.SliceStable does (go@1.21 src/sort/zsortfunc.go stable_func)."""
     n = len(data)
     a = 0
@@ -61,7 +65,7 @@ def stable_sort(data: list[Any], less: Callable[[Any, Any], bool]) -> None:
         block *= 2
 
 
-def _merge(data: list[Any], less: Callable[[Any, Any], bool], a: int, m: int, b: int) -> None:
+def _merge(data: list[T], less: Callable[[T, T], bool], a: int, m: int, b: int) -> None:
     if m - a == 1:
         i, j = m, b
         while i < j:
@@ -104,7 +108,7 @@ def _merge(data: list[Any], less: Callable[[Any, Any], bool], a: int, m: int, b:
         _merge(data, less, mid, end, b)
 
 
-def before(one: Any, other: Any) -> bool:
+def before(one: Work, other: Work) -> bool:
     """Whether one route sorts before another (higress@v2.0.1 pkg/ingress/kube/common/tool.go SortHTTPRoutes)."""
     if one.default:
         return False
@@ -117,7 +121,7 @@ def before(one: Any, other: Any) -> bool:
     if one.path_type == other.path_type:
         mine, theirs = one.length, other.length
         if mine != theirs:
-            return bool(mine > theirs)
+            return mine > theirs
         a, b = len(one.method), len(other.method)
         if a != b:
             return a < b if a and b else a != 0

@@ -162,9 +162,7 @@ class AdsSession:
         try:
             decoded = message("envoy.service.discovery.v3.DiscoveryResponse").FromString(response)
         except Exception as error:
-            raise ReadError(
-                f"the control plane sent {len(response)} bytes that are no DiscoveryResponse: {error}"
-            ) from error
+            raise ReadError(f"an answer of {len(response)} bytes is not a DiscoveryResponse: {error}") from error
         short = SHORT.get(decoded.type_url)
         subscription = self._subscriptions.get(short) if short else None
         if short is None or subscription is None:
