@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := $(VENV)/.demo
 
-.PHONY: demo test quick hostile coverage lint bench soak fuzz differential docs man release-check clean
+.PHONY: demo test quick hostile coverage lint bench soak fuzz differential mutants docs man release-check clean
 
 demo: $(DEMO)  ## the batch-loss incident, live on this machine
 	$(BIN)/xdsaudit demo
@@ -46,6 +46,9 @@ fuzz: $(STAMP)  ## damaged input for every decoder, a minute; FUZZ_SECONDS=600 f
 
 differential: $(STAMP)  ## 320 random tables and 25,600 requests: what we say of each against what a real Envoy does
 	DIFFERENTIAL_TABLES=320 $(BIN)/python -m pytest -q tests/e2e/test_differential.py
+
+mutants: $(STAMP)  ## small wrongs in the audit that no test would notice; MUTANTS="path ..." and MUTANTS_SAMPLE=90 for some of them
+	$(BIN)/python tools/mutants.py $(MUTANTS) --sample $(or $(MUTANTS_SAMPLE),0) --seed $(or $(MUTANTS_SEED),0)
 
 docs: $(STAMP)  ## the documentation, warnings as errors
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

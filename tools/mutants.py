@@ -88,9 +88,11 @@ class Driver:
         self.tests = digest("tests")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note a failure."""
         self.failed = self.failed or report.failed
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Try all mutants, and print the survivors."""
         self.items = {item.nodeid: item for item in session.items}
         session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
         self.reached = self._reached()

@@ -1,7 +1,7 @@
 """The mutants of a module: its source with one small thing made wrong, as text, so that a difference can be shown.
 
 Comparisons, ``and``/``or`` and their operands, conditions, constants, ``any``/``all``, arithmetic, statements that only act
-(calls, yields, ``continue``). Annotations, assertions, docstrings and messages are left as they are, since they decide nothing; so are the attributes of classes.
+(calls, yields, ``continue``). Annotations, assertions, docstrings and messages decide nothing and are left as they are; so are attributes of classes.
 """
 
 from __future__ import annotations
