@@ -125,6 +125,8 @@ def _walk(node: ast.AST, path: tuple[str, ...]) -> Iterator[tuple[str, Any, ast.
 def _typing_only(node: ast.AST) -> bool:
     if isinstance(node, ast.If):
         return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.value, ast.Name) and node.value.id == "Literal"
     return isinstance(node, ast.Import | ast.ImportFrom)
 
 

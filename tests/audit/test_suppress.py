@@ -12,6 +12,7 @@ import pytest
 from tests import worlds
 from tests.audit.test_attribution import ITEMS, WITHOUT_B
 from xdsaudit import Audit, Snapshot, audit, render
+from xdsaudit.audit.questions.narrow import Scope, narrow
 from xdsaudit.audit.questions.suppress import by_code, since
 from xdsaudit.cli.main import run
 from xdsaudit.report.json import to_object
@@ -114,3 +115,21 @@ def test_what_an_annotation_hides_is_listed_too(capsys: pytest.CaptureFixture[st
     assert "left out by xdsaudit.io/ignore: 1 (XA221)" in out
     assert "0 findings" not in out
     assert "left out" not in checked({"xdsaudit.io/ignore": "XA221"})
+
+
+def test_what_an_annotation_hides_in_diff_is_listed_by_every_format() -> None:
+    asks = {"nginx.ingress.kubernetes.io/auth-url": "http://auth.test/check"}
+    said = {**asks, "xdsaudit.io/ignore": "XA212"}
+    snapshot = worlds.world([ingress("a", "foo.test", "/a", annotations=said), *ITEMS[1:]])
+    result = audit(snapshot)
+    assert result.exit_code() == 0
+    (left,) = result.left_out
+    assert (left.by, left.code, len(left.what)) == ("ignore", "XA212", 1)
+    assert left.what[0].startswith("default/a: nginx.ingress.kubernetes.io/auth-url does not apply")
+    assert "left out by xdsaudit.io/ignore: 1 (XA212)" in render(result, "table")
+    assert to_object(result)["left_out"][0]["count"] == 1
+    assert narrow(result, snapshot, Scope(ingresses=frozenset({"default/a"}))).left_out == (left,)
+    assert narrow(result, snapshot, Scope(ingresses=frozenset({"default/b"}))).left_out == ()
+    told = audit(worlds.world([ingress("a", "foo.test", "/a", annotations=asks), *ITEMS[1:]]))
+    assert told.left_out == ()
+    assert [r.slug for r in told.of("changed")] == ["protection-not-applied"]

@@ -12,7 +12,7 @@ from xdsaudit.audit.applied import with_manifest
 from xdsaudit.audit.case import PIPELINE, World, build, counts, told
 from xdsaudit.audit.causes.catalogue import BY_SLUG
 from xdsaudit.audit.causes.evidence import journey, upstream_view
-from xdsaudit.audit.causes.exposure import exposed_by_ref, exposure
+from xdsaudit.audit.causes.exposure import exposed_by_ref, exposure, known_exposures
 from xdsaudit.audit.causes.findings import findings
 from xdsaudit.audit.causes.fix import with_fixes
 from xdsaudit.audit.causes.remedy import refusal_of, remedy_of
@@ -115,6 +115,7 @@ def _audit(world: World, memory: Memory) -> Held:
         enough=ViewName.INGRESS in read and bool(read & {ViewName.PILOT, ViewName.GATEWAY}),
         origins=snapshot.origins,
         plugins=plugins.verdicts,
+        left_out=known_exposures(world),
         told=told(world),
     )
     changed = chain((p.changed_at for p in world.expectation.plans), (p.changed_at for p in plugins.plans))

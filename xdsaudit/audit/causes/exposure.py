@@ -8,7 +8,7 @@ from xdsaudit.audit.case import PIPELINE, World
 from xdsaudit.audit.causes.catalogue import BY_SLUG
 from xdsaudit.audit.causes.suppress import ignored_by_ref
 from xdsaudit.ingress.protection import Unprotected
-from xdsaudit.model.verdict import FieldDelta, Rule, RuleVerdict, Stage, Verdict
+from xdsaudit.model.verdict import FieldDelta, LeftOut, Rule, RuleVerdict, Stage, Verdict
 from xdsaudit.model.view import ViewName
 
 SLUG = "protection-not-applied"
@@ -33,6 +33,17 @@ def exposed_by_value(world: World) -> Iterator[Unprotected]:
     for each in world.expectation.unprotected:
         if each.by_value and SLUG not in known.get(f"{each.namespace}/{each.ingress}", ()):
             yield each
+
+
+def known_exposures(world: World) -> tuple[LeftOut, ...]:
+    """What is not said since the Ingress's annotation says that it is known."""
+    known = ignored_by_ref(world.objects.ingresses) if world.expectation.unprotected else {}
+    what = tuple(
+        f"{each.namespace}/{each.ingress}: {', '.join(each.keys)} does not apply: {each.why}"
+        for each in world.expectation.unprotected
+        if (each.sure or each.by_value) and SLUG in known.get(f"{each.namespace}/{each.ingress}", ())
+    )
+    return (LeftOut("ignore", BY_SLUG[SLUG].code, what),) if what else ()
 
 
 def exposure(world: World, listed: Sequence[Unprotected], rule: Rule) -> RuleVerdict | None:

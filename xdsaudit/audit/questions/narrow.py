@@ -6,7 +6,7 @@ The judgement itself always looks at everything, since rules of one namespace wi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from xdsaudit.errors import InputError, ReadError, near
@@ -14,7 +14,7 @@ from xdsaudit.ingress.objects import decode_list
 from xdsaudit.model.plugin_verdict import PluginVerdict
 from xdsaudit.model.route import ingress_of
 from xdsaudit.model.snapshot import Snapshot
-from xdsaudit.model.verdict import Audit
+from xdsaudit.model.verdict import Audit, LeftOut
 
 Labels = Mapping[str, str]
 _PLUGIN = "wasmplugin/"
@@ -81,7 +81,7 @@ def narrow(audit: Audit, snapshot: Snapshot, scope: Scope) -> Audit:
         plugins = tuple(p for p in audit.plugins if p.ref in named)
         others = replace(scope, ingresses=asked)
         if not (asked or scope.namespaces or scope.selector):
-            return replace(audit, rules=(), not_selected=(), extra=(), plugins=plugins)
+            return replace(audit, rules=(), not_selected=(), extra=(), plugins=plugins, left_out=())
         rest = narrow(audit, snapshot, others)
         return replace(rest, plugins=tuple(dict.fromkeys((*rest.plugins, *plugins))))
     unknown = sorted(scope.ingresses - refs)
@@ -116,7 +116,14 @@ def narrow(audit: Audit, snapshot: Snapshot, scope: Scope) -> Audit:
         not_selected=tuple(r for r in audit.not_selected if r.rule.ref in kept),
         extra=tuple(e for e in audit.extra if ours(e.route)),
         plugins=tuple(p for p in audit.plugins if p.namespace in scope.namespaces or _acts_on(p, kept, system)),
+        left_out=_known_of(audit.left_out, kept),
     )
+
+
+def _known_of(left_out: Iterable[LeftOut], refs: Collection[str]) -> tuple[LeftOut, ...]:
+    """What is left out by the annotations of these Ingresses alone; each line of it begins with its Ingress."""
+    own = (x._replace(what=tuple(w for w in x.what if w.partition(":")[0] in refs)) for x in left_out)
+    return tuple(x for x in own if x.what)
 
 
 def _acts_on(plugin: PluginVerdict, refs: Collection[str], system: str) -> bool:
