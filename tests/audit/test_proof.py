@@ -13,6 +13,9 @@ from tests import worlds
 from tests.audit.test_attribution import GOOD, ITEMS, WITHOUT_B, WITHOUT_BAR
 from tests.audit.test_replicas import CUT, SERVED, gateway, syncz
 from xdsaudit import Audit, audit
+from xdsaudit.audit.compare.view import foreign
+from xdsaudit.audit.memory import Memory
+from xdsaudit.model.route import MatchKey, Route
 from xdsaudit.model.snapshot import PilotCapture
 from xdsaudit.model.verdict import RuleVerdict, Stage, Verdict
 from xdsaudit.model.view import State, ViewInfo, ViewName
@@ -295,3 +298,101 @@ def test_a_copy_that_stands_before_a_hosts_own_routes_takes_their_requests() -> 
     assert (found.verdict, found.by) == (Verdict.SHADOWED, of(result, "wild").rule)
     assert of(merged(first=True, merge=False), "a").by is None
     assert of(merged(first=False), "a").verdict is Verdict.IN_SYNC
+
+
+# --- a part of a rule -------------------------------------------------------------------------------------------------
+def stranger(at: int | None, prefix: str, cluster: str | None = "c") -> Audit:
+    """A route of nobody, at a place among those of foo.test."""
+
+    def insert(configs: Json) -> None:
+        routes = of_host(configs, "foo.test")["virtual_hosts"][0]["routes"]
+        own = next(r for r in routes if r["name"] == "default/b" and "prefix" in r["match"])
+        action = own["route"] if cluster is None else {"cluster": cluster}
+        route = {"match": {"prefix": prefix}, "name": "default/gone", "route": action}
+        routes.insert(len(routes) if at is None else at, route)
+
+    return with_dump(insert)
+
+
+def test_a_stranger_that_takes_a_part_of_a_rules_requests_changes_it() -> None:
+    found = of(stranger(0, "/b/"), "b")
+    assert (found.verdict, [f.field for f in found.fields]) == (Verdict.CHANGED, ["order"])
+    assert found.fields[0].actual == "default/gone prefix /b/"
+    assert any("/b/" in line and "must be answered by default/b foo.test/b" in line for line in found.evidence)
+    assert of(stranger(0, "/b/"), "a").verdict is Verdict.IN_SYNC
+
+
+@pytest.mark.parametrize(
+    ("at", "prefix", "cluster"),
+    [(None, "/b/", "c"), (0, "/bb/", "c"), (0, "/b/", None)],
+    ids=["behind it", "beside it", "to the same backend"],
+)
+def test_a_stranger_that_takes_nothing_from_a_rule_does_not_change_it(
+    at: int | None, prefix: str, cluster: str | None
+) -> None:
+    assert of(stranger(at, prefix, cluster), "b").verdict is Verdict.IN_SYNC
+
+
+@pytest.mark.parametrize("merge", [True, False])
+def test_a_copy_that_takes_a_part_of_a_rules_requests_is_what_merging_means(merge: bool) -> None:
+    items = [ingress("wild", "*.test", "/a", service="wild"), ingress("a", "foo.test", "/a")]
+    tables = dict(worlds.expectation(items).tables)
+    (part,) = [r for r in tables[80, "*.test"] if r.key.kind == "prefix"]
+    tables[80, "foo.test"] = (part, *tables[80, "foo.test"])
+    snapshot = worlds.world(items, pilot=tables, gateway=tables)
+    found = of(audit(replace(snapshot, controller={**snapshot.controller, "host_rds_merge_subset": merge})), "a")
+    assert found.verdict is (Verdict.IN_SYNC if merge else Verdict.CHANGED)
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+def swapped(configs: Json) -> None:
+    routes = of_host(configs, "foo.test")["virtual_hosts"][0]["routes"]
+    routes.insert(0, {"match": {"prefix": "/b/"}, "name": "default/gone", "route": {"cluster": "c"}})
+
+
+def led_elsewhere(configs: Json) -> None:
+    of_host(configs, "foo.test")["virtual_hosts"][0]["routes"][0]["route"]["cluster"] = "elsewhere"
+
+
+def taken_whole(configs: Json) -> None:
+    routes = of_host(configs, "foo.test")["virtual_hosts"][0]["routes"]
+    routes.insert(0, {"match": {"prefix": "/b"}, "name": "default/gone", "route": {"cluster": "c"}})
+
+
+def one_less(configs: Json) -> None:
+    del of_host(configs, "foo.test")["virtual_hosts"][0]["routes"][0]
+
+
+@pytest.mark.parametrize("change", [swapped, led_elsewhere, taken_whole, one_less, hole], ids=lambda c: c.__name__)
+def test_what_was_wrong_once_is_as_wrong_to_an_audit_that_remembers(change: Change) -> None:
+    snapshot = worlds.world(ITEMS, pages={"config_dump.json": edited(change)})
+    fresh, memory = audit(snapshot), Memory()
+    assert any(r.verdict is not Verdict.IN_SYNC for r in fresh.rules)
+    for n in range(3):
+        again = replace(snapshot, captured_at=f"2026-11-24T00:00:0{n}Z")
+        assert audit(again, memory=memory).rules == fresh.rules
+        healthy = worlds.world(ITEMS, captured_at=f"2026-11-24T00:01:0{n}Z")
+        assert audit(healthy, memory=memory).exit_code() == 0
+
+
+def test_a_core_that_leads_elsewhere_does_so_to_an_audit_that_remembers(recording: Any) -> None:
+    snapshot = recording("healthy-scoped")
+    core = {"": tuple(a.replace(b"app-10059.shop.svc", b"app-1005x.shop.svc") for a in snapshot.core[""])}
+    memory = Memory()
+    for n in range(3):
+        again = replace(snapshot, core=core, captured_at=f"2026-11-24T00:00:0{n}Z")
+        assert [r.rule.ingress for r in audit(again, memory=memory).of(Verdict.CHANGED)] == ["app-10059"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "stranger_"),
+    [
+        ("mine/virtual-service/handmade", "mine/handmade"),
+        ("x/namespaces/mine/virtual-service/handmade", "mine/handmade"),
+        ("mine/virtual-service/istio-autogenerated-k8s-ingress-x", ""),
+        ("virtual-service/handmade", ""),
+        ("", ""),
+    ],
+)
+def test_the_object_that_a_route_was_made_of_is_read_from_its_origin(origin: str, stranger_: str) -> None:
+    assert foreign(Route(MatchKey("prefix", "/"), "x", {}, None, origin=origin)) == stranger_

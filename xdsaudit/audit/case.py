@@ -113,7 +113,7 @@ def build(snapshot: Snapshot, memory: Memory) -> World:
         notes.append("the snapshot does not list its files: whether it is whole was not verified")
     world = World(snapshot, objects, _translated(snapshot, objects, profile, memory), notes=notes)
     serving = ViewName.GATEWAY if any(v.name is ViewName.GATEWAY for v in views) else ViewName.PILOT
-    tolerated = _unmodelled_names(world.expectation)
+    tolerated = unmodelled_names(world.expectation)
     judged = [ingress, *(_judged(world, r, memory, tolerated, reach=r.info.name is serving) for r in readings)]
     infos |= {(i.name, i.replica): i for i in judged}
     world.attached = attachments(world.read(ViewName.GATEWAY), world.read(ViewName.PILOT))
@@ -140,8 +140,8 @@ def _judged(world: World, reading: Reading, memory: Memory, tolerated: frozenset
     if view is None:
         return info
     if view.name is ViewName.CORE:
-        look = partial(judge_core, view, world.expectation, memory.comparer)
-        options: tuple[object, ...] = ()
+        look = partial(judge_core, view, world.expectation, memory.comparer, tolerated)
+        options: tuple[object, ...] = (tolerated,)
     else:
         if _serves_nothing(view) and world.expectation.tables:
             world.unserved.append(view)
@@ -273,7 +273,7 @@ def _serves_nothing(view: View) -> bool:
     )
 
 
-def _unmodelled_names(expectation: Expectation) -> frozenset[str]:
+def unmodelled_names(expectation: Expectation) -> frozenset[str]:
     """Route names of Ingresses that are not modelled: nothing of them is extra."""
     names = set()
     for plan in expectation.plans:

@@ -229,9 +229,7 @@ class _Judge:
             exposed = exposure(self.world, self.exposed[rule.ref], rule)
             if exposed is not None:
                 return exposed
-        if plan.unknown:
-            return self._said(rule, Verdict.UNKNOWN, "not-modelled", (plan.unknown,))
-        return self._rest(index, rule)
+        return self._rest(index, plan)
 
     def _said(
         self,
@@ -284,17 +282,17 @@ class _Judge:
             remedy=row.remedy,
         )
 
-    def _rest(self, index: int, rule: Rule) -> RuleVerdict:
+    def _rest(self, index: int, plan: RulePlan) -> RuleVerdict:
         """A rule that no view lacks or changes."""
+        rule = plan.rule
         ports = self.ports.of(index, rule)
-        if not ports:
-            return self._said(
-                rule, Verdict.UNKNOWN, "not-modelled", ("no route is expected of it, and none is judged",)
-            )
         if self.warming and ports & self.warming:
             return self._said(
                 rule, Verdict.PENDING, "listener-warming", ("its listener is warming and serves nothing yet",)
             )
+        if plan.unknown or not ports:
+            said = plan.unknown or "no route is expected of it, and none is judged"
+            return self._said(rule, Verdict.UNKNOWN, "not-modelled", (said,))
         unsure = [j for j in self.judged if not j.holds(index) and self.world.partial(j.view)]
         if unsure:
             return self._said(rule, Verdict.UNKNOWN, "unreadable", (f"{unsure[0].view.label} was not read to the end",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xdsaudit.audit.case import World
+from xdsaudit.audit.case import World, unmodelled_names
 from xdsaudit.audit.compare.align import Comparer
 from xdsaudit.audit.compare.view import judge_core
 from xdsaudit.audit.memory import Aging
@@ -42,7 +42,8 @@ def _held(expectation: Expectation, cores: Cores, decoded: Aging) -> frozenset[R
     from xdsaudit.xds.core import read_core
 
     wanted = {rule for routes in expectation.tables.values() for route in routes for rule in route.rules}
+    names = unmodelled_names(expectation)
     for replica, responses in cores.items():
-        found = judge_core(read_core(responses, replica=replica, decoded=decoded), expectation, Comparer())
+        found = judge_core(read_core(responses, replica=replica, decoded=decoded), expectation, Comparer(), names)
         wanted -= found.missing.keys() | found.changed.keys()
     return frozenset(expectation.plans[number].rule for number in wanted)
