@@ -9,17 +9,17 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from xdsaudit.envoy.plain import plain_route
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
 from xdsaudit.ingress.objects import read_objects
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate
-from xdsaudit.model.route import HeaderMatch, MatchKey, Place
+from xdsaudit.model.route import Place
 from xdsaudit.model.snapshot import PilotCapture, Snapshot
 from xdsaudit.testing import ingress_list, service
 from xdsaudit.xds.pool import TYPES, message, pool
 
 Tables = Mapping[Place, Iterable[ExpectedRoute]]
-_PLAIN_ACTION = ("redirect", "direct_response", "typed_per_filter_config")
 
 
 def kube(items: Iterable[dict[str, Any]]) -> dict[str, bytes]:
@@ -29,39 +29,6 @@ def kube(items: Iterable[dict[str, Any]]) -> dict[str, bytes]:
 def expectation(items: Iterable[dict[str, Any]], profile: Profile | None = None) -> Expectation:
     objects, _ = read_objects(kube(items))
     return translate(objects, profile or Profile())
-
-
-def _condition(found: HeaderMatch) -> dict[str, Any]:
-    if found.op == "present":
-        return {"name": found.name, "present_match": True}
-    value: Any = {"safe_regex": {"regex": found.value}} if found.op == "regex" else {found.op: found.value}
-    return {"name": found.name, "string_match": value}
-
-
-def plain_match(key: MatchKey) -> dict[str, Any]:
-    value: Any = {"regex": key.value} if key.kind == "safe_regex" else key.value
-    match: dict[str, Any] = {key.kind: value, "case_sensitive": not key.ignore_case}
-    if key.headers:
-        match["headers"] = [_condition(h) for h in key.headers]
-    if key.query:
-        match["query_parameters"] = [_condition(q) for q in key.query]
-    return match
-
-
-def plain_route(route: ExpectedRoute) -> dict[str, Any]:
-    """A route as Envoy's JSON has it."""
-    plain: dict[str, Any] = {"match": plain_match(route.key), "name": route.name}
-    action = {}
-    for name, value in route.fields.items():
-        if name in _PLAIN_ACTION or "headers_to" in name:
-            plain[name] = value
-        elif name != "action":
-            action[name] = value
-    if route.cluster is not None:
-        action = {"cluster": route.cluster, **action}
-    if action:
-        plain["route"] = action
-    return plain
 
 
 def plain_table(place: Place, routes: Iterable[ExpectedRoute]) -> dict[str, Any]:

@@ -394,3 +394,12 @@ def test_explain_with_manifests_alone(capsys, tmp_path: Path) -> None:
     assert "nobody can say what answers it now" in out
     assert run(["explain", "https://a.test/a", "-f", str(place)]) == 1
     assert "would match, but its host has no TLS" in capsys.readouterr().out
+
+
+def test_check_without_an_envoy_to_ask_says_so_and_is_not_green(capsys, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(json.dumps(ingress("a", "a.test")))
+    arguments = ["check", "-f", str(tmp_path), "--offline", "--envoy", sys.executable, "-o", "json"]
+    code = run(arguments)
+    out, err = capsys.readouterr()
+    assert (code, json.loads(out)["conclusive"]) == (3, False)
+    assert "not the answer of an Envoy" in err

@@ -88,3 +88,9 @@ def test_a_format_for_all_commands_counts_for_those_that_have_it(
 def test_options_of_other_commands_are_fine_for_all(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "xdsaudit.toml").write_text('controller-version = "2.1.9"\ndeadline = "60"\n')
     assert said(capsys)[0] == 0
+
+
+def test_a_program_to_run_is_not_taken_from_a_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "xdsaudit.toml").write_text('[check]\nenvoy = "/tmp/evil"')
+    assert run(["check", "-f", "nothing.yaml", "--offline"]) == 2
+    assert "envoy is not taken from a file" in " ".join(capsys.readouterr().err.split())

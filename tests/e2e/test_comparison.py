@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from tests.audit.test_comparison import anything, objects, turned, world
-from tests.worlds import plain_match
 from xdsaudit.audit.questions.comparison import of_expectations
 from xdsaudit.audit.requests.request import Request
+from xdsaudit.envoy.plain import plain_match
 from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate

@@ -13,6 +13,7 @@ import pytest
 
 from tests import worlds
 from xdsaudit.audit.causes.validate import flaw_of
+from xdsaudit.envoy.plain import bootstrap, plain_route
 from xdsaudit.ingress.annotation_table import TABLE
 from xdsaudit.model.route import Route
 from xdsaudit.model.view import View, ViewName
@@ -90,35 +91,16 @@ def made() -> Iterator[tuple[str, Route, dict[str, Any]]]:
             notes = {f"higress.io/{k}": v for k, v in {**TOGETHER.get(key, {}), key: value}.items()}
             for routes in worlds.expectation([ingress("a", "a.test", *PATHS, annotations=notes)]).tables.values():
                 for found in routes:
-                    plain = worlds.plain_route(found)
+                    plain = plain_route(found)
                     text = json.dumps({**plain, "name": ""}, sort_keys=True)
                     if text not in seen:
                         seen.add(text)
                         yield f"{key}: {value!r}", Route(found.key, found.name, found.fields, found.cluster), plain
 
 
-def config(routes: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """A bootstrap with these routes in one table, whose clusters are not looked for."""
-    table = {
-        "name": "t",
-        "validate_clusters": False,
-        "virtual_hosts": [{"name": "h", "domains": ["*"], "routes": list(routes)}],
-    }
-    router = {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}
-    manager = {
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "s",
-        "route_config": table,
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
-    }
-    address = {"socket_address": {"address": "127.0.0.1", "port_value": 0}}
-    chain = {"filters": [{"name": "hcm", "typed_config": manager}]}
-    return {"static_resources": {"listeners": [{"name": "l", "address": address, "filter_chains": [chain]}]}}
-
-
 def refused(routes: Sequence[dict[str, Any]], place: Path) -> str:
     """Why the real Envoy refuses these routes, "" when it takes them."""
-    place.write_text(json.dumps(config(routes)))
+    place.write_text(json.dumps(bootstrap(routes)))
     command = [str(envoy_path()), "--mode", "validate", "-c", str(place), "--log-level", "error"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return "" if done.returncode == 0 else (done.stdout + done.stderr).strip()[-400:] or "refused"

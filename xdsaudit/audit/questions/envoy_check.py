@@ -1,0 +1,84 @@
+"""A batch shown to a real Envoy before it is applied: its answers as findings of the check.
+
+How Envoy is asked is passed in; nothing here starts a program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from xdsaudit.audit.causes.suppress import ignored_by_ref
+from xdsaudit.audit.check.asked import Answer, Refuses, ask, questions, remarks_of
+from xdsaudit.audit.questions.precheck import Batch, finding_of, merged
+from xdsaudit.audit.questions.suppress import left_out
+from xdsaudit.ingress.objects import KubeObjects
+from xdsaudit.ingress.profile import Profile
+from xdsaudit.ingress.translate import translate
+from xdsaudit.model.verdict import Audit, Finding
+
+_SLUG = "envoy-rejected"
+
+
+def with_envoy(
+    result: Audit, batch: Batch, live: KubeObjects | None, profile: Profile, name: str, refuses: Refuses
+) -> Audit:
+    """The result of a check, with what a real Envoy says of the batch's routes.
+
+    Where our own validation and Envoy refuse the same rule, Envoy's words stand; where Envoy takes what we call refused, a
+    note says so and the finding stays, since the gateway's Envoy may be of another version.
+
+    Args:
+        result: of ``precheck.check``.
+        batch: what is about to be applied.
+        live: what is applied already; None where it was not read.
+        profile: of the controller.
+        name: of the Envoy, with its version.
+        refuses: asks it.
+
+    Raises:
+        ReadError: as ``refuses`` raises it.
+    """
+    objects = merged(batch, live)
+    after = translate(objects, profile)
+    answer = ask(questions(after, {f"{i.namespace}/{i.metadata.name}" for i in batch.objects.ingresses}), refuses)
+    said = [finding_of(remark, batch.origins) for remark in remarks_of(answer, objects, after, name, refuses)]
+    ignored = ignored_by_ref(batch.objects.ingresses)
+    hidden = [f for f in said if _SLUG in ignored.get(_ref(f), ())]
+    shown = [f for f in said if f not in hidden]
+    told = {_subject(f) for f in said}
+    kept = [f for f in result.findings if f.slug != _SLUG or _subject(f) not in told]
+    doubted = tuple(f for f in kept if f.slug == _SLUG)
+    return replace(
+        result,
+        findings=(*shown, *kept),
+        left_out=(*result.left_out, *left_out("ignore", ((f.code, f.message) for f in hidden))),
+        notes=(*result.notes, *_notes(answer, name, doubted)),
+    )
+
+
+def _ref(finding: Finding) -> str:
+    concern = finding.concerns[0]
+    return f"{concern.namespace}/{concern.ingress}"
+
+
+def _subject(finding: Finding) -> str:
+    """What both our message and Envoy's begin with: the rule."""
+    return finding.message.partition(" will be rejected")[0]
+
+
+def _notes(answer: Answer, name: str, doubted: tuple[Finding, ...]) -> Iterator[str]:
+    refused, count = len(answer.refused), answer.asked
+    routes = f"{count:,} different route{'s' * (count != 1)}"
+    yield f"{name} was asked about {routes}: it {f'refuses {refused:,} of them' if refused else 'refuses none'}"
+    yield from _lacking(answer.lacking, name)
+    for finding in doubted:
+        yield f"{name} takes what {finding.code} says of {_subject(finding)}; the gateway's Envoy may be of another version"
+
+
+def _lacking(lacking: Mapping[str, int], name: str) -> Iterator[str]:
+    for what, count in sorted(lacking.items()):
+        yield (
+            f"{count:,} route{'s' * (count != 1)} could not be shown to {name}, which was not built with {what}: "
+            "give the gateway's own binary with --envoy PATH"
+        )

@@ -1,0 +1,95 @@
+"""Routes as Envoy's own JSON has them, and a bootstrap that holds them: what a real Envoy can be asked about.
+
+The way back from the canonical form of ``model/route.py``. It starts nothing and writes no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol
+
+from xdsaudit.model.route import Fields, HeaderMatch, MatchKey
+
+_BESIDE_ACTION: Final = ("redirect", "direct_response", "typed_per_filter_config")
+_EXTENSIONS: Final = "type.googleapis.com/envoy.extensions.filters"
+
+
+class Canonical(Protocol):
+    """A route in canonical form: one that is served, or one that must be."""
+
+    @property
+    def key(self) -> MatchKey:
+        """What it matches."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def fields(self) -> Fields:
+        """What it does."""
+        ...
+
+    @property
+    def cluster(self) -> str | None:
+        """Where it goes, None for anything but one cluster."""
+        ...
+
+
+def _condition(match: HeaderMatch) -> dict[str, Any]:
+    inverted = {"invert_match": True} if match.inverted else {}
+    if match.op == "present":
+        return {"name": match.name, "present_match": True, **inverted}
+    op = match.op.removesuffix("_i")
+    text: dict[str, Any] = {"safe_regex": {"regex": match.value}} if op == "regex" else {op: match.value}
+    if op != match.op:
+        text["ignore_case"] = True
+    return {"name": match.name, "string_match": text, **inverted}
+
+
+def plain_match(key: MatchKey) -> dict[str, Any]:
+    """A ``RouteMatch`` as JSON; of the conditions on headers and queries those that Higress writes."""
+    value: Any = {"regex": key.value} if key.kind == "safe_regex" else key.value
+    match: dict[str, Any] = {key.kind: value, "case_sensitive": not key.ignore_case}
+    if key.headers:
+        match["headers"] = [_condition(h) for h in key.headers]
+    if key.query:
+        match["query_parameters"] = [_condition(q) for q in key.query]
+    return match
+
+
+def plain_route(route: Canonical) -> dict[str, Any]:
+    """A ``Route`` as JSON."""
+    plain: dict[str, Any] = {"match": plain_match(route.key), "name": route.name}
+    action = {}
+    for name, value in route.fields.items():
+        if name in _BESIDE_ACTION or "headers_to" in name:
+            plain[name] = value
+        elif name != "action":
+            action[name] = value
+    if route.cluster is not None:
+        action = {"cluster": route.cluster, **action}
+    if action:
+        plain["route"] = action
+    return plain
+
+
+def bootstrap(routes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """A bootstrap with these routes in one table of one listener on loopback; their clusters are not looked for."""
+    table = {
+        "name": "routes",
+        "validate_clusters": False,
+        "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": list(routes)}],
+    }
+    router = {"@type": f"{_EXTENSIONS}.http.router.v3.Router"}
+    manager = {
+        "@type": f"{_EXTENSIONS}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "routes",
+        "route_config": table,
+        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
+    }
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": 0}}
+    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+    return {"static_resources": {"listeners": [{"name": "routes", "address": address, "filter_chains": [chain]}]}}
