@@ -35,8 +35,8 @@ def near(word: str, known: Iterable[str], sign: str = "; ") -> str:
         known: what could have been meant; those that end or begin with the word count too.
         sign: what stands before it.
     """
-    found = nearest(word, known)
-    return f"{sign}did you mean {' or '.join(found)}?" if found else ""
+    names = nearest(word, known)
+    return f"{sign}did you mean {' or '.join(names)}?" if names else ""
 
 
 def nearest(word: str, known: Iterable[str]) -> tuple[str, ...]:
@@ -44,10 +44,10 @@ def nearest(word: str, known: Iterable[str]) -> tuple[str, ...]:
     from difflib import get_close_matches
 
     lowered = {k.lower(): k for k in sorted(known)}
-    found = get_close_matches(word.lower(), list(lowered), 2, 0.7)
-    if not found and len(word) > 2:
-        found = [k for k in lowered if k.endswith(f"/{word.lower()}") or k.startswith(word.lower())][:2]
-    return tuple(lowered[k] for k in found)
+    names = get_close_matches(word.lower(), list(lowered), 2, 0.7)
+    if not names and len(word) > 2:
+        names = [k for k in lowered if k.endswith(f"/{word.lower()}") or k.startswith(word.lower())][:2]
+    return tuple(lowered[k] for k in names)
 
 
 class XdsauditError(Exception):
@@ -94,15 +94,15 @@ class Interrupted(KeyboardInterrupt):
 
 def place_of(error: BaseException) -> str:
     """Innermost frame of our own code that an exception passed: ``module:line in function``; "" when there is none."""
-    found: tuple[FrameType, int] | None = None
+    frame: tuple[FrameType, int] | None = None
     trace = error.__traceback__
     while trace is not None:
         if str(trace.tb_frame.f_globals.get("__name__", "")).startswith(_OWN):
-            found = trace.tb_frame, trace.tb_lineno
+            frame = trace.tb_frame, trace.tb_lineno
         trace = trace.tb_next
-    if found is None:
+    if frame is None:
         return ""
-    return f"{found[0].f_globals['__name__']}:{found[1]} in {found[0].f_code.co_name}"
+    return f"{frame[0].f_globals['__name__']}:{frame[1]} in {frame[0].f_code.co_name}"
 
 
 def outline(error: BaseException) -> str:

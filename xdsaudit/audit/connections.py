@@ -20,10 +20,10 @@ def attachments(
 
     A gateway may be listed by two pilots for a moment, after it moved from one to the other.
     """
-    found: dict[str | None, tuple[str | None, ...]] = {}
+    attached: dict[str | None, tuple[str | None, ...]] = {}
     for gateway in gateways:
         node = node_of(gateway)
         listed = tuple(p.view.replica for p in pilots if node and node in p.view.proxies)
         if listed:
-            found[gateway.view.replica] = listed
-    return found
+            attached[gateway.view.replica] = listed
+    return attached

@@ -24,10 +24,10 @@ class Ports:
 
     @cached_property
     def _all(self) -> dict[int, set[bool]]:
-        found: dict[int, set[bool]] = {}
+        ports: dict[int, set[bool]] = {}
         for place, routes in self._tables.items():
             secure = place[0] == self._profile.https_port
             for route in routes:
                 for rule in route.rules:
-                    found.setdefault(rule, set()).add(secure)
-        return found
+                    ports.setdefault(rule, set()).add(secure)
+        return ports

@@ -58,7 +58,7 @@ class Labels(NamedTuple):
             if info.replica and info.state in _READ:
                 names.setdefault(info.name.removesuffix("_fresh"), set()).add(info.replica)
                 totals[info.name] += 1
-        return cls({view: frozenset(found) for view, found in names.items()}, totals)
+        return cls({view: frozenset(replicas) for view, replicas in names.items()}, totals)
 
     def total(self, view: str) -> int:
         """How many replicas of a view were read."""
@@ -101,13 +101,13 @@ def generic(line: str, host: str) -> str:
 
 def folded(labels: Labels, lines: Iterable[str]) -> tuple[str, ...]:
     """Sentences in order, those of several replicas that say the same as one: ``17 of 20 gateways have it``."""
-    found: dict[object, list[_Said]] = {}
+    alike: dict[object, list[_Said]] = {}
     for line in lines:
         said = _Said(line, *(labels.split(line) or ("", "", "")))
-        found.setdefault((said.view, said.rest) if said.view else line, []).append(said)
+        alike.setdefault((said.view, said.rest) if said.view else line, []).append(said)
     return tuple(
         said[0].line if len(said) == 1 or not said[0].view else _many(labels, said[0], len({s.replica for s in said}))
-        for said in found.values()
+        for said in alike.values()
     )
 
 

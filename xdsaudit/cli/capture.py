@@ -65,12 +65,12 @@ def _settled(options: SourceOptions) -> Snapshot:
     from xdsaudit.collect.sources import read
 
     memory, before = Memory(), None
-    with opened(options, progress()) as found:
-        sources = found.sources
+    with opened(options, progress()) as reach:
+        sources = reach.sources
         for number in range(1, _ROUNDS + 1):
             began = time.monotonic()
-            if number > 1 and found.cluster is not None:
-                kube, complaints = lists(*found.cluster)
+            if number > 1 and reach.cluster is not None:
+                kube, complaints = lists(*reach.cluster)
                 sources = replace(sources, kube=kube, complaints=tuple(complaints))
             snapshot = read(sources, progress())
             result = audit(snapshot, memory=memory)

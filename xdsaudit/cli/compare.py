@@ -78,16 +78,16 @@ def compare(places: tuple[str, ...], output: str, to_version: str | None, served
     return _said(judge(before, after, profile_of(controller), to), output)
 
 
-def _said(found: Comparison, output: str) -> int:
+def _said(comparison: Comparison, output: str) -> int:
     from xdsaudit.report.comparison import comparison_json, comparison_text
 
     emit(
-        lambda width, color: comparison_text(found, width=width, color=color),
-        comparison_json(found) if output == "json" else None,
+        lambda width, color: comparison_text(comparison, width=width, color=color),
+        comparison_json(comparison) if output == "json" else None,
     )
-    if not found.same:
+    if not comparison.same:
         return 1
-    return 0 if found.proven else 3
+    return 0 if comparison.proven else 3
 
 
 def _served(*places: str) -> Comparison:
@@ -124,11 +124,11 @@ def _live(options: dict[str, Any], controller: dict[str, Any]) -> tuple[KubeObje
     from xdsaudit.cli.check import cluster_of
 
     progress()("reading the cluster")
-    live, found = cluster_of(options, controller)
+    live, higress = cluster_of(options, controller)
     clear_progress()
     if live is None:
         raise InputError("no cluster to compare with: give BEFORE as a snapshot or a folder of manifests")
-    return live, found
+    return live, higress
 
 
 def _now() -> str:

@@ -27,16 +27,16 @@ def complete(words: Sequence[str]) -> tuple[list[tuple[str, str]], int]:
     from xdsaudit.cli.group import cli
 
     *before, incomplete = words or ("",)
-    found = ShellComplete(cli, {}, "xdsaudit", "_XDSAUDIT_COMPLETE").get_completions(before, incomplete)
-    if any(item.type in ("file", "dir") for item in found):
+    completions = ShellComplete(cli, {}, "xdsaudit", "_XDSAUDIT_COMPLETE").get_completions(before, incomplete)
+    if any(item.type in ("file", "dir") for item in completions):
         return [], FILES
-    return [(item.value, item.help or "") for item in found], NO_FILES
+    return [(item.value, item.help or "") for item in completions], NO_FILES
 
 
 def main() -> None:
     """Print the completions of the words that were given."""
-    found, directive = complete(sys.argv[1:])
-    for value, text in found:
+    completions, directive = complete(sys.argv[1:])
+    for value, text in completions:
         print(f"{value}\t{text}" if text else value)  # noqa: T201 - the protocol is standard output
     print(f":{directive}")  # noqa: T201
 

@@ -71,11 +71,11 @@ def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
 
 def _baseline(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        report = json.loads(path.read_bytes())
     except OSError as error:
         raise InputError(f"--baseline {path}: {error.strerror or error}; check the path") from error
     except ValueError as error:
         raise InputError(f"--baseline {path}: is not JSON ({error}); write one with xdsaudit diff -o json") from error
-    if not isinstance(found, dict):
+    if not isinstance(report, dict):
         raise InputError(f"--baseline {path}: is not an audit; write one with xdsaudit diff -o json")
-    return found
+    return report

@@ -78,8 +78,8 @@ def explain(
 def _code(word: str | None, output: str) -> int:
     from xdsaudit.audit.causes.catalogue import CATALOGUE, find
 
-    found = find(word) if word is not None else None
-    if word is not None and found is None:
+    code = find(word) if word is not None else None
+    if word is not None and code is None:
         known = [name for row in CATALOGUE for name in (row.code, row.slug)]
         hint = near(str(word), known)
         raise InputError(
@@ -88,13 +88,13 @@ def _code(word: str | None, output: str) -> int:
     if output == "json":
         from xdsaudit.report.json import as_json
 
-        emit(as_json(found._asdict() if found is not None else [r._asdict() for r in CATALOGUE]))
-    elif found is None:
+        emit(as_json(code._asdict() if code is not None else [r._asdict() for r in CATALOGUE]))
+    elif code is None:
         emit(_listed(CATALOGUE))
     else:
         from xdsaudit.report.code import code_text
 
-        emit(code_text(found))
+        emit(code_text(code))
     return 0
 
 
@@ -146,21 +146,21 @@ def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: 
         return replace(audit, rules=tuple(c.verdict for c in asked_about(world, audit).candidates))
 
     world, audit = judged(snapshot_of_manifests(options)) if by_itself else _judged(options, concerned)
-    found = asked_about(world, audit)
+    view = asked_about(world, audit)
     emit(
-        lambda width, color: report.explanation_text(found, width=width, color=color),
-        as_json(report.explanation_object(found)) if output == "json" else None,
+        lambda width, color: report.explanation_text(view, width=width, color=color),
+        as_json(report.explanation_object(view)) if output == "json" else None,
     )
     asked = urlsplit(url if "://" in url else f"//{url}").port
-    if asked is not None and asked != found.request.port:
-        flag = "https" if found.request.secure else "http"
+    if asked is not None and asked != view.request.port:
+        flag = "https" if view.request.secure else "http"
         say(
-            f"xdsaudit: port {asked} of the URL is taken for the gateway's port {found.request.port} (--{flag}-port says another)"
+            f"xdsaudit: port {asked} of the URL is taken for the gateway's port {view.request.port} (--{flag}-port says another)"
         )
     if by_itself:
-        return 0 if found.expected is not None else 1
+        return 0 if view.expected is not None else 1
     gaps(audit)
-    return found.exit_code() or (3 if audit.gaps else 0)
+    return view.exit_code() or (3 if audit.gaps else 0)
 
 
 def _ingress(ref: str, output: str, options: dict[str, Any]) -> int:
@@ -179,10 +179,10 @@ def _ingress(ref: str, output: str, options: dict[str, Any]) -> int:
     if plugin is not None and all(plan.rule.ref != ref for plan in world.expectation.plans):
         return _plugin(plugin, audit, output)
     narrowed = narrow(audit, world.snapshot, scope)
-    found = journeys(world, audit, ref)
+    ways = journeys(world, audit, ref)
     emit(
-        lambda width, color: report.journeys_text(ref, found, width=width, color=color),
-        as_json(report.journeys_object(found)) if output == "json" else None,
+        lambda width, color: report.journeys_text(ref, ways, width=width, color=color),
+        as_json(report.journeys_object(ways)) if output == "json" else None,
     )
     gaps(audit)
     return narrowed.exit_code()
@@ -224,9 +224,9 @@ def _log(subject: str, groups: int, output: str, options: dict[str, Any]) -> int
             f"none of {summary.lines} lines is of an access log: this reads Higress's format and Istio's text format (kubectl logs of a "
             "gateway pod)"
         )
-    found = [explaining.explain(world, audit, m.request) for m in summary.misses[:groups]]
+    explanations = [explaining.explain(world, audit, m.request) for m in summary.misses[:groups]]
     emit(
-        lambda width, color: report.log_text(summary, found, width=width, color=color),
+        lambda width, color: report.log_text(summary, explanations, width=width, color=color),
         as_json(
             {
                 "lines": summary.lines,
@@ -240,7 +240,7 @@ def _log(subject: str, groups: int, output: str, options: dict[str, Any]) -> int
                         "contradiction": report.CONTRADICTION if e.serving and e.exit_code() == 0 else None,
                         **report.explanation_object(e),
                     }
-                    for m, e in zip(summary.misses, found, strict=False)
+                    for m, e in zip(summary.misses, explanations, strict=False)
                 ],
             }
         )
@@ -248,4 +248,4 @@ def _log(subject: str, groups: int, output: str, options: dict[str, Any]) -> int
         else None,
     )
     gaps(audit)
-    return max((e.exit_code() for e in found if e.exit_code() == 1), default=3 if audit.gaps else 0)
+    return max((e.exit_code() for e in explanations if e.exit_code() == 1), default=3 if audit.gaps else 0)

@@ -54,7 +54,7 @@ def _wide() -> bool:
     if columns.isdigit() and int(columns) > 0:
         return int(columns) >= _WIDTH
     try:
-        found = os.get_terminal_size(sys.__stdout__.fileno()).columns if sys.__stdout__ is not None else 0
+        width = os.get_terminal_size(sys.__stdout__.fileno()).columns if sys.__stdout__ is not None else 0
     except (OSError, ValueError, AttributeError):
-        found = 0
-    return found == 0 or found >= _WIDTH
+        width = 0
+    return width == 0 or width >= _WIDTH

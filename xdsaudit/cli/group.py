@@ -39,8 +39,8 @@ def _options() -> Iterator[click.Option]:
 
 def every_option() -> tuple[str, ...]:
     """The long names of all options of all commands, without dashes."""
-    found = {name.lstrip("-") for option in _options() for name in option.opts}
-    return tuple(sorted(name for name in found if len(name) > 1))
+    names = {name.lstrip("-") for option in _options() for name in option.opts}
+    return tuple(sorted(name for name in names if len(name) > 1))
 
 
 def choices_of(name: str) -> frozenset[str]:

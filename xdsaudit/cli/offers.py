@@ -23,8 +23,8 @@ def offered(names: Callable[[click.Context], Iterable[tuple[str, str]]], *, list
 
     def offer(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         before, comma, last = incomplete.rpartition(",") if listed else ("", "", incomplete)
-        found = ((name, word) for name, word in names(context) if name.lower().startswith(last.lower()))
-        return [CompletionItem(f"{before}{comma}{name}", help=word) for name, word in found]
+        offers = ((name, word) for name, word in names(context) if name.lower().startswith(last.lower()))
+        return [CompletionItem(f"{before}{comma}{name}", help=word) for name, word in offers]
 
     return offer
 
@@ -56,8 +56,8 @@ def _contexts(context: click.Context) -> Iterator[tuple[str, str]]:
 
     place = context.params.get("kubeconfig") or os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
     try:
-        found: Any = yaml.safe_load(Path(place or "~/.kube/config").expanduser().read_bytes())
-        for each in found["contexts"]:
+        kubeconfig: Any = yaml.safe_load(Path(place or "~/.kube/config").expanduser().read_bytes())
+        for each in kubeconfig["contexts"]:
             yield str(each["name"]), str(each["context"].get("cluster", ""))
     except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError):
         return

@@ -344,10 +344,10 @@ def controller_of(options: dict[str, Any]) -> dict[str, Any]:
     """
     from xdsaudit.ingress.profile import parse_version
 
-    found = {key: options[name] for name, key in _PROFILE_KEYS.items() if options.get(name) is not None}
-    if "version" in found and parse_version(found["version"]) is None:
-        raise InputError(f"--controller-version {found['version']!r}: is not a version; write it as 2.0.1")
-    return found
+    controller = {key: options[name] for name, key in _PROFILE_KEYS.items() if options.get(name) is not None}
+    if "version" in controller and parse_version(controller["version"]) is None:
+        raise InputError(f"--controller-version {controller['version']!r}: is not a version; write it as 2.0.1")
+    return controller
 
 
 def sources_of(options: dict[str, Any]) -> SourceOptions:

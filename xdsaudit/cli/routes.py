@@ -63,22 +63,22 @@ def routes(subject: str | None, view: str | None, compare: str | None, output: s
         sides = compared(world, wanted, first, second)
         data: Any = report.comparison_objects(sides)
         _show(lambda width, color: report.comparison_text(sides, width=width, color=color), data, output)
-        found, same = bool(sides), all(s.equal for s in sides)
+        any_route, same = bool(sides), all(s.equal for s in sides)
     else:
         shown = listings(world, wanted, chosen)
         data = report.listing_objects(shown)
         _show(lambda width, color: report.routes_text(shown, host=wanted.host, width=width, color=color), data, output)
-        found, same = bool(shown), True
+        any_route, same = bool(shown), True
     if not by_itself:
         gaps(audit)
     unread = [v for v in (pair or (chosen,)) if not _was_read(world, v)]
     hosts = {host for _, host in world.expectation.tables}
     _say_nothing(
-        subject, pair or (chosen,), unread, found=found, hint=near(subject or "", hosts) if wanted.host else ""
+        subject, pair or (chosen,), unread, any_route=any_route, hint=near(subject or "", hosts) if wanted.host else ""
     )
-    if unread and not found:
+    if unread and not any_route:
         return 3
-    return 0 if found and same else 1
+    return 0 if any_route and same else 1
 
 
 _MANY = 200
@@ -128,16 +128,16 @@ def _show(text: Callable[[int, bool], str], data: Any, output: str) -> None:
         emit(text, _data(data, output))
 
 
-def _data(found: Any, output: str) -> str | None:
+def _data(data: Any, output: str) -> str | None:
     if output == "table":
         return None
     if output == "json":
         from xdsaudit.report.json import as_json
 
-        return as_json(found)
+        return as_json(data)
     import yaml
 
-    text: str = yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=120)
+    text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
     return text
 
 
@@ -148,12 +148,12 @@ def _was_read(world: Any, view: str) -> bool:
     return name is None or bool(world.read(name))
 
 
-def _say_nothing(subject: str | None, views: tuple[str, ...], unread: list[str], *, found: bool, hint: str) -> None:
+def _say_nothing(subject: str | None, views: tuple[str, ...], unread: list[str], *, any_route: bool, hint: str) -> None:
     from xdsaudit.cli.output import say
 
     for view in unread:
         say(f"xdsaudit: the view {view} was not read: name its source, or another --view")
-    if not found and len(unread) < len(views):
+    if not any_route and len(unread) < len(views):
         say(
             f"xdsaudit: no route of {subject or 'anything'} in {' or '.join(v for v in views if v not in unread)}{hint}"
         )

@@ -72,13 +72,13 @@ def fail_on_of(text: str | None) -> frozenset[str] | None:
     if text is None:
         return None
     allowed = {*(v.value for v in Verdict), *(s.value for s in Severity), "extra"}
-    found = frozenset(words((text,)))
-    unknown = sorted(found - allowed)
+    chosen = frozenset(words((text,)))
+    unknown = sorted(chosen - allowed)
     if unknown:
         raise InputError(
             f"--fail-on {', '.join(unknown)}: is not a verdict or severity; one of {', '.join(sorted(allowed))}{near(unknown[0], allowed)}"
         )
-    return found
+    return chosen
 
 
 _FAMILY = re.compile(r"XA\d{1,2}$", re.IGNORECASE | re.ASCII)

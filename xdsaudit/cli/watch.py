@@ -200,12 +200,12 @@ def _line(transition: Transition) -> str:
     from xdsaudit.model.verdict import FAILING, Verdict
     from xdsaudit.report.terminal import printable
 
-    found = transition.after
+    verdict = transition.after
     was = transition.before.value.replace("_", " ") if transition.before else "new"
-    if found is None:
+    if verdict is None:
         return printable(f"{transition.at}  {transition.rule}: {was} -> gone")
-    text = printable(f"{transition.at}  {transition.rule}: {was} -> {found.said}")
-    color = "red" if found.verdict in FAILING else "green" if found.verdict is Verdict.IN_SYNC else None
+    text = printable(f"{transition.at}  {transition.rule}: {was} -> {verdict.said}")
+    color = "red" if verdict.verdict in FAILING else "green" if verdict.verdict is Verdict.IN_SYNC else None
     return click.style(text, fg=color) if colored() else text
 
 
@@ -215,13 +215,13 @@ def _plugin_line(transition: PluginTransition) -> str:
     from xdsaudit.report.plugins import own_rules
     from xdsaudit.report.terminal import printable
 
-    found = transition.after
+    verdict = transition.after
     was = transition.before.value.replace("_", " ") if transition.before else "new"
-    if found is None:
+    if verdict is None:
         return printable(f"{transition.at}  WasmPlugin {transition.plugin}: {was} -> gone")
-    rules = "".join(f"; {r.said} {said(r)}" for r in own_rules(found)[:3])
-    text = printable(f"{transition.at}  WasmPlugin {transition.plugin}: {was} -> {said(found)}{rules}")
-    color = "red" if found.verdicts & FAILING else "green" if found.verdict is Verdict.IN_SYNC else None
+    rules = "".join(f"; {r.said} {said(r)}" for r in own_rules(verdict)[:3])
+    text = printable(f"{transition.at}  WasmPlugin {transition.plugin}: {was} -> {said(verdict)}{rules}")
+    color = "red" if verdict.verdicts & FAILING else "green" if verdict.verdict is Verdict.IN_SYNC else None
     return click.style(text, fg=color) if colored() else text
 
 

@@ -194,12 +194,12 @@ def _from_file(path: Path, budget: Budget) -> dict[str, bytes]:
 
 
 def _file(path: Path, budget: Budget) -> bytes:
-    found = []
+    parts = []
     with path.open("rb") as file:
         while part := file.read(1 << 20):
             budget.take(len(part), f"gateway {path}")
-            found.append(part)
-    return b"".join(found)
+            parts.append(part)
+    return b"".join(parts)
 
 
 class _Node(Struct):
@@ -225,10 +225,10 @@ class _Identity(Struct):
 def node_of(page: bytes) -> _Node | None:
     """The node that a page of an Envoy shows (``/server_info`` or a config dump), or None when it shows none."""
     try:
-        found = msgspec.json.decode(page, type=_Identity)
+        identity = msgspec.json.decode(page, type=_Identity)
     except BROKEN:
         return None
-    return found.node or next((s.bootstrap.node for s in found.configs if s.bootstrap and s.bootstrap.node), None)
+    return identity.node or next((s.bootstrap.node for s in identity.configs if s.bootstrap and s.bootstrap.node), None)
 
 
 def read_node(source: str, timeout: float) -> _Node:
@@ -244,7 +244,7 @@ def read_node(source: str, timeout: float) -> _Node:
     else:
         pages = _from_file(Path(source), Budget(timeout))
     for page in ("server_info.json", "config_dump.json"):
-        found = node_of(pages[page]) if page in pages else None
-        if found is not None and found.id:
-            return found
+        node = node_of(pages[page]) if page in pages else None
+        if node is not None and node.id:
+            return node
     raise ReadError(f"gateway {source}: shows no node of its own; give --node-id and --node-label instead")

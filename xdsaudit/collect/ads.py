@@ -218,7 +218,7 @@ def read_core(endpoint: str, types: tuple[str, ...], access: Access) -> tuple[by
     from xdsaudit.xds.session import type_of
 
     node = Node()
-    found: dict[str, bytes] = {}
+    by_type: dict[str, bytes] = {}
     within = Budget(access.timeout, access.max_bytes)
 
     def step(response: bytes) -> list[bytes]:
@@ -229,24 +229,24 @@ def read_core(endpoint: str, types: tuple[str, ...], access: Access) -> tuple[by
                 f"core {endpoint}: sent {len(response)} bytes that are no DiscoveryResponse; check that it is "
                 "higress-core's port 15051"
             ) from error
-        found[type_of(response)] = response
+        by_type[type_of(response)] = response
         return [acknowledged]
 
     def attempt(_: int) -> str | None:
-        found.clear()
+        by_type.clear()
         return _exchange(
             endpoint,
             access,
             within,
             lambda: [mcp_request(t, node) for t in types],
             step,
-            lambda: all(t in found for t in types),
+            lambda: all(t in by_type for t in types),
         )
 
     why = _with_retries(endpoint, access, within, attempt)
     if why:
-        missing = [t.rpartition("/")[2] for t in types if t not in found]
+        missing = [t.rpartition("/")[2] for t in types if t not in by_type]
         raise ReadError(
             f"core {endpoint}: {why}: {', '.join(missing)} unanswered; check that it is higress-core's port 15051"
         )
-    return tuple(found[t] for t in types)
+    return tuple(by_type[t] for t in types)

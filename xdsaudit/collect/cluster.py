@@ -35,7 +35,7 @@ def lists(api: KubeApi, namespace: str) -> tuple[dict[str, bytes], list[str]]:
 
     Secrets are read by metadata alone, ConfigMaps only the two that Higress reads.
     """
-    found: dict[str, bytes] = {}
+    lists: dict[str, bytes] = {}
     complaints = []
     api = api.bounded()
     for kind in api.kinds:
@@ -45,9 +45,9 @@ def lists(api: KubeApi, namespace: str) -> tuple[dict[str, bytes], list[str]]:
             if not left_alone(kind, error):
                 complaints.append(str(error))
             continue
-        found[kind.plural] = as_list(kind.kind, items.values())
+        lists[kind.plural] = as_list(kind.kind, items.values())
     maps, more = config_maps(api, namespace)
-    return {**found, **maps}, [*complaints, *more]
+    return {**lists, **maps}, [*complaints, *more]
 
 
 def config_maps(api: KubeApi, namespace: str) -> tuple[dict[str, bytes], list[str]]:
@@ -100,7 +100,7 @@ class Way:
 @contextmanager
 def reach(
     api: KubeApi,
-    found: Found,
+    higress: Found,
     sources: Sources,
     way: Way | None = None,
     *,
@@ -110,7 +110,7 @@ def reach(
 
     Args:
         api: the cluster.
-        found: what discovery returned.
+        higress: what discovery returned.
         sources: how to read; endpoints given there are kept, and only what is missing is added.
         way: how pods are reached.
         progress: told what happens.
@@ -119,17 +119,17 @@ def reach(
         ForbiddenError: a permission is missing; told before anything is dialled.
     """
     way = way or Way()
-    _may_forward(api, found, sources)
+    _may_forward(api, higress, sources)
     with ExitStack() as stack:
         doors = _Doors(api, way, stack)
-        pilots = _to_pilots(doors, found, sources)
-        gateways = _to_gateways(doors, found, sources)
+        pilots = _to_pilots(doors, higress, sources)
+        gateways = _to_gateways(doors, higress, sources)
         given = {ViewName.PILOT: bool(sources.ads), ViewName.GATEWAY: bool(sources.gateways)}
-        missing = [i for i in found.missing if not given[i.name]]
-        access = _access(api, found, sources, way.mint)
-        for remark in found.said:
+        missing = [i for i in higress.missing if not given[i.name]]
+        access = _access(api, higress, sources, way.mint)
+        for remark in higress.said:
             progress(remark)
-        progress(f"found {len(pilots.ads)} pilots and {len(gateways)} gateways in {found.namespace}")
+        progress(f"found {len(pilots.ads)} pilots and {len(gateways)} gateways in {higress.namespace}")
         yield replace(
             sources,
             ads=pilots.ads,
@@ -140,8 +140,8 @@ def reach(
             tunnels={**sources.tunnels, **doors.tunnels},
             known=(*sources.known, *missing, *doors.unreadable),
             access=access,
-            node=replace(sources.node, namespace=found.namespace),
-            controller={**found.controller, **sources.controller},
+            node=replace(sources.node, namespace=higress.namespace),
+            controller={**higress.controller, **sources.controller},
         )
 
 
@@ -176,53 +176,53 @@ class _Pilots(NamedTuple):
     core: tuple[str, ...]
 
 
-def _to_pilots(doors: _Doors, found: Found, sources: Sources) -> _Pilots:
+def _to_pilots(doors: _Doors, higress: Found, sources: Sources) -> _Pilots:
     """Endpoints of the pilots, of their debug pages and of core; those that were given are kept."""
     if sources.ads:
         return _Pilots(sources.ads, sources.ads_debug, sources.core)
     ports = doors.ports
     ads, debug, core = [], list(sources.ads_debug), list(sources.core)
-    for pod in doors.readable(ViewName.PILOT, found.controllers):
-        endpoint = doors.to(pod, ports.ads_tls if sources.access.tls else ports.ads, found.namespace, loopback=False)
+    for pod in doors.readable(ViewName.PILOT, higress.controllers):
+        endpoint = doors.to(pod, ports.ads_tls if sources.access.tls else ports.ads, higress.namespace, loopback=False)
         doors.names[endpoint] = pod.name
         ads.append(endpoint)
-        debug.append(f"http://{doors.to(pod, ports.debug, found.namespace, loopback=True)}")
+        debug.append(f"http://{doors.to(pod, ports.debug, higress.namespace, loopback=True)}")
         if not sources.core:
-            mcp = doors.to(pod, ports.core, found.namespace, loopback=False)
+            mcp = doors.to(pod, ports.core, higress.namespace, loopback=False)
             doors.names[mcp] = pod.name
             core.append(mcp)
     return _Pilots(tuple(ads), tuple(debug), tuple(core))
 
 
-def _to_gateways(doors: _Doors, found: Found, sources: Sources) -> tuple[str, ...]:
+def _to_gateways(doors: _Doors, higress: Found, sources: Sources) -> tuple[str, ...]:
     """Admin URLs of the gateways; those that were given are kept."""
     if sources.gateways:
         return sources.gateways
     urls = []
-    for pod in doors.readable(ViewName.GATEWAY, found.gateways):
-        namespace = found.gateway_namespace or found.namespace
+    for pod in doors.readable(ViewName.GATEWAY, higress.gateways):
+        namespace = higress.gateway_namespace or higress.namespace
         url = f"http://{doors.to(pod, doors.ports.admin, namespace, loopback=True)}"
         doors.names[url] = pod.name
         urls.append(url)
     return tuple(urls)
 
 
-def _may_forward(api: KubeApi, found: Found, sources: Sources) -> None:
-    needed = bool((found.controllers and not sources.ads) or (found.gateways and not sources.gateways))
-    if needed and api.allowed("create", "pods", found.namespace, subresource="portforward") is False:
+def _may_forward(api: KubeApi, higress: Found, sources: Sources) -> None:
+    needed = bool((higress.controllers and not sources.ads) or (higress.gateways and not sources.gateways))
+    if needed and api.allowed("create", "pods", higress.namespace, subresource="portforward") is False:
         raise ReadError(
             f"Kubernetes {api.host}: pods cannot be reached: port-forward is forbidden; missing RBAC rule: "
             '{apiGroups: [""], resources: ["pods/portforward"], verbs: ["create"]}; or give --ads and --gateway yourself'
         )
 
 
-def _access(api: KubeApi, found: Found, sources: Sources, mint: str | None) -> Access:
+def _access(api: KubeApi, higress: Found, sources: Sources, mint: str | None) -> Access:
     """How pilot is spoken to: over TLS with the roots and the name that Higress gives it, where nothing else was given."""
     access = sources.access
     if access.tls and access.ca is None:
-        access = replace(access, roots=root_certificates(api, found.namespace))
+        access = replace(access, roots=root_certificates(api, higress.namespace))
     if access.tls and access.server_name is None and not sources.ads:
-        access = replace(access, server_name=f"higress-controller.{found.namespace}.svc")
+        access = replace(access, server_name=f"higress-controller.{higress.namespace}.svc")
     if mint is not None:
-        access = replace(access, token=api.mint(found.namespace, mint))
+        access = replace(access, token=api.mint(higress.namespace, mint))
     return access

@@ -130,14 +130,14 @@ def discover(api: KubeApi, where: Where | None = None) -> Found:
     where = where or Where()
     api = api.bounded()
     said: list[str] = []
-    found = _pods(api, where.namespace, where.controller_selector)
+    pods = _pods(api, where.namespace, where.controller_selector)
     namespace = where.namespace
     if namespace is None:
-        spaces = sorted({space for space, _ in found})
+        spaces = sorted({space for space, _ in pods})
         if len(spaces) > 1:
             raise InputError(f"Higress runs in {', '.join(spaces)}: choose one with --system-namespace")
         namespace = spaces[0] if spaces else "higress-system"
-    controllers = [pod for _, pod in sorted(found.items())]
+    controllers = [pod for _, pod in sorted(pods.items())]
     workloads = _workloads(api, namespace, where.controller_selector, said)
     if workloads is not None:
         controllers, workloads = _chosen(controllers, workloads, where.controller, namespace)
@@ -215,9 +215,9 @@ _TERMINATING: Final = "the pod is terminating"
 
 
 def _pods(api: KubeApi, namespace: str | None, selector: str) -> dict[tuple[str, str], Pod]:
-    found, _ = api.list(_PODS, namespace, selector=selector)
+    items, _ = api.list(_PODS, namespace, selector=selector)
     pods = {}
-    for key, raw in found.items():
+    for key, raw in items.items():
         pod = _decoded(api, _PODS, namespace, raw, _Pod)
         status = pod.status or _PodStatus()
         phase = status.phase or ""
@@ -233,7 +233,7 @@ def _pods(api: KubeApi, namespace: str | None, selector: str) -> dict[tuple[str,
 def _workloads(api: KubeApi, namespace: str, selector: str, said: list[str]) -> list[Workload] | None:
     """Workloads whose pods carry these labels; None, with a remark, where they may not be listed."""
     wanted = dict(term.split("=", 1) for term in selector.replace("==", "=").split(",") if "=" in term)
-    found = []
+    workloads = []
     for kind in _WORKLOADS:
         try:
             listed, _ = api.list(kind, namespace)
@@ -249,8 +249,8 @@ def _workloads(api: KubeApi, namespace: str, selector: str, said: list[str]) -> 
             each = _decoded(api, kind, namespace, raw, _Workload)
             labels = each.spec.template.metadata.labels or each.metadata.labels or {}
             if all(labels.get(k.strip()) == v.strip() for k, v in wanted.items()):
-                found.append(_workload(kind.kind, each))
-    return found
+                workloads.append(_workload(kind.kind, each))
+    return workloads
 
 
 def _workload(kind: str, each: _Workload) -> Workload:

@@ -86,9 +86,9 @@ def parse(data: bytes) -> Iterator[Document | Trouble]:
     )
 
 
-def _passed(data: bytes, start: int, line: int, found: re.Match[bytes], trouble: Trouble) -> bool:
+def _passed(data: bytes, start: int, line: int, match: re.Match[bytes], trouble: Trouble) -> bool:
     """Whether a document begins after the trouble."""
-    return found.start() > start and line + data.count(b"\n", start, found.start()) + 1 >= trouble.mark.line
+    return match.start() > start and line + data.count(b"\n", start, match.start()) + 1 >= trouble.mark.line
 
 
 def _documents(data: bytes, lines: int) -> Generator[Document, None, Trouble | None]:
@@ -337,8 +337,8 @@ def _take_apart(data: bytes, start: int, end: int) -> dict[str | int, tuple[int,
     shape: Any = dict[str, msgspec.Raw] if first == b"{" else list[msgspec.Raw] if first == b"[" else None
     if shape is None:
         return {}
-    found = msgspec.json.decode(text, type=shape)
-    items: list[tuple[Any, Any]] = list(found.items() if isinstance(found, dict) else enumerate(found))
+    members = msgspec.json.decode(text, type=shape)
+    items: list[tuple[Any, Any]] = list(members.items() if isinstance(members, dict) else enumerate(members))
     parts: dict[str | int, tuple[int, int]] = {}
     at = start + 1
     for key, raw in items:

@@ -69,9 +69,9 @@ class _Stamps:
         tables: dict[str, list[tuple[str, Any]]] = {}
         rest = {}
         for stat, value in counters(page).items():
-            found = _TABLE.match(stat)
-            if found:
-                tables.setdefault(found["name"], []).append((stat, value))
+            match = _TABLE.match(stat)
+            if match:
+                tables.setdefault(match["name"], []).append((stat, value))
             else:
                 rest[stat] = value
         return cls({name: tuple(sorted(values)) for name, values in tables.items()}, rest)
@@ -141,10 +141,10 @@ class GatewayFollower:
         moved = {name for name, stamp in stamps.tables.items() if before.tables.get(name) != stamp}
         moved |= before.tables.keys() - stamps.tables.keys()
         if moved:
-            found = self._moved(connections, moved, budget)
-            if found is None:
+            listed = self._moved(connections, moved, budget)
+            if listed is None:
                 return False
-            read = {name: raw for name, raw in _named(found) if _stat(name) in moved}
+            read = {name: raw for name, raw in _named(listed) if _stat(name) in moved}
             if not all(_stat(name) in stamps.tables for name in read):
                 return False  # stats do not tell of what is there
             kept.tables = {name: raw for name, raw in kept.tables.items() if _stat(name) not in moved} | read
@@ -164,7 +164,7 @@ class GatewayFollower:
 
     def _moved(self, connections: Any, names: Iterable[str], budget: Budget) -> list[Raw] | None:
         scoped = [_SCOPED.match(name) for name in names]
-        hosts = frozenset(found["host"] for found in scoped if found)
+        hosts = frozenset(entry["host"] for entry in scoped if entry)
         return self._parts.tables(connections, hosts, budget, unscoped=None in scoped)
 
 
@@ -182,9 +182,9 @@ def _kept(pages: dict[str, bytes], stamps: _Stamps) -> _Kept | None:
     return _Kept(dict(pages), sections, tables, stamps, time.monotonic())
 
 
-def _named(found: Iterable[Raw]) -> list[tuple[str, Raw]]:
+def _named(entries: Iterable[Raw]) -> list[tuple[str, Raw]]:
     """Route configurations with their names."""
-    return [(entry.route_config.name, raw) for raw in found if (entry := _ENTRY.decode(raw)).route_config is not None]
+    return [(entry.route_config.name, raw) for raw in entries if (entry := _ENTRY.decode(raw)).route_config is not None]
 
 
 def _stat(name: str) -> str:
@@ -192,15 +192,15 @@ def _stat(name: str) -> str:
     return name.replace(":", "_").replace("\0", "_")
 
 
-def _put(sections: list[Section], section: str, resource: str, found: list[Raw]) -> None:
+def _put(sections: list[Section], section: str, resource: str, entries: list[Raw]) -> None:
     kind = f"type.googleapis.com/envoy.admin.v3.{section}"
     held = next((s for s in sections if msgspec.json.decode(s["@type"]) == kind), None)
-    if held is None and not found and section != "EcdsConfigDump":
+    if held is None and not entries and section != "EcdsConfigDump":
         return  # Envoy leaves out what it never had, and what is not there was not read; a filter may lack what it asks for
     if held is None:
         held = {"@type": Raw(msgspec.json.encode(kind))}
         sections.append(held)
-    held[resource] = found
+    held[resource] = entries
 
 
 def _joined(sections: list[Section]) -> list[tuple[str, bytes]]:

@@ -119,7 +119,7 @@ class Forward:
         given = {k.lower(): v for k, v in headers.items()} | {"sec-websocket-protocol": "v4.channel.k8s.io"}
         try:
             place = get_websocket_url(url, [("ports", str(self._remote))])
-            found = self._within(lambda: create_websocket(self._api.client.configuration, place, given))
+            socket = self._within(lambda: create_websocket(self._api.client.configuration, place, given))
         except XdsauditError:
             raise
         except WebSocketBadStatusException as error:
@@ -132,8 +132,8 @@ class Forward:
             raise ReadError(f"the port-forward failed: the API server cannot be reached ({said})") from error
         except Exception as error:  # its text may repeat a header, and with it the token
             raise ReadError(f"the port-forward failed ({outline(error)})") from error
-        found.settimeout(None)
-        return found
+        socket.settimeout(None)
+        return socket
 
     def _within(self, dial: Callable[[], Any]) -> Any:
         """Dial in a thread of its own: the package kubernetes gives a WebSocket's handshake no deadline."""
@@ -143,13 +143,13 @@ class Forward:
 
         def run() -> None:
             try:
-                found = dial()
+                result = dial()
             except BaseException as error:
                 failed.append(error)
                 return
-            made.append(found)
+            made.append(result)
             if given_up.is_set():
-                found.shutdown()
+                result.shutdown()
 
         thread = threading.Thread(target=run, name="xdsaudit-forward-dial", daemon=True)
         thread.start()

@@ -167,9 +167,9 @@ class KubeApi:
         """The same server with one clock and one byte limit, begun now, for all that is asked through it."""
         if self._budget is not None:
             return self
-        found = copy.copy(self)
-        found._budget = Budget(self.timeout, self.max_bytes)
-        return found
+        api = copy.copy(self)
+        api._budget = Budget(self.timeout, self.max_bytes)
+        return api
 
     def _begin(self) -> Budget:
         return self._budget or Budget(self.timeout, self.max_bytes)
@@ -286,7 +286,7 @@ class KubeApi:
     def _pages(self, kind: Kind, path: str, query: Mapping[str, str]) -> tuple[dict[tuple[str, str], bytes], str]:
         """All pages of one list."""
         accept = _METADATA if kind.metadata_only else "application/json"
-        found: dict[tuple[str, str], bytes] = {}
+        items: dict[tuple[str, str], bytes] = {}
         tokens: set[str] = set()
         asked = dict(query)
         while True:
@@ -294,14 +294,14 @@ class KubeApi:
             try:
                 page = _PAGE.decode(data)
                 for raw in page.items or ():
-                    found[item_key(raw)] = stripped(raw) if kind.metadata_only else bytes(raw)
+                    items[item_key(raw)] = stripped(raw) if kind.metadata_only else bytes(raw)
             except BROKEN as error:
                 raise ReadError(
                     f"Kubernetes {self.host}{path}: is not a list ({error}); is this an API server?"
                 ) from error
             token = page.metadata.continue_
             if not token:
-                return found, page.metadata.resourceVersion
+                return items, page.metadata.resourceVersion
             if token in tokens:
                 raise ReadError(
                     f"Kubernetes {self.host}{path}: names the same next page again and again; is this an API server?"

@@ -94,14 +94,14 @@ def _checked(settings: Any, kubeconfig: str | None) -> None:
         raise InputError(f"{where}: its server is not a valid URL; write https://HOST:PORT")
     given = settings.refresh_api_key_hook
 
-    def clean(found: Any) -> None:
+    def clean(configuration: Any) -> None:
         if given is not None:
-            given(found)
-        for name, value in list(found.api_key.items()):
+            given(configuration)
+        for name, value in list(configuration.api_key.items()):
             text = value.strip() if isinstance(value, str) else ""
             if not (text.isascii() and text.isprintable()):
                 raise InputError(f"{where}: its token holds characters that a token cannot have; log in again")
-            found.api_key[name] = text
+            configuration.api_key[name] = text
 
     clean(settings)
     settings.refresh_api_key_hook = clean

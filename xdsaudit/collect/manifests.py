@@ -107,10 +107,10 @@ def read_manifests(places: Iterable[str], default_namespace: str = "default", *,
     count = 0
     for item in _items(places, complaints):
         count = item.number
-        found = _checked(item, default_namespace, complaints)
-        if found is None:
+        checked = _checked(item, default_namespace, complaints)
+        if checked is None:
             continue
-        kind, value = found
+        kind, value = checked
         key = (kind, value["metadata"]["namespace"], value["metadata"]["name"])
         if key in objects and kind == "Ingress":
             said = f"{kind} {key[1]}/{key[2]} stands here a second time; the last one counts, as kubectl applies them in order"
@@ -185,15 +185,15 @@ def _items(places: Iterable[str], complaints: list[Complaint]) -> Iterator[_Item
     """Every object, lists taken apart, numbered by their documents; what cannot be read is complained of."""
     number = 0
     for source, data in _texts(places):
-        for found in parse(data):
-            if isinstance(found, Trouble):
-                said = f"{found.text}; correct it"
-                complaints.append(Complaint(Grade.UNREADABLE, Origin(source, *found.mark), said))
+        for document in parse(data):
+            if isinstance(document, Trouble):
+                said = f"{document.text}; correct it"
+                complaints.append(Complaint(Grade.UNREADABLE, Origin(source, *document.mark), said))
                 number += 1
                 continue
-            for keys, value in _objects(found.value):
+            for keys, value in _objects(document.value):
                 number += 1
-                yield _Item(source, found, keys, value, number)
+                yield _Item(source, document, keys, value, number)
 
 
 def _objects(value: Any) -> Iterator[tuple[Keys, Any]]:

@@ -70,8 +70,8 @@ class PartReader:
                 return None
             sections: list[Section] = [{"@type": _type(_ROUTES[0]), _ROUTES[1]: routes}]
             for section, resource in _PARTS:
-                found = entries(connections, self._source, resource, "", budget)
-                sections.append({"@type": _type(section), resource: found})
+                listed = entries(connections, self._source, resource, "", budget)
+                sections.append({"@type": _type(section), resource: listed})
         return as_dump(sections)
 
     def tables(
@@ -79,7 +79,7 @@ class PartReader:
     ) -> list[Raw] | None:
         """Route configurations of some hosts, and perhaps others, in as few requests as the gateway lets us; None where they are too many."""
         resource = _ROUTES[1]
-        found = entries(connections, self._source, resource, _UNSCOPED, budget) if unscoped else []
+        listed = entries(connections, self._source, resource, _UNSCOPED, budget) if unscoped else []
         while (asked := patterns(hosts, self._longest)) is not None:
             answers: list[Raw] = []
             for pattern in asked:
@@ -91,7 +91,7 @@ class PartReader:
                     self._longest = _shorter(pattern, hosts)
                     break
             else:
-                return found + answers
+                return listed + answers
         return None
 
 
@@ -140,18 +140,18 @@ def patterns(hosts: Iterable[str], longest: int) -> list[str] | None:
     Returns:
         None where one host does not fit, or too many regexes would be needed.
     """
-    found: list[str] = []
+    patterns: list[str] = []
     batch: dict[str, list[str]] = {}
     for label, domain in sorted((_split(h) for h in hosts), key=lambda parts: parts[::-1]):
         batch.setdefault(domain, []).append(label)
         if len(_pattern(batch)) > longest:
             batch[domain].pop()
             if any(batch.values()):
-                found.append(_pattern(batch))
+                patterns.append(_pattern(batch))
             batch = {domain: [label]}
-            if len(found) >= _REQUESTS or len(_pattern(batch)) > longest:
+            if len(patterns) >= _REQUESTS or len(_pattern(batch)) > longest:
                 return None
-    return [*found, _pattern(batch)] if batch else found
+    return [*patterns, _pattern(batch)] if batch else patterns
 
 
 def _split(host: str) -> tuple[str, str]:

@@ -107,11 +107,11 @@ class Recorder:
 
     def _free(self, stem: str) -> str:
         """A name that no moment has yet."""
-        found, number = stem, 1
-        while (self._folder / f"{found}.during{_SUFFIX}").exists():
+        name, number = stem, 1
+        while (self._folder / f"{name}.during{_SUFFIX}").exists():
             number += 1
-            found = f"{stem}-{number}"
-        return found
+            name = f"{stem}-{number}"
+        return name
 
     def _prune(self, newest: str) -> None:
         """Remove the oldest moments beyond the caps; the newest stays, however large."""
@@ -152,10 +152,10 @@ def read_timeline(folder: Path) -> list[Event]:
         raise InputError(
             f"{folder}: no {TIMELINE} could be read ({error.strerror or error}); name the folder of xdsaudit watch --record"
         ) from error
-    found = []
+    events = []
     for line in lines:
         with contextlib.suppress(ValueError):
             event = event_of(json.loads(line))
             if event is not None:
-                found.append(event)
-    return found
+                events.append(event)
+    return events

@@ -125,12 +125,12 @@ class LiveReader:
         sources = self._sources
         names = replica_names(sources.gateways, sources.names)
         within = Budget(sources.access.timeout, sources.access.max_bytes)
-        for name, source, found in zip(names, sources.gateways, self._concerning(wanted, within), strict=True):
-            if isinstance(found, bytes):
-                gateways[name] = {"config_dump.json": found}
+        for name, source, answer in zip(names, sources.gateways, self._concerning(wanted, within), strict=True):
+            if isinstance(answer, bytes):
+                gateways[name] = {"config_dump.json": answer}
                 infos.append(ViewInfo(ViewName.GATEWAY, name, State.READ, None, now()))
             else:
-                infos.append(ViewInfo(ViewName.GATEWAY, name, State.UNREAD, said(found, source, sources), now()))
+                infos.append(ViewInfo(ViewName.GATEWAY, name, State.UNREAD, said(answer, source, sources), now()))
         return self._snapshot(kube, infos, gateways, hosts=wanted)
 
     def _concerning(self, hosts: frozenset[str], within: Budget) -> list[bytes | ReadError]:
@@ -140,17 +140,17 @@ class LiveReader:
         def budget() -> Budget:
             return Budget(access.timeout, access.max_bytes)
 
-        found: list[Any] = [None] * len(sources)
+        answers: list[Any] = [None] * len(sources)
         if len(hosts) <= _MANY:
-            found = _all(sources, [partial(reader.read, hosts, budget()) for reader in self._parts], within)
-        left = [number for number, each in enumerate(found) if each is None]
+            answers = _all(sources, [partial(reader.read, hosts, budget()) for reader in self._parts], within)
+        left = [number for number, each in enumerate(answers) if each is None]
         if any(is_url(sources[number]) for number in left):
             self._await_whole()
         asked = [sources[number] for number in left]
         wholes = _all(asked, [partial(read_dump, source, budget()) for source in asked], budget())
         for number, whole in zip(left, wholes, strict=True):
-            found[number] = whole
-        return found
+            answers[number] = whole
+        return answers
 
     def _await_whole(self) -> None:
         """Return once a second has passed since the last whole dump, and count this moment as the next."""
@@ -190,11 +190,11 @@ class LiveReader:
             self._whole = {}
             for name, source, job in zip(names, sources.gateways, jobs, strict=True):
                 try:
-                    pages, found = result_of(job, within, f"gateway {source}")
+                    pages, readings = result_of(job, within, f"gateway {source}")
                 except ReadError as error:
                     why = said(error, source, sources)
-                    pages, found = {}, [ViewInfo(ViewName.GATEWAY, None, State.UNREAD, why, now())]
-                self._whole[name] = (pages, [i._replace(replica=name) for i in found])
+                    pages, readings = {}, [ViewInfo(ViewName.GATEWAY, None, State.UNREAD, why, now())]
+                self._whole[name] = (pages, [i._replace(replica=name) for i in readings])
             self._whole_at = time.monotonic()
         for _, states in self._whole.values():
             infos.extend(states)
@@ -204,10 +204,10 @@ class LiveReader:
 def _all(sources: Sequence[str], jobs: Sequence[Callable[[], Any]], within: Budget) -> list[Any]:
     """What the job of each gateway gives, all done at once; a ReadError in place of one that fails."""
     started = [start(job) for job in jobs]
-    found: list[Any] = []
+    results: list[Any] = []
     for source, job in zip(sources, started, strict=True):
         try:
-            found.append(result_of(job, within, f"gateway {source}"))
+            results.append(result_of(job, within, f"gateway {source}"))
         except ReadError as error:
-            found.append(error)
-    return found
+            results.append(error)
+    return results

@@ -113,12 +113,12 @@ def _stem(name: str) -> str:
 
 
 def _core(files: Mapping[str, bytes]) -> dict[str, tuple[bytes, ...]]:
-    found: dict[str, list[bytes]] = {}
+    responses: dict[str, list[bytes]] = {}
     for name in sorted(files):
         parts = name.split("/")
         if parts[0] == "core" and name.endswith(".pb") and len(parts) in (2, 3):
-            found.setdefault(parts[1] if len(parts) == 3 else "", []).append(files[name])
-    return {pod: tuple(data) for pod, data in found.items()}
+            responses.setdefault(parts[1] if len(parts) == 3 else "", []).append(files[name])
+    return {pod: tuple(data) for pod, data in responses.items()}
 
 
 def _pilot(files: Mapping[str, bytes]) -> dict[str, PilotCapture]:
@@ -143,12 +143,12 @@ def _pilot(files: Mapping[str, bytes]) -> dict[str, PilotCapture]:
 
 
 def _gateway(files: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
-    found: dict[str, dict[str, bytes]] = {}
+    pages: dict[str, dict[str, bytes]] = {}
     for name in sorted(files):
         parts = name.split("/")
         if parts[0] == "gateway" and len(parts) == 3:
-            found.setdefault(parts[1], {})[parts[2]] = files[name]
-    return found
+            pages.setdefault(parts[1], {})[parts[2]] = files[name]
+    return pages
 
 
 def _infos(listed: Any, source: str) -> Iterator[ViewInfo]:

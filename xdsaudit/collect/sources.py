@@ -152,10 +152,10 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
         answers = {}
         for name, place, job in zip(replica_names(places, sources.names), places, jobs, strict=True):
             try:
-                answers[name], found = result_of(job, within, f"{what.value} {place}")
+                answers[name], readings = result_of(job, within, f"{what.value} {place}")
             except ReadError as error:
-                found = [ViewInfo(what, None, State.UNREAD, said(error, place, sources), now())]
-            infos.extend(i._replace(replica=name, endpoint=place) for i in found)
+                readings = [ViewInfo(what, None, State.UNREAD, said(error, place, sources), now())]
+            infos.extend(i._replace(replica=name, endpoint=place) for i in readings)
             progress(f"asked {what.value} {place}")
         return answers
 
@@ -255,13 +255,13 @@ def node_to_show(sources: Sources) -> Node:
     if gateway is None:
         return sources.node
     try:
-        found = read_node(gateway, sources.access.timeout)
+        node = read_node(gateway, sources.access.timeout)
     except ReadError:
         if sources.node_from is None:
             return sources.node  # that gateway's view will say why; Higress's usual identity is the best guess
         raise
     # The id stays ours, to be told apart in pilot's list of clients; pilot goes by the metadata.
-    shown = found.metadata
+    shown = node.metadata
     labels = shown.get("LABELS")
     return replace(
         sources.node,

@@ -82,9 +82,9 @@ class KubeStore:
                 if kind.plural in self._items and kind.plural not in self._lists:
                     self._lists[kind.plural] = as_list(kind.kind, self._items[kind.plural].values())
             if time.monotonic() - self._maps_at > _MAPS_SECONDS:
-                found, complaints = config_maps(self._api, self._namespace)
-                if found.get("configmaps") != self._lists.get("configmaps"):
-                    self._lists |= found
+                maps, complaints = config_maps(self._api, self._namespace)
+                if maps.get("configmaps") != self._lists.get("configmaps"):
+                    self._lists |= maps
                 self._complaints.pop("configmaps", None)
                 if complaints:
                     self._complaints["configmaps"] = complaints[0]

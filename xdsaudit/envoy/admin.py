@@ -34,8 +34,8 @@ def counters(data: bytes) -> dict[str, Any]:
     Raises:
         ReadError: it is not that.
     """
-    found = _decode(data, "stats.json")
-    stats = found.get("stats") if isinstance(found, dict) else None
+    page = _decode(data, "stats.json")
+    stats = page.get("stats") if isinstance(page, dict) else None
     if not isinstance(stats, list):
         raise ReadError("stats.json has no list 'stats'; ask the admin port for /stats?format=json")
     return {s["name"]: s.get("value") for s in stats if isinstance(s, dict) and isinstance(s.get("name"), str)}
@@ -56,22 +56,22 @@ def server_info(data: bytes) -> ServerInfo:
     Raises:
         ReadError: it is not JSON.
     """
-    found = _decode(data, "server_info.json")
-    if not isinstance(found, dict):
+    page = _decode(data, "server_info.json")
+    if not isinstance(page, dict):
         return ServerInfo("", "", None)
-    node = found.get("node")
+    node = page.get("node")
     node = node if isinstance(node, dict) else {}
     listed = node.get("extensions")
     extensions = [e for e in listed if isinstance(e, dict)] if isinstance(listed, list) else []
     named = [e.get("type_urls") for e in extensions]
     urls = frozenset(u for each in named if isinstance(each, list) for u in each if isinstance(u, str))
     # The version reads COMMIT/1.40.0/Clean/RELEASE/BoringSSL.
-    parts = str(found.get("version") or "").split("/")
+    parts = str(page.get("version") or "").split("/")
     return ServerInfo(
         str(node.get("id") or ""),
         parts[1] if len(parts) > 1 else "",
         urls if extensions else None,
-        str(found.get("state") or ""),
+        str(page.get("state") or ""),
     )
 
 
@@ -86,14 +86,14 @@ def with_admin_pages(view: View, pages: Mapping[str, bytes]) -> tuple[View, list
         else:
             state = stats.get("control_plane.connected_state")
             rejected = {
-                found["what"]: int(value)
+                match["what"]: int(value)
                 for name, value in stats.items()
-                if name.endswith("update_rejected") and value and (found := _REJECTED.match(name))
+                if name.endswith("update_rejected") and value and (match := _REJECTED.match(name))
             }
             refused = {
-                plugin_name(found["name"]): int(value)
+                plugin_name(match["name"]): int(value)
                 for name, value in stats.items()
-                if value and (found := _EXTENSION.match(name)) is not None
+                if value and (match := _EXTENSION.match(name)) is not None
             }
             connected = None if state is None else bool(state)
             gateway = view.own._replace(extensions_rejected=refused)

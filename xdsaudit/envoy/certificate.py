@@ -21,14 +21,14 @@ def read_certificate(inline_bytes: str, inline_string: str = "") -> Certificate 
     from cryptography.x509.oid import NameOID
 
     try:
-        found = x509.load_pem_x509_certificate(pem)
+        certificate = x509.load_pem_x509_certificate(pem)
         try:
-            names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
-                x509.DNSName
-            )
+            names = certificate.extensions.get_extension_for_class(
+                x509.SubjectAlternativeName
+            ).value.get_values_for_type(x509.DNSName)
         except x509.ExtensionNotFound:
-            names = [str(a.value) for a in found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+            names = [str(a.value) for a in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     except (ValueError, x509.InvalidVersion, x509.UnsupportedGeneralNameType, x509.DuplicateExtension):
         return None
-    begins, ends = found.not_valid_before_utc, found.not_valid_after_utc
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return Certificate(tuple(names), begins.isoformat(), ends.isoformat())

@@ -260,8 +260,8 @@ def _plugins(sections: Iterable[_Section], types: set[str], listeners: Iterable[
     """Plugins by name; None where listeners have some and the dump does not tell of their configurations."""
     if "EcdsConfigDump" not in types and any(c.slots for li in listeners for c in li.chains):
         return None
-    found = (read_extension(e.ecds_filter) for s in sections for e in s.ecds_filters if e.ecds_filter is not None)
-    return {p.name: p for p in found}
+    plugins = (read_extension(e.ecds_filter) for s in sections for e in s.ecds_filters if e.ecds_filter is not None)
+    return {p.name: p for p in plugins}
 
 
 def _whole(types: set[str], listeners: Iterable[Listener]) -> None:
@@ -311,7 +311,7 @@ def _tables(sections: Iterable[_Section], decoded: Decoded | None) -> tuple[dict
 
 def _certificates(sections: Iterable[_Section]) -> dict[str, Certificate]:
     """Certificates that the gateway shows, by the name of their secret; what is no certificate is left out."""
-    found = {}
+    certificates = {}
     for section in sections:
         for entry in section.dynamic_active_secrets:
             shown = entry.secret.tls_certificate if entry.secret else None
@@ -319,8 +319,8 @@ def _certificates(sections: Iterable[_Section]) -> dict[str, Certificate]:
             if source is not None and (source.inline_bytes or source.inline_string):
                 certificate = read_certificate(source.inline_bytes, source.inline_string)
                 if certificate is not None:
-                    found[entry.name] = certificate
-    return found
+                    certificates[entry.name] = certificate
+    return certificates
 
 
 def _healthy(assignment: _Assignment) -> int:
@@ -330,7 +330,7 @@ def _healthy(assignment: _Assignment) -> int:
 
 def _clusters(section: _Section) -> list[Cluster]:
     # Warming first: a cluster that is active in an older version wins over its warming update.
-    found = []
+    clusters = []
     for warming, entries in (
         (True, section.dynamic_warming_clusters),
         (False, section.static_clusters),
@@ -344,10 +344,10 @@ def _clusters(section: _Section) -> list[Cluster]:
                 options = c.typed_extension_protocol_options.get(_PROTOCOLS, {}).get("explicit_http_config", {})
                 http2 = c.http2_protocol_options is not None or "http2_protocol_options" in options
                 tls = c.transport_socket is not None and c.transport_socket.name == "envoy.transport_sockets.tls"
-                found.append(
+                clusters.append(
                     Cluster(c.name, kind, service, _healthy(c.load_assignment), c.lb_policy, warming, http2, tls)
                 )
-    return found
+    return clusters
 
 
 def _listener(entry: _DynamicListener) -> Listener | None:

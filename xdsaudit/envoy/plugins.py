@@ -46,5 +46,5 @@ def read_extension(resource: Mapping[str, Any]) -> Plugin:
 
 
 def _mapping(holder: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = holder.get(key)
-    return found if isinstance(found, dict) else {}
+    value = holder.get(key)
+    return value if isinstance(value, dict) else {}

@@ -97,9 +97,9 @@ class RouteReader:
         rest: bytes | None = None
         if action is not _ABSENT:
             rest = bytes(action)
-            found = _LEADING_CLUSTER.match(rest)
-            if found:
-                cluster, rest = found[1].decode(), rest[found.end() :]
+            leading = _LEADING_CLUSTER.match(rest)
+            if leading:
+                cluster, rest = leading[1].decode(), rest[leading.end() :]
         raw = msgspec.structs.astuple(route)[3:-1]
         key = (rest, cluster is None) if raw == _ALL_ABSENT else (rest, cluster is None, *map(bytes, raw))
         fields = self._fields.get(key)
@@ -119,8 +119,8 @@ class RouteReader:
         raw = bytes(route.metadata)
         known_origin = self._origins.get(raw)
         if known_origin is None:
-            found = _ISTIO_CONFIG.search(raw)
-            known_origin = self._origins[raw] = found[1].decode() if found else ""
+            match = _ISTIO_CONFIG.search(raw)
+            known_origin = self._origins[raw] = match[1].decode() if match else ""
         return known_origin
 
     @staticmethod

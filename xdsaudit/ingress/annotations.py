@@ -94,12 +94,12 @@ def unforeseeable(annotations: Mapping[str, str]) -> tuple[str, ...]:
     pkg/ingress/kube/annotations/match.go), several values of the Host header in one operation
     (higress-group/istio@d380470e53 pilot/pkg/networking/core/v1alpha3/route/route.go translateAppendHeaders).
     """
-    found: list[str] = []
+    keys: list[str] = []
     if any("match-" in key for key in annotations):
-        found += _random_matches(annotations)
+        keys += _random_matches(annotations)
     if any("request-header-control" in key for key in annotations):
-        found += _random_host(annotations)
-    return tuple(dict.fromkeys(found))
+        keys += _random_host(annotations)
+    return tuple(dict.fromkeys(keys))
 
 
 def meaningless(annotations: Mapping[str, str], version: Version | None) -> list[tuple[str, str]]:
@@ -108,7 +108,7 @@ def meaningless(annotations: Mapping[str, str], version: Version | None) -> list
     Nothing is said of keys newer than the controller, or dropped by it, where its version is not known (None), nor of keys
     that are meant to protect a route: those are more than meaningless, and ``protection`` tells of them.
     """
-    found = []
+    remarks = []
     for key in annotations:
         prefix = next((p for p in (HIGRESS, NGINX) if key.startswith(p)), None)
         name = key[len(prefix) :] if prefix else ""
@@ -117,20 +117,20 @@ def meaningless(annotations: Mapping[str, str], version: Version | None) -> list
         row = BY_KEY.get(name)
         if row is not None:
             if prefix == NGINX and not row.nginx:
-                found.append((key, f"it is read as {HIGRESS}{name} only"))
+                remarks.append((key, f"it is read as {HIGRESS}{name} only"))
             elif version is not None and row.since > version:
                 since, own = (".".join(map(str, v)) for v in (row.since, version))
-                found.append((key, f"Higress reads it from {since} on, and this controller is {own}"))
+                remarks.append((key, f"Higress reads it from {since} on, and this controller is {own}"))
         elif name in BY_NGINX_KEY:
             instead = BY_NGINX_KEY[name].instead
-            found.append((key, f"ingress-nginx reads it, Higress ignores it{f' ({instead})' if instead else ''}"))
+            remarks.append((key, f"ingress-nginx reads it, Higress ignores it{f' ({instead})' if instead else ''}"))
         elif name in OTHERS:
-            found.append((key, f"Higress does not know it (what is meant is {OTHERS[name]})"))
+            remarks.append((key, f"Higress does not know it (what is meant is {OTHERS[name]})"))
         else:
             near = get_close_matches(name, _NEAR, n=1, cutoff=0.75) if len(name) < 64 else []
             meant = near[0] if near and prefix + near[0] not in annotations else None
-            found.append((key, f"did you mean {HIGRESS}{meant}?" if meant else "Higress does not know it"))
-    return found
+            remarks.append((key, f"did you mean {HIGRESS}{meant}?" if meant else "Higress does not know it"))
+    return remarks
 
 
 _NEAR: Final = tuple(BY_KEY)
@@ -211,8 +211,8 @@ def items(raw: str) -> list[str]:
 
 def items_or_star(raw: str) -> list[str]:
     """Trimmed items of a comma list, empty ones too; one that is ``*`` makes all ``*`` (``splitStringWithSpaceTrim``)."""
-    found = [trim_space(p) for p in raw.split(",")]
-    return ["*"] if "*" in found else found
+    words = [trim_space(p) for p in raw.split(",")]
+    return ["*"] if "*" in words else words
 
 
 def namespaced(raw: str, namespace: str) -> tuple[str, str] | None:

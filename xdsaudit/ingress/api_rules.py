@@ -174,10 +174,10 @@ _PORTS: Final = range(1, 65536)
 
 def value_faults(kind: str, item: Mapping[str, Any]) -> list[Fault]:
     """Values that the API refuses, of an object whose types are right."""
-    found = list(_metadata(kind, item.get("metadata") or {}))
+    faults = list(_metadata(kind, item.get("metadata") or {}))
     if kind == "Ingress":
-        found += _ingress(item)
-    return found
+        faults += _ingress(item)
+    return faults
 
 
 def _metadata(kind: str, meta: Mapping[str, Any]) -> Iterator[Fault]:

@@ -125,8 +125,8 @@ class Backends:
 
     def named_port(self, namespace: str, service: str, port: str) -> int | None:
         """Number of a Service's port by its name."""
-        found = self.service(namespace, service)
-        return next((p.port for p in (found.spec.ports or () if found else ()) if p.name == port), None)
+        known = self.service(namespace, service)
+        return next((p.port for p in (known.spec.ports or () if known else ()) if p.name == port), None)
 
 
 def is_bridge(resource: ResourceBackend | None) -> bool:
@@ -150,7 +150,7 @@ def parse_destinations(annotations: Annotations) -> Shared | None:
     written = look(annotations, "destination", text)
     if written is None:
         return None
-    found = []
+    destinations = []
     for line in written.split("\n"):
         words = fields(line)
         if not words:
@@ -167,5 +167,5 @@ def parse_destinations(annotations: Annotations) -> Shared | None:
         port = min(int(digits), _LARGEST) if colon and re.fullmatch(r"[0-9]+", digits) else 0
         inside = 0 < port < 65536
         subset = words[1] if len(words) > 1 else ""
-        found.append(Destination(host if inside else words[0], port or None, subset, weight))
-    return Shared(found)
+        destinations.append(Destination(host if inside else words[0], port or None, subset, weight))
+    return Shared(destinations)

@@ -102,10 +102,10 @@ def dependent(annotations: Annotations) -> Iterator[Void]:
     for need in _NEEDS:
         if any(written(annotations, key) for key in need.any_of.split()):
             continue
-        found = [k for key in need.keys.split() if (k := written(annotations, key)) and k not in said]
-        if found:
-            said |= {*found}
-            yield Void(", ".join(found), need.says)
+        keys = [k for key in need.keys.split() if (k := written(annotations, key)) and k not in said]
+        if keys:
+            said |= {*keys}
+            yield Void(", ".join(keys), need.says)
 
 
 def beaten(annotations: Annotations) -> Iterator[Void]:

@@ -252,11 +252,11 @@ def _filters(route: Work, annotations: Annotations) -> None:
 
 def cidr(raw: str) -> dict[str, Any] | None:
     """``AddrStrToCidrRange`` of higress-group/istio@d380470e53 pilot/pkg/networking/util/util.go."""
-    found = parse_prefix(raw)
+    network = parse_prefix(raw)
     if "/" not in raw:
         address = (parse_addr(raw) or "").partition("%")[0]  # PrefixFrom drops a zone
-        found = (address, 128 if ":" in address else 32) if address else None
-    return {"address_prefix": found[0], "prefix_len": found[1]} if found is not None else None
+        network = (address, 128 if ":" in address else 32) if address else None
+    return {"address_prefix": network[0], "prefix_len": network[1]} if network is not None else None
 
 
 def _rate_limit(rate: int, multiplier: int, interval: str) -> dict[str, Any]:

@@ -99,8 +99,8 @@ class Emitter:
     def _policy(self, work: Work, destination: Destination) -> dict[str, Any] | None:
         """The hash policy of a destination: its port's, or that of all ports of its service."""
         own = (destination.host, destination.port)
-        found = self._policies.get(own) or self._policies.get((destination.host, None))
-        policy = found.hash_policy if found is not None else None
+        traffic = self._policies.get(own) or self._policies.get((destination.host, None))
+        policy = traffic.hash_policy if traffic is not None else None
         if policy is None:
             return None
         known = self._backends.known_to_pilot(destination.host)

@@ -117,10 +117,10 @@ class Expectation:
     def covering(self, place: Place) -> tuple[Place, ...]:
         """Wildcard places whose routes HOST_RDS_MERGE_SUBSET appends to this one, most specific first."""
         port, host = place
-        found = []
+        places = []
         rest = host.removeprefix("*.")
         while "." in rest:
             rest = rest.partition(".")[2]
-            found.append((port, f"*.{rest}"))
-        found.append((port, "*"))
-        return tuple(p for p in found if p in self.tables and p != place)
+            places.append((port, f"*.{rest}"))
+        places.append((port, "*"))
+        return tuple(p for p in places if p in self.tables and p != place)

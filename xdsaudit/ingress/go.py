@@ -42,19 +42,19 @@ def to_upper(text: str) -> str:
 # --- strconv ---------------------------------------------------------------------------------------------------------
 def parse_int(text: str, bits: int = 64) -> int | None:
     """``strconv.ParseInt(text, 10, bits)``: ASCII digits after a sign, no spaces, no units."""
-    found = _NUMBER.match(text)
-    if not found or len(found[2]) > 20:
+    match = _NUMBER.match(text)
+    if not match or len(match[2]) > 20:
         return None
-    value = int(found[1] + found[2])
+    value = int(match[1] + match[2])
     return value if -(1 << bits - 1) <= value < 1 << bits - 1 else None
 
 
 def parse_uint(text: str, bits: int = 64) -> int | None:
     """``strconv.ParseUint(text, 10, bits)``: no sign at all."""
-    found = _NUMBER.match(text)
-    if not found or found[1] or len(found[2]) > 20:
+    match = _NUMBER.match(text)
+    if not match or match[1] or len(match[2]) > 20:
         return None
-    value = int(found[2])
+    value = int(match[2])
     return value if value < 1 << bits else None
 
 
@@ -129,9 +129,9 @@ def parse_url(text: str) -> URL | None:
     scheme = ""
     if rest.startswith(":"):
         return None
-    found = _SCHEME.match(rest)
-    if found:
-        scheme, rest = found[1].lower(), rest[found.end() :]
+    opening = _SCHEME.match(rest)
+    if opening:
+        scheme, rest = opening[1].lower(), rest[opening.end() :]
     rest = rest.partition("?")[0]
     if not rest.startswith("/"):
         if scheme:
@@ -173,17 +173,17 @@ def _host(text: str) -> str | None:
 def _unescape(text: str, mode: str = "path") -> str | None:
     out = bytearray()
     at = 0
-    for found in _ESCAPE.finditer(text):
-        if found[1] is None:
+    for escape in _ESCAPE.finditer(text):
+        if escape[1] is None:
             return None
-        value = int(found[1], 16)
+        value = int(escape[1], 16)
         if mode == "host" and value < 0x80 and value != 0x25:
             return None
         if mode == "zone" and value not in (0x25, 0x20) and not (value < 0x80 and _HOST.match(chr(value))):
             return None
-        out += text[at : found.start()].encode("utf-8", "surrogatepass")
+        out += text[at : escape.start()].encode("utf-8", "surrogatepass")
         out.append(value)
-        at = found.end()
+        at = escape.end()
     if mode != "path" and any(not _HOST.match(c) for c in _ESCAPE.sub("", text)):
         return None
     out += text[at:].encode("utf-8", "surrogatepass")

@@ -30,21 +30,21 @@ class ReadBefore:
         Raises:
             ReadError: as ``decode_list`` says it.
         """
-        found: dict[bytes, Ingress] = {}
+        ingresses: dict[bytes, Ingress] = {}
         listed = []
         try:
             read = _LIST.decode(data)
             for raw in read.items or ():
                 key = bytes(raw)
-                item = found.get(key)
+                item = ingresses.get(key)
                 if item is not None:
                     item = _ITEM.decode(key)  # written twice, it is two objects
                 else:
-                    found[key] = item = self._known.get(key) or _ITEM.decode(key)
+                    ingresses[key] = item = self._known.get(key) or _ITEM.decode(key)
                 listed.append(item)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return tuple(decode_list(data, "ingresses"))  # which says where it is wrong
         if read.kind not in ("", "List", "IngressList") or any(i.kind not in ("", "Ingress") for i in listed):
             return tuple(decode_list(data, "ingresses"))
-        self._known = found
+        self._known = ingresses
         return tuple(listed)

@@ -218,15 +218,15 @@ def decode_list(data: bytes, plural: str) -> list[Any]:
     kind, item = KINDS[plural]
     place = f"kube/{plural}.json"
     try:
-        found = _decoder(item).decode(data)
+        listing = _decoder(item).decode(data)
     except BROKEN as error:
         raise ReadError(f"{place} ({len(data)} bytes) is not a list of {kind}: {error}; capture it again") from error
-    if found.kind not in ("", "List", f"{kind}List"):
-        raise ReadError(f"{place} is a {found.kind}, expected a List or {kind}List; capture it again")
-    for index, each in enumerate(found.items or ()):
+    if listing.kind not in ("", "List", f"{kind}List"):
+        raise ReadError(f"{place} is a {listing.kind}, expected a List or {kind}List; capture it again")
+    for index, each in enumerate(listing.items or ()):
         if each.kind not in ("", kind):
             raise ReadError(f"{place}: items[{index}] is a {each.kind}, expected {kind}; capture it again")
-    return found.items or []
+    return listing.items or []
 
 
 _DECODERS: dict[type, msgspec.json.Decoder[Any]] = {}

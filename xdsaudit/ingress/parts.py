@@ -148,11 +148,11 @@ class Kept:
 
     def sheet(self, ingress: Ingress, around: Surroundings) -> Sheet:
         """The sheet of an Ingress; of one that is the same object as before the same."""
-        found = self._sheets.get(id(ingress)) or around.sheet(ingress)
+        sheet = self._sheets.get(id(ingress)) or around.sheet(ingress)
         self._next_sheets[id(ingress)] = (
-            found  # it holds its Ingress, since an id is a name only while its object lives
+            sheet  # it holds its Ingress, since an id is a name only while its object lives
         )
-        return found
+        return sheet
 
     def groups(self, sheets: Sequence[Sheet]) -> list[list[Sheet]]:
         """Ingresses in groups (``together``); as before where every Ingress has the hosts it had."""
@@ -167,9 +167,9 @@ class Kept:
         if self._policies != around.policies:
             self._policies, self._parts = around.policies, {}
         key = tuple([id(s.ingress) for s in sheets])
-        found = self._parts.get(key) or (sheets, make())
-        self._next_parts[key] = found
-        return found[1]
+        part = self._parts.get(key) or (sheets, make())
+        self._next_parts[key] = part
+        return part[1]
 
     def turn(self) -> None:
         """End a translation: what it did not ask for is forgotten."""

@@ -22,15 +22,15 @@ def conditions_of(annotations: dict[str, str]) -> tuple[Any, ...]:
     """The part of a rule's key that its annotations make: raw texts, sorted (createRuleKey)."""
     if not annotations:
         return "", (), (), ()
-    found: list[Any] = [annotations.get(f"{HIGRESS}match-method", "")]
+    conditions: list[Any] = [annotations.get(f"{HIGRESS}match-method", "")]
     for marker in MATCH_MARKERS:
         pairs = []
         for key, value in annotations.items():
             at = key.find(marker)
             if at >= len(HIGRESS) and not key.endswith(marker):
                 pairs.append((key[len(HIGRESS) : at] + key[at + len(marker) + 1 :], value))
-        found.append(tuple(sorted(pairs)))
-    return tuple(found)
+        conditions.append(tuple(sorted(pairs)))
+    return tuple(conditions)
 
 
 def effective(effects: Effects, path: Path) -> tuple[PathType, str, str]:

@@ -112,8 +112,8 @@ def _fields(plan: PluginPlan) -> Any:
 
 
 def _priority(plan: PluginPlan) -> int:
-    found = _fields(plan).get("priority")
-    return _UNSET if found is None else int(found)
+    priority = _fields(plan).get("priority")
+    return _UNSET if priority is None else int(priority)
 
 
 def _plan(plugin: WasmPlugin, profile: Profile) -> PluginPlan:
@@ -151,7 +151,7 @@ def _plan(plugin: WasmPlugin, profile: Profile) -> PluginPlan:
 
 
 def _rules(listed: Iterable[MatchRule], whole: bool, profile: Profile) -> tuple[RulePlan, ...]:
-    found, place = [], 0
+    rules, place = [], 0
     for number, rule in enumerate(listed):
         plan = RulePlan(
             number,
@@ -165,8 +165,8 @@ def _rules(listed: Iterable[MatchRule], whole: bool, profile: Profile) -> tuple[
         elif not plan.disabled:
             plan = plan._replace(place=place, unread=_unread(plan, profile))
             place += 1
-        found.append(plan)
-    return tuple(found)
+        rules.append(plan)
+    return tuple(rules)
 
 
 def _unread(rule: RulePlan, profile: Profile) -> tuple[str, ...]:
@@ -228,9 +228,9 @@ def _expected(plugin: WasmPlugin, rules: tuple[RulePlan, ...]) -> Plugin:
 
 def _served(rule: MatchRule, plan: RulePlan) -> dict[str, Any]:
     """A match rule as it is served: its configuration, with its conditions beside it."""
-    found = dict(rule.config or {})
+    served = dict(rule.config or {})
     for key, kind in zip(CONDITIONS, ("ingress", "service", "domain"), strict=True):
         names = getattr(plan, kind)
         if names and kind not in plan.unread:
-            found[key] = list(names)
-    return found
+            served[key] = list(names)
+    return served

@@ -128,8 +128,8 @@ _SAID: Final = {
 
 def parse_version(text: str) -> Version | None:
     """``v2.0.1`` or ``2.1`` as numbers; None for anything else."""
-    found = re.match(r"^v?(\d+)\.(\d+)(?:\.(\d+))?", text)
-    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
+    match = re.match(r"^v?(\d+)\.(\d+)(?:\.(\d+))?", text)
+    return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else None
 
 
 def profile_of(controller: Mapping[str, Any], *, scoped: bool | None = None) -> Profile:

@@ -82,7 +82,7 @@ class Tables:
 
         From 2.0.2 on the TLS of a registry joins the DestinationRule of an Ingress (ingress_config.go convertDestinationRule).
         """
-        found = {
+        policies = {
             f"outbound|{port}||{host}": self._joined(host, port, policy)
             for (host, port), policy in self._policies.items()
             if port is not None
@@ -96,11 +96,11 @@ class Tables:
                 for c in (r.cluster, *clusters_of_fields(r.fields))
                 if c is not None
             }
-            for cluster in used - set(found):
+            for cluster in used - set(policies):
                 _, port, _, host = cluster.split("|", 3)
                 if host in for_all_ports and not self._backends.mixed(host, self._policies):
-                    found[cluster] = self._joined(host, int(port), for_all_ports[host], for_all_ports=True)
-        return found
+                    policies[cluster] = self._joined(host, int(port), for_all_ports[host], for_all_ports=True)
+        return policies
 
     def _joined(self, host: str, port: int, policy: TrafficPolicy, *, for_all_ports: bool = False) -> TrafficPolicy:
         registries = self._backends.registries

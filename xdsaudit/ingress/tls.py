@@ -24,10 +24,10 @@ class Certificates:
         self._entries: list[tuple[list[str], str]] = []
         self._fallback = False
         self.invalid: str | None = None
-        found = (objects.configmaps or {}).get((self._namespace, _CONFIG))
-        if found is None or not found.data:
+        config_map = (objects.configmaps or {}).get((self._namespace, _CONFIG))
+        if config_map is None or not config_map.data:
             return
-        config, self.invalid = read_config(found.data.get("cert"))
+        config, self.invalid = read_config(config_map.data.get("cert"))
         if config is None:
             return
         self._fallback = bool(config["fallbackforinvalidsecret"])
@@ -104,7 +104,7 @@ def _shaped(raw: Any, shapes: Mapping[str, tuple[type, Any]], what: str) -> dict
     """The keys of a mapping with their defaults; Go's JSON reader knows keys in any case, and takes null for absent."""
     if not isinstance(raw, dict):
         raise ValueError(f"{what} is not a mapping")
-    found = {key: default for key, (_, default) in shapes.items()}
+    values = {key: default for key, (_, default) in shapes.items()}
     for key, value in raw.items():
         name = str(key).lower()
         if name not in shapes or value is None:
@@ -112,8 +112,8 @@ def _shaped(raw: Any, shapes: Mapping[str, tuple[type, Any]], what: str) -> dict
         kind = shapes[name][0]
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise ValueError(f"{key} is {type(value).__name__}, and must be {kind.__name__}")
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 def _flaw(config: Mapping[str, Any]) -> str | None:
@@ -154,7 +154,7 @@ def first_secrets(hosts: Iterable[tuple[Ingress, str]], certificates: Certificat
     secrets: dict[str, tuple[str, str]] = {}
     for ingress, host in hosts:
         if host not in secrets:
-            found = certificates.secret_of(ingress, host)
-            if found is not None:
-                secrets[host] = found
+            secret = certificates.secret_of(ingress, host)
+            if secret is not None:
+                secrets[host] = secret
     return secrets

@@ -72,13 +72,13 @@ class Arrivals:
 
     def seconds(self) -> Mapping[str, tuple[float, ...]]:
         """Seconds from the API to each stage, a number a rule that was seen to arrive, shortest first."""
-        found: dict[str, tuple[float, ...]] = {}
+        by_stage: dict[str, tuple[float, ...]] = {}
         for stage in STAGES:
             times = ((self._since[rule], there.get(stage)) for rule, there in self._there.items())
             taken = tuple(sorted(max(at - since, 0.0) for since, at in times if at is not None))
             if taken:
-                found[stage] = taken
-        return found
+                by_stage[stage] = taken
+        return by_stage
 
     def clocks(self) -> Mapping[str, int]:
         """How many of the timed rules count from their ``object``, and how many from when they were first ``seen``."""
@@ -90,14 +90,14 @@ def _ages(world: World, result: Audit) -> dict[Rule, float]:
     """Seconds since the object of each rule changed, where its own time tells and it is young."""
     captured = moment_of(result.captured_at)
     wanted = {r.rule for r in result.rules}
-    found: dict[Rule, float] = {}
+    ages: dict[Rule, float] = {}
     for plan in world.expectation.plans if captured is not None else ():
         changed = moment_of(plan.changed_at) if plan.rule in wanted else None
         if captured is not None and changed is not None:
             age = max((captured - changed).total_seconds(), 0.0)
             if age < _OLDEST_SECONDS:
-                found[plan.rule] = age
-    return found
+                ages[plan.rule] = age
+    return ages
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
@@ -107,12 +107,12 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 def summary(seconds: Mapping[str, Sequence[float]], clocks: Mapping[str, int]) -> Mapping[str, Any]:
     """Latencies as an audit carries them: by stage the number of rules, half, 95 % and the longest; None where nothing was timed."""
-    found: dict[str, Any] = dict.fromkeys(STAGES)
+    by_stage: dict[str, Any] = dict.fromkeys(STAGES)
     for stage, times in seconds.items():
-        found[stage] = {
+        by_stage[stage] = {
             "rules": len(times),
             "p50": round(quantile(times, 0.5), 3),
             "p95": round(quantile(times, 0.95), 3),
             "max": round(times[-1], 3),
         }
-    return {**found, "from": {"object": clocks.get("object", 0), "seen": clocks.get("seen", 0)}}
+    return {**by_stage, "from": {"object": clocks.get("object", 0), "seen": clocks.get("seen", 0)}}

@@ -13,12 +13,14 @@ from xdsaudit.model.plugin_verdict import said
 def events(rules: Iterable[Transition], plugins: Iterable[PluginTransition] = ()) -> Iterator[Event]:
     """Transitions of rules and plugins as events."""
     for each in rules:
-        found = each.after
+        verdict = each.after
         before = each.before.value if each.before else None
-        if found is None:
+        if verdict is None:
             yield Event(each.at, str(each.rule), before, None, "gone")
         else:
-            yield Event(each.at, str(each.rule), before, found.verdict.value, found.said, found.evidence, found.remedy)
+            yield Event(
+                each.at, str(each.rule), before, verdict.verdict.value, verdict.said, verdict.evidence, verdict.remedy
+            )
     for plugin in plugins:
         after = plugin.after
         yield Event(

@@ -132,7 +132,7 @@ class Watcher:
             self.latency = {"core": Latency(), **self.latency}
         now = self._clock()
         verdicts = dict(_keyed(result))
-        suspects = [key for key, found in verdicts.items() if self._suspect(key, found)]
+        suspects = [key for key, verdict in verdicts.items() if self._suspect(key, verdict)]
         if suspects:
             self.wholes += 1
             seen = self._reader.full(probe=True)
@@ -141,12 +141,12 @@ class Watcher:
                 verdicts[key] = whole.get(key, verdicts[key])
         if self._keep:
             self.seen = seen
-            if not any(self._worse(key, found) for key, found in verdicts.items()):
+            if not any(self._worse(key, verdict) for key, verdict in verdicts.items()):
                 self.good = seen
         at = result.captured_at or ""
-        said = [t for key, found in verdicts.items() if (t := self._judge(key, found, at, now)) is not None]
-        for key, found in verdicts.items():
-            self._time(self._known[key], found, now, core)
+        said = [t for key, verdict in verdicts.items() if (t := self._judge(key, verdict, at, now)) is not None]
+        for key, verdict in verdicts.items():
+            self._time(self._known[key], verdict, now, core)
         for key in [k for k in self._known if k not in verdicts] if not result.gaps else ():
             told = self._known.pop(key).told
             if told is not None:
@@ -156,41 +156,41 @@ class Watcher:
         self.counted.update(t.after.verdict.value if t.after else "gone" for t in said)
         return tuple(said)
 
-    def _suspect(self, key: Key, found: RuleVerdict) -> bool:
+    def _suspect(self, key: Key, verdict: RuleVerdict) -> bool:
         """Whether a rule is bad for the second round and was not told so yet."""
         held = self._known.get(key)
-        if found.verdict not in _BAD or held is None or held.candidate is not found.verdict:
+        if verdict.verdict not in _BAD or held is None or held.candidate is not verdict.verdict:
             return False
-        return held.told is None or held.told.verdict is not found.verdict
+        return held.told is None or held.told.verdict is not verdict.verdict
 
-    def _worse(self, key: Key, found: RuleVerdict) -> bool:
+    def _worse(self, key: Key, verdict: RuleVerdict) -> bool:
         """Whether a rule is as a recorder wants to see it, and was not told to be so."""
         told = self._known[key].told if key in self._known else None
-        return found.verdict in RECORDED and (told is None or told.verdict is not found.verdict)
+        return verdict.verdict in RECORDED and (told is None or told.verdict is not verdict.verdict)
 
-    def _judge(self, key: Key, found: RuleVerdict, at: str, now: float) -> Transition | None:
+    def _judge(self, key: Key, verdict: RuleVerdict, at: str, now: float) -> Transition | None:
         first = self.rounds == 1
         held = self._known.get(key)
         if held is None:
             held = self._known[key] = _Known(since=now)
-            if first and found.verdict in IN_EFFECT:
-                held.told = found  # nobody wants to be told that all was well when the watch began
+            if first and verdict.verdict in IN_EFFECT:
+                held.told = verdict  # nobody wants to be told that all was well when the watch began
         before = held.told.verdict if held.told is not None else None
-        if found.verdict is before:
+        if verdict.verdict is before:
             held.candidate = None
             return None
-        if held.candidate is not found.verdict:
-            held.candidate = found.verdict
+        if held.candidate is not verdict.verdict:
+            held.candidate = verdict.verdict
             return None
-        held.told, held.candidate = found, None
-        return Transition(at, key[0], before, found)
+        held.told, held.candidate = verdict, None
+        return Transition(at, key[0], before, verdict)
 
-    def _time(self, held: _Known, found: RuleVerdict, now: float, core: Collection[Rule] | None) -> None:
+    def _time(self, held: _Known, verdict: RuleVerdict, now: float, core: Collection[Rule] | None) -> None:
         """Note which stages a rule reached for the first time; what was there before the watch has no beginning."""
         if self.rounds == 1:
             held.there = frozenset(STAGES)
         if len(held.there) < len(STAGES):
-            for stage in reached(found, core) - held.there:
+            for stage in reached(verdict, core) - held.there:
                 held.there |= {stage}
                 self.latency[stage].observe(max(now - held.since, 0.0))
 

@@ -36,8 +36,8 @@ def scope_of(name: str, fragments: Iterable[str], route_config: str) -> Scope:
     parts = tuple(fragments)
     if len(parts) == 2 and parts[0].isdigit():
         return Scope((int(parts[0]), parts[1]), route_config)
-    found = _SCOPE_NAME.match(name)
-    return Scope((int(found[1]), found[2]) if found else None, route_config)
+    match = _SCOPE_NAME.match(name)
+    return Scope((int(match[1]), match[2]) if match else None, route_config)
 
 
 def assemble(
@@ -81,17 +81,17 @@ def assemble(
 def _named(listeners: Iterable[Listener] | None, tables: RouteTables) -> Iterable[tuple[str, int]]:
     if listeners is None:
         for name in tables:
-            found = _NAMED_PORT.match(name)
-            if found:
-                yield name, int(found[1])
+            match = _NAMED_PORT.match(name)
+            if match:
+                yield name, int(match[1])
         return
     seen = set()
     for listener in listeners:
         for chain in listener.chains:
             if chain.route_config and chain.route_config not in seen:
                 seen.add(chain.route_config)
-                found = _NAMED_PORT.match(chain.route_config)
-                yield chain.route_config, int(found[1]) if found else listener.port
+                match = _NAMED_PORT.match(chain.route_config)
+                yield chain.route_config, int(match[1]) if match else listener.port
 
 
 def _host_table(place: Place, resource: str, hosts: tuple[VirtualHost, ...]) -> Table | None:

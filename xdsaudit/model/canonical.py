@@ -116,9 +116,9 @@ def _condition(plain: Mapping[str, Any]) -> HeaderMatch:
     if plain.get("treat_missing_header_as_empty"):
         rest = {k: v for k, v in plain.items() if k not in ("name", "invert_match")}
         return HeaderMatch(name, "other", json.dumps(clean(rest), sort_keys=True), inverted)
-    found = _string_op(plain["string_match"]) if "string_match" in plain else None
-    if found:
-        return HeaderMatch(name, found[0], found[1], inverted)
+    op_and_value = _string_op(plain["string_match"]) if "string_match" in plain else None
+    if op_and_value:
+        return HeaderMatch(name, op_and_value[0], op_and_value[1], inverted)
     for op in _STRING_OPS:
         if f"{op}_match" in plain:
             return HeaderMatch(name, op, plain[f"{op}_match"], inverted)

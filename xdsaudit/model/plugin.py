@@ -124,8 +124,8 @@ def settings_from_text(text: str) -> Settings:
     if not text:
         return Settings()
     try:
-        found = json.loads(text, parse_int=_double)
-        return settings_of(found, _ENCODE) if isinstance(found, dict) else Settings(_ENCODE(found))
+        config = json.loads(text, parse_int=_double)
+        return settings_of(config, _ENCODE) if isinstance(config, dict) else Settings(_ENCODE(config))
     except (ValueError, RecursionError):
         return Settings(canonical(text))
 

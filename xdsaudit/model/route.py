@@ -149,5 +149,5 @@ _INGRESS_NAME: Final = re.compile(r"^(?:(?P<ns>[a-z0-9-]+)/)?(?P<name>[a-z0-9.-]
 
 def ingress_of(name: str, system_namespace: str) -> tuple[str, str] | None:
     """Namespace and name of the Ingress that a route name tells of, or None for a name of another kind."""
-    found = _INGRESS_NAME.match(name)
-    return (found["ns"] or system_namespace, found["name"]) if found else None
+    match = _INGRESS_NAME.match(name)
+    return (match["ns"] or system_namespace, match["name"]) if match else None

@@ -14,10 +14,10 @@ from xdsaudit.model.view import ViewInfo
 def moment_of(text: str | None) -> datetime | None:
     """A time from its RFC 3339 text (UTC where it names no zone), or None for anything else."""
     try:
-        found = datetime.fromisoformat(text or "")
+        moment = datetime.fromisoformat(text or "")
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 FORMAT: Final = "xdsaudit.snapshot/1"

@@ -283,13 +283,13 @@ class Audit:
         chosen: list[RuleVerdict] = list(self.rules) if not what else []
         plugins = [p for p in self.plugins if p.verdict is not Verdict.NOT_SELECTED] if not what else []
         for name in what:
-            found = [r for r in every if r.rule.ref == name or self._under(r.rule.ref, name)]
+            named = [r for r in every if r.rule.ref == name or self._under(r.rule.ref, name)]
             ours = [p for p in self.plugins if f"wasmplugin/{p.ref}" in (name, *self._refs_under(name))]
-            if not found and not ours:
+            if not named and not ours:
                 raise AssertionError(
                     f"{name}: no rule is of this Ingress or path, of {len(every)} rules that were audited"
                 )
-            chosen += found
+            chosen += named
             plugins += ours
         bad = [r for r in dict.fromkeys(chosen) if r.verdict not in IN_EFFECT]
         wrong = [p for p in dict.fromkeys(plugins) if p.verdicts - IN_EFFECT]

@@ -14,40 +14,40 @@ if TYPE_CHECKING:
 SCHEMA = "xdsaudit.comparison/1"
 
 
-def comparison_text(found: Comparison, *, width: int = 80, color: bool = False) -> str:
+def comparison_text(comparison: Comparison, *, width: int = 80, color: bool = False) -> str:
     """Each kind of request with who answers it before and after, then what else differs, and whether that is all."""
     console, finish = paper(width, color=color)
-    for each in found.changed:
+    for each in comparison.changed:
         say(console, str(each.request), "bold")
         say(console, f"before: {each.before}", indent=2, hang=8)
         say(console, f"after:  {each.after}", indent=2, hang=8)
         if each.fields:
             say(console, f"what differs: {', '.join(each.fields)}", indent=2, hang=4)
-    for host, old, new in found.certificates:
+    for host, old, new in comparison.certificates:
         say(console, f"certificate of {host}: {old} before, {new} after", hang=2)
-    for rule, slug in found.refused:
+    for rule, slug in comparison.refused:
         say(console, f"refused from then on: {rule} ({slug})", "magenta", hang=2)
-    for rule, slug in found.cured:
+    for rule, slug in comparison.cured:
         say(console, f"refused no longer: {rule} ({slug})", "green", hang=2)
-    for note in found.notes:
+    for note in comparison.notes:
         say(console, f"note: {note}", "dim", hang=2)
-    for doubt in found.doubts:
+    for doubt in comparison.doubts:
         say(console, f"not proved: {doubt}", "cyan", hang=2)
-    count = many(len(found.changed), "kind") + " of requests"
-    if found.same:
-        last = "nothing changes for clients" if found.proven else "no change was found"
+    count = many(len(comparison.changed), "kind") + " of requests"
+    if comparison.same:
+        last = "nothing changes for clients" if comparison.proven else "no change was found"
     else:
-        last = f"{count} answered differently" + (", and nothing else changes" if found.proven else "")
-    say(console, f"{last}{'' if found.proven else '; whether something else changes is not proved'}", "bold")
+        last = f"{count} answered differently" + (", and nothing else changes" if comparison.proven else "")
+    say(console, f"{last}{'' if comparison.proven else '; whether something else changes is not proved'}", "bold")
     return finish()
 
 
-def comparison_json(found: Comparison) -> str:
+def comparison_json(comparison: Comparison) -> str:
     """The same as one object."""
     return as_json(
         {
             "schema": SCHEMA,
-            "proven": found.proven,
+            "proven": comparison.proven,
             "changed": [
                 {
                     "request": str(c.request),
@@ -55,13 +55,13 @@ def comparison_json(found: Comparison) -> str:
                     "after": _answer(c.after),
                     "fields": list(c.fields),
                 }
-                for c in found.changed
+                for c in comparison.changed
             ],
-            "certificates": [{"host": h, "before": old, "after": new} for h, old, new in found.certificates],
-            "refused": [{**_rule(rule), "slug": slug} for rule, slug in found.refused],
-            "cured": [{**_rule(rule), "slug": slug} for rule, slug in found.cured],
-            "notes": list(found.notes),
-            "doubts": list(found.doubts),
+            "certificates": [{"host": h, "before": old, "after": new} for h, old, new in comparison.certificates],
+            "refused": [{**_rule(rule), "slug": slug} for rule, slug in comparison.refused],
+            "cured": [{**_rule(rule), "slug": slug} for rule, slug in comparison.cured],
+            "notes": list(comparison.notes),
+            "doubts": list(comparison.doubts),
         }
     )
 

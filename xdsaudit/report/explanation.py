@@ -25,17 +25,17 @@ CONTRADICTION: Final = (
 """Said where a log and the tables disagree."""
 
 
-def explanation_text(found: Explanation, *, width: int = 80, color: bool = False) -> str:
+def explanation_text(explanation: Explanation, *, width: int = 80, color: bool = False) -> str:
     """What becomes of one request, for people."""
     console, finish = paper(width, color=color)
-    say(console, str(found.request), "bold")
-    _answers(console, found.answers)
-    if not found.serving:
-        told = "what answers it now" if found.answers else "what answers"
+    say(console, str(explanation.request), "bold")
+    _answers(console, explanation.answers)
+    if not explanation.serving:
+        told = "what answers it now" if explanation.answers else "what answers"
         say(console, f"no pilot and no gateway was read: nobody can say {told}", "cyan", indent=2)
-    _plugins(console, found.plugins)
+    _plugins(console, explanation.plugins)
     console.print()
-    _candidates(console, found)
+    _candidates(console, explanation)
     return finish()
 
 
@@ -80,9 +80,9 @@ def _answers(console: Console, answers: Sequence[ReplicaAnswer]) -> None:
             say(console, first.why, "dim", indent=4, hang=2)
 
 
-def _candidates(console: Console, found: Explanation) -> None:
-    if not found.candidates:
-        hint = f" Did you mean {' or '.join(found.meant)}?" if found.meant else ""
+def _candidates(console: Console, explanation: Explanation) -> None:
+    if not explanation.candidates:
+        hint = f" Did you mean {' or '.join(explanation.meant)}?" if explanation.meant else ""
         say(console, f"No Ingress that was read has a rule for this request.{hint}")
         say(
             console,
@@ -91,7 +91,7 @@ def _candidates(console: Console, found: Explanation) -> None:
         )
         return
     say(console, "Rules of Ingresses for this request:", "bold")
-    for candidate in found.candidates[:_SHOWN]:
+    for candidate in explanation.candidates[:_SHOWN]:
         verdict = candidate.verdict
         say(console, f"{name_of(verdict)}: {candidate.why}", STYLE.get(verdict.verdict, ""), indent=2, hang=2)
         if verdict.verdict is Verdict.IN_SYNC:
@@ -104,8 +104,8 @@ def _candidates(console: Console, found: Explanation) -> None:
             say(console, f"remedy: {verdict.remedy}", indent=4, hang=8)
         commands(console, verdict.fix, 6)
         _closer(console, verdict, 4)
-    if len(found.candidates) > _SHOWN:
-        say(console, f"... and {len(found.candidates) - _SHOWN} more", "dim", indent=2)
+    if len(explanation.candidates) > _SHOWN:
+        say(console, f"... and {len(explanation.candidates) - _SHOWN} more", "dim", indent=2)
 
 
 def _closer(console: Console, verdict: RuleVerdict, indent: int) -> None:
@@ -115,9 +115,9 @@ def _closer(console: Console, verdict: RuleVerdict, indent: int) -> None:
         say(console, f"its routes in two views: {command}", "dim", indent=indent, hang=2)
 
 
-def explanation_object(found: Explanation) -> dict[str, Any]:
+def explanation_object(explanation: Explanation) -> dict[str, Any]:
     """What becomes of one request, as plain data."""
-    request = found.request
+    request = explanation.request
     return {
         "request": {
             "secure": request.secure,
@@ -129,21 +129,21 @@ def explanation_object(found: Explanation) -> dict[str, Any]:
             "query": dict(request.query),
             "server_name": request.server_name or None,
         },
-        "expected": found.expected._asdict() if found.expected else None,
-        "answers": [{**a._asdict(), "rule": a.rule._asdict() if a.rule else None} for a in found.answers],
-        "plugins": [{**p._asdict(), "keys": list(p.keys)} for p in found.plugins],
-        "candidates": [{"why": c.why, "rule": rule_object(c.verdict)} for c in found.candidates],
-        "meant": list(found.meant),
+        "expected": explanation.expected._asdict() if explanation.expected else None,
+        "answers": [{**a._asdict(), "rule": a.rule._asdict() if a.rule else None} for a in explanation.answers],
+        "plugins": [{**p._asdict(), "keys": list(p.keys)} for p in explanation.plugins],
+        "candidates": [{"why": c.why, "rule": rule_object(c.verdict)} for c in explanation.candidates],
+        "meant": list(explanation.meant),
     }
 
 
-def journeys_text(ref: str, found: Sequence[Journey], *, width: int = 80, color: bool = False) -> str:
+def journeys_text(ref: str, journeys: Sequence[Journey], *, width: int = 80, color: bool = False) -> str:
     """The journeys of an Ingress's rules, for people."""
     console, finish = paper(width, color=color)
-    say(console, f"{ref}: {many(len(found), 'rule')}", "bold")
-    for line in found[0].asides if found else ():
+    say(console, f"{ref}: {many(len(journeys), 'rule')}", "bold")
+    for line in journeys[0].asides if journeys else ():
         say(console, line, "yellow", indent=2, hang=2)
-    for journey in found:
+    for journey in journeys:
         verdict = journey.verdict
         console.print()
         stage = f" at stage {verdict.stage.value}" if verdict.stage else ""
@@ -163,11 +163,11 @@ def journeys_text(ref: str, found: Sequence[Journey], *, width: int = 80, color:
     return finish()
 
 
-def journeys_object(found: Sequence[Journey]) -> list[dict[str, Any]]:
+def journeys_object(journeys: Sequence[Journey]) -> list[dict[str, Any]]:
     """The journeys as plain data."""
     return [
         {"rule": rule_object(j.verdict), "lines": list(j.lines), "taken": list(j.taken), "asides": list(j.asides)}
-        for j in found
+        for j in journeys
     ]
 
 

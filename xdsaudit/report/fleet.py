@@ -118,11 +118,11 @@ def read_reports(data: bytes, place: str, name: str) -> list[Member]:
     except UnicodeDecodeError as error:
         raise InputError(f"{place}: not a report of xdsaudit diff -o json ({error})") from error
     reports = []
-    for line, found in _objects(text):
+    for line, report in _objects(text):
         try:
-            reports.append(msgspec.convert(found, Report))
+            reports.append(msgspec.convert(report, Report))
         except msgspec.ValidationError as error:
-            if SCHEMA not in str(found.get("schema")):
+            if SCHEMA not in str(report.get("schema")):
                 continue
             raise InputError(f"{place}:{line}: not a report of xdsaudit diff -o json ({error})") from error
     if not reports:
@@ -139,10 +139,10 @@ def _objects(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         if match.start() < at:
             continue  # inside the object before
         try:
-            found, at = decoder.raw_decode(text, match.start())
+            value, at = decoder.raw_decode(text, match.start())
         except (ValueError, RecursionError):
             continue
-        yield text.count("\n", 0, match.start()) + 1, found
+        yield text.count("\n", 0, match.start()) + 1, value
 
 
 def exit_code(fleet: Sequence[Member]) -> int:

@@ -64,10 +64,10 @@ def unseen(audit: Audit) -> tuple[str, ...]:
 
 def left_out(audit: Audit) -> Iterator[tuple[str, int, str]]:
     """Option, number and codes of what options hid: ``("--skip", 2, "XA410, XA703")``."""
-    found: dict[str, Counter[str]] = {}
+    by_option: dict[str, Counter[str]] = {}
     for each in audit.left_out:
-        found.setdefault(each.option, Counter())[each.code or "extra"] += len(each.what)
-    for option, codes in found.items():
+        by_option.setdefault(each.option, Counter())[each.code or "extra"] += len(each.what)
+    for option, codes in by_option.items():
         yield option, codes.total(), ", ".join(codes)
 
 

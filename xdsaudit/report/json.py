@@ -21,14 +21,14 @@ def to_json(audit: Audit) -> str:
     return as_json(to_object(audit))
 
 
-def as_json(found: Any) -> str:
+def as_json(value: Any) -> str:
     """Plain data as JSON for people, with a line end."""
-    return _escaped(msgspec.json.format(msgspec.json.encode(found, enc_hook=str), indent=1).decode()) + "\n"
+    return _escaped(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=1).decode()) + "\n"
 
 
-def as_line(found: Any) -> str:
+def as_line(value: Any) -> str:
     """Plain data as JSON on one line, whatever a reader takes for the end of one."""
-    return _escaped(msgspec.json.encode(found, enc_hook=str).decode()) + "\n"
+    return _escaped(msgspec.json.encode(value, enc_hook=str).decode()) + "\n"
 
 
 _UNSEEN: Final = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")

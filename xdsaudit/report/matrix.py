@@ -19,15 +19,15 @@ _SHOWN: Final = 12
 
 def divergent(audit: Audit) -> tuple[RuleVerdict, ...]:
     """Rules that replicas of one view hold differently."""
-    found = []
+    rules = []
     for rule in audit.of(Verdict.LOST, Verdict.CHANGED, Verdict.PENDING):
         seen: dict[ViewName, set[Verdict]] = {}
         for each in rule.replicas:
             if each.verdict is not Verdict.UNKNOWN:
                 seen.setdefault(each.view, set()).add(each.verdict)
         if any(len(verdicts) > 1 for verdicts in seen.values()):
-            found.append(rule)
-    return tuple(found)
+            rules.append(rule)
+    return tuple(rules)
 
 
 class Column(NamedTuple):
@@ -53,21 +53,21 @@ def columns(rules: Sequence[RuleVerdict]) -> tuple[Column, ...]:
 def matrix(console: Console, audit: Audit, *, wide: bool) -> None:
     """A line per rule and a column per kind of replica, where more than one column of a view says so."""
     rules = divergent(audit)
-    found = columns(rules)
-    if not rules or (not wide and len({c.cells for c in found}) < 3):
+    every = columns(rules)
+    if not rules or (not wide and len({c.cells for c in every}) < 3):
         return  # who has it and who has not stands with the cause
     console.print()
     say(console, "REPLICAS DISAGREE: . has it, L lost, C changed, ? not read", "bold yellow")
-    digits = len(str(len(found)))
-    for number, column in enumerate(found, 1):
+    digits = len(str(len(every)))
+    for number, column in enumerate(every, 1):
         count = f" ({len(column.replicas)})" if len(column.replicas) > 1 else ""
         names = ", ".join(column.replicas) if wide else listed(column.replicas)
         say(console, f"{number:>{digits}}  {column.view}{count} {names}".rstrip(), "dim", indent=4, hang=digits + 2)
     shown = rules if wide else rules[:_SHOWN]
-    room = max(console.width - 6 - len(found) * (digits + 1), 20)
-    _row(console, "", " ".join(f"{n:>{digits}}" for n in range(1, len(found) + 1)), room)
+    room = max(console.width - 6 - len(every) * (digits + 1), 20)
+    _row(console, "", " ".join(f"{n:>{digits}}" for n in range(1, len(every) + 1)), room)
     for number, rule in enumerate(shown):
-        _row(console, str(rule.rule), " ".join(f"{c.cells[number]:>{digits}}" for c in found), room)
+        _row(console, str(rule.rule), " ".join(f"{c.cells[number]:>{digits}}" for c in every), room)
     if len(rules) > len(shown):
         say(console, f"... and {many(len(rules) - len(shown), 'more rule')} (-o wide shows all)", "dim", indent=4)
 

@@ -69,9 +69,9 @@ def pipeline(audit: Audit) -> tuple[tuple[Box, ...], tuple[Arrow, ...]]:
     for view, stages in ((ViewName.MANIFEST, (Stage.APPLY,)), *_EDGES) if ViewName.MANIFEST in infos else _EDGES:
         there = total - refused - short[view.value]
         boxes.append(_box(view, infos.get(view, []), lacks, there, total, broken=broken))
-        found = tuple((stage.value, held[stage]) for stage in stages if held[stage])
-        arrows.append(Arrow(stages[0].value, found))
-        broken = broken or bool(found)
+        losses = tuple((stage.value, held[stage]) for stage in stages if held[stage])
+        arrows.append(Arrow(stages[0].value, losses))
+        broken = broken or bool(losses)
     fine = len(audit.of(*IN_EFFECT))
     boxes.append(Box("backend", f"{fine:,} of {total:,} reachable", "bad" if broken else "good", (), 0))
     return tuple(boxes), tuple(arrows)

@@ -18,7 +18,7 @@ _ROWS: Final = 200
 
 def to_gitlab(audit: Audit) -> str:
     """Code quality: an object for everything that is not fine; what came from no file has the name of its Ingress for a path."""
-    listed, found = list(entries(audit)), []
+    listed, issues = list(entries(audit)), []
     for entry, mark in zip(listed, fingerprints(audit, listed), strict=True):
         text = printable(": ".join((entry.name, " ".join((entry.title, *entry.lines)))))
         at = entry.at
@@ -36,8 +36,8 @@ def to_gitlab(audit: Audit) -> str:
         }
         if entry.remedy:
             row["content"] = {"body": printable(entry.remedy)}
-        found.append(row)
-    return as_json(found)
+        issues.append(row)
+    return as_json(issues)
 
 
 def to_markdown(audit: Audit) -> str:
@@ -46,10 +46,10 @@ def to_markdown(audit: Audit) -> str:
 
 
 def _markdown(audit: Audit) -> Iterator[str]:
-    found = sorted(entries(audit), key=lambda e: list(Severity).index(e.severity))
-    worst = Counter(e.severity for e in found)
+    sorted_entries = sorted(entries(audit), key=lambda e: list(Severity).index(e.severity))
+    worst = Counter(e.severity for e in sorted_entries)
     good = not worst[Severity.ERROR] and audit.conclusive
-    yield f"### xdsaudit: {'nothing is wrong' if good and not found else _counted(worst)}"
+    yield f"### xdsaudit: {'nothing is wrong' if good and not sorted_entries else _counted(worst)}"
     yield ""
     counted = [f"{count} {verdict.replace('_', ' ')}" for verdict, count in audit.by_verdict.items() if count]
     if counted:
@@ -59,17 +59,17 @@ def _markdown(audit: Audit) -> Iterator[str]:
         yield f"- {_cell(text)}"
     for option, count, codes in left_out(audit):
         yield f"- left out by {_cell(option)}: {count} ({_cell(codes)})"
-    if not found:
+    if not sorted_entries:
         return
     yield ""
     yield "| | code | what | where |"
     yield "| --- | --- | --- | --- |"
-    for entry in found[:_ROWS]:
+    for entry in sorted_entries[:_ROWS]:
         yield f"| {entry.severity.value} | {entry.code or ''} | {_what(entry)} | {_cell(str(entry.at or ''))} |"
-    if len(found) > _ROWS:
+    if len(sorted_entries) > _ROWS:
         yield ""
-        yield f"and {len(found) - _ROWS} more"
-    remedies = dict.fromkeys((e.code, e.remedy) for e in found if e.remedy)
+        yield f"and {len(sorted_entries) - _ROWS} more"
+    remedies = dict.fromkeys((e.code, e.remedy) for e in sorted_entries if e.remedy)
     if remedies:
         yield ""
         yield "<details><summary>What heals it</summary>"

@@ -26,17 +26,17 @@ def side_by_side(rule: RuleVerdict) -> str:
     return f"{names.get(rule.last_seen or '', 'expected')},{names.get(rule.first_missing or '', 'gateway')}"
 
 
-def routes_text(found: Sequence[Listing], *, host: str | None = None, width: int = 80, color: bool = False) -> str:
+def routes_text(listings: Sequence[Listing], *, host: str | None = None, width: int = 80, color: bool = False) -> str:
     """Listings for people: a route's match, where it goes, whose it is, what it does beyond what every route does.
 
     Args:
-        found: the listings.
+        listings: the listings.
         host: that was asked for; a wildcard that stands in for it says so.
         width: columns to fit.
         color: whether to write colours.
     """
     console, finish = paper(width, color=color)
-    for number, each in enumerate(found):
+    for number, each in enumerate(listings):
         if number:
             console.print()
         title = f"{_title(each.view, each.replicas)}  {each.host}:{each.port}  {many(len(each.routes), 'route')}"
@@ -49,10 +49,10 @@ def routes_text(found: Sequence[Listing], *, host: str | None = None, width: int
     return finish()
 
 
-def comparison_text(found: Sequence[Comparison], *, width: int = 80, color: bool = False) -> str:
+def comparison_text(comparisons: Sequence[Comparison], *, width: int = 80, color: bool = False) -> str:
     """Comparisons for people: ``-`` in the first view alone, ``+`` in the second alone, ``~`` in both and different."""
     console, finish = paper(width, color=color)
-    for number, each in enumerate(found):
+    for number, each in enumerate(comparisons):
         if number:
             console.print()
         one, two = _title(each.first, each.replicas[0]), _title(each.second, each.replicas[1])
@@ -71,11 +71,11 @@ def _title(view: str, replicas: Sequence[str]) -> str:
     return f"{word} ({len(replicas)} replicas: {listed(replicas)})"
 
 
-def _counted(found: Comparison) -> str:
-    if found.equal:
-        return f"{many(len(found.lines), 'route')}, all equal"
+def _counted(comparison: Comparison) -> str:
+    if comparison.equal:
+        return f"{many(len(comparison.lines), 'route')}, all equal"
     words = {"-": "only in the first", "+": "only in the second", "~": "different", " ": "equal"}
-    counts = {sign: sum(line.sign == sign for line in found.lines) for sign in words}
+    counts = {sign: sum(line.sign == sign for line in comparison.lines) for sign in words}
     return ", ".join(f"{counts[sign]:,} {word}" for sign, word in words.items() if counts[sign])
 
 
@@ -111,7 +111,7 @@ def _value(value: Any) -> str:
     return text if len(text) <= _LONG else f"{text[: _LONG - 3]}..."
 
 
-def listing_objects(found: Sequence[Listing]) -> list[dict[str, Any]]:
+def listing_objects(listings: Sequence[Listing]) -> list[dict[str, Any]]:
     """Listings as plain data."""
     return [
         {
@@ -121,11 +121,11 @@ def listing_objects(found: Sequence[Listing]) -> list[dict[str, Any]]:
             "host": each.host,
             "routes": [_object(r) for r in each.routes],
         }
-        for each in found
+        for each in listings
     ]
 
 
-def comparison_objects(found: Sequence[Comparison]) -> list[dict[str, Any]]:
+def comparison_objects(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     """Comparisons as plain data; ``sign`` as in the text."""
     return [
         {
@@ -144,7 +144,7 @@ def comparison_objects(found: Sequence[Comparison]) -> list[dict[str, Any]]:
                 for line in each.lines
             ],
         }
-        for each in found
+        for each in comparisons
     ]
 
 

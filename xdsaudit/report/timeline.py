@@ -29,13 +29,13 @@ def moved(moment: Moment) -> tuple[str, ...]:
     """What the views held before and during, a line each view in which it differs: ``pilot x: 44 routes, then 42``."""
     if moment.during is None or moment.before is None:
         return ()
-    found = []
+    names = []
     for key, now in moment.during.counts.items():
         was = moment.before.counts.get(key)
         if was is not None and was["routes"] != now["routes"]:
             label = f"{key[0].replace('pilot_fresh', 'private cache line of pilot')} {key[1] or ''}".strip()
-            found.append(f"{label}: {many(was['routes'], 'route')} in the last good round, then {now['routes']:,}")
-    return tuple(found)
+            names.append(f"{label}: {many(was['routes'], 'route')} in the last good round, then {now['routes']:,}")
+    return tuple(names)
 
 
 def timeline_text(told: Story, moments: Moments, folder: str, *, width: int = 80, color: bool = False) -> str:
@@ -122,10 +122,10 @@ def timeline_html(told: Story, moments: Moments) -> str:
     drawn = {
         name: [
             (word, pictures(audit))
-            for word, audit in (("the last good round", found.before), ("that moment", found.during))
+            for word, audit in (("the last good round", pages.before), ("that moment", pages.during))
             if audit is not None
         ]
-        for name, found in moments.items()
+        for name, pages in moments.items()
     }
     return page(
         "timeline.html.j2",

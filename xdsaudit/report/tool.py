@@ -17,5 +17,5 @@ def project_url(*names: str) -> str | None:
         urls = metadata.metadata("xdsaudit").get_all("Project-URL") or ()
     except metadata.PackageNotFoundError:
         return None
-    found = dict(str(url).split(", ", 1) for url in urls if ", " in str(url))
-    return next((found[name] for name in names if name in found), None)
+    by_label = dict(str(url).split(", ", 1) for url in urls if ", " in str(url))
+    return next((by_label[name] for name in names if name in by_label), None)

@@ -121,8 +121,8 @@ class ControlPlane:
     def _prepared(self, resources: Resources) -> dict[str, dict[str, bytes]]:
         rewrite = self._rewrite
         return {
-            short: {n: rewrite(short, data) if rewrite else data for n, data in found.items()}
-            for short, found in resources.items()
+            short: {n: rewrite(short, data) if rewrite else data for n, data in by_name.items()}
+            for short, by_name in resources.items()
         }
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -310,8 +310,8 @@ class ControlPlane:
         with self._lock:
             private = self._fresh is not None and client.version != self.gateway_version
             line = self._fresh if private and self._fresh is not None else self._served
-            found = line.get(short, {}) if client.selected else {}
-            return {n: d for n, d in found.items() if short in WHOLE or n in watch.names}
+            by_name = line.get(short, {}) if client.selected else {}
+            return {n: d for n, d in by_name.items() if short in WHOLE or n in watch.names}
 
     def _response(self, client: Client, short: Short, watch: _Watch) -> bytes:
         content = self._content(client, short, watch)

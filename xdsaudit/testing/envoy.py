@@ -194,8 +194,8 @@ class RealEnvoy:
 
     def stat(self, name: str) -> int:
         """Value of one counter or gauge, 0 when it does not exist yet."""
-        found = self.get(f"/stats?format=json&filter=^{name}$").get("stats", [])
-        return int(found[0]["value"]) if found and "value" in found[0] else 0
+        stats = self.get(f"/stats?format=json&filter=^{name}$").get("stats", [])
+        return int(stats[0]["value"]) if stats and "value" in stats[0] else 0
 
 
 def request(port: int, host: str, path: str, *, server_port: int = 80, timeout: float = 5.0) -> int:

@@ -128,8 +128,8 @@ class FakeKube(LoopbackServer):
 
     def one(self, plural: str, namespace: str, name: str) -> tuple[int, Json]:
         """Status and body of one object."""
-        found = self._objects.get(plural, {}).get((namespace, name))
-        return (200, found) if found is not None else (404, {"message": f"{plural} {name!r} not found"})
+        item = self._objects.get(plural, {}).get((namespace, name))
+        return (200, item) if item is not None else (404, {"message": f"{plural} {name!r} not found"})
 
     def events(self, plural: str, since: int, wait: float) -> tuple[int, list[tuple[int, str, Json]]] | None:
         """Events of a kind after a version, waiting for one; None when the version is too old."""
@@ -200,8 +200,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(*self.kube.listed(words[0], namespace, query))
 
-    def _send(self, status: int, found: Json) -> None:
-        data = json.dumps(found).encode()
+    def _send(self, status: int, body: Json) -> None:
+        data = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
@@ -217,11 +217,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         deadline = time.monotonic() + float(query.get("timeoutSeconds") or 60)
         while not self.kube.stopped and not self.kube.down and time.monotonic() < deadline:
-            found = self.kube.events(plural, since, 0.2)
-            if found is None:
+            answer = self.kube.events(plural, since, 0.2)
+            if answer is None:
                 self._line({"type": "ERROR", "object": {"code": 410, "message": "too old resource version"}})
                 break
-            newest, events = found
+            newest, events = answer
             for version, kind, item in events:
                 self._line({"type": kind, "object": item})
                 since = version
@@ -230,8 +230,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._line({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(newest)}}})
         self.wfile.write(b"0\r\n\r\n")
 
-    def _line(self, found: Json) -> None:
-        data = json.dumps(found).encode() + b"\n"
+    def _line(self, event: Json) -> None:
+        data = json.dumps(event).encode() + b"\n"
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
         self.wfile.flush()
 

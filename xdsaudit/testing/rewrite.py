@@ -200,8 +200,8 @@ def _modelled(url: str) -> bool:
 def resources_of(responses: Iterable[bytes]) -> dict[str, dict[str, bytes]]:
     """Raw resources by short type and name, of recorded responses."""
     return {
-        short: {n: m[1] if isinstance(m, tuple) else m.SerializeToString() for n, m in found.items()}
-        for short, found in fold(responses).items()
+        short: {n: m[1] if isinstance(m, tuple) else m.SerializeToString() for n, m in by_name.items()}
+        for short, by_name in fold(responses).items()
     }
 
 

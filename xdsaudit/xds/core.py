@@ -56,20 +56,20 @@ def read_core(responses: Iterable[bytes], *, replica: str | None, decoded: Decod
     for number, data in enumerate(responses):
         try:
             response = response_class.FromString(data)
-            found = [_read(resource.value, decoded) for resource in response.resources]
+            resources = [_read(resource.value, decoded) for resource in response.resources]
         except Exception as error:
             raise ReadError(
                 f"core response {number} ({len(data)} bytes) is not an MCP DiscoveryResponse: {error}; read core again"
             ) from error
         if not response.type_url:
             raise ReadError(f"core response {number} ({len(data)} bytes) has no type_url; read core again")
-        objects[response.type_url.rpartition("/")[2]] = [(name, each) for name, each in found if each is not None]
+        objects[response.type_url.rpartition("/")[2]] = [(name, each) for name, each in resources if each is not None]
     return View(
         name=ViewName.CORE,
         replica=replica,
         tables=_tables(objects.get("VirtualService", ()), objects.get("Gateway", ())),
-        served={kind: len(found) for kind, found in objects.items()},
-        plugins={p.name: p for n, found in objects["WasmPlugin"] for p in (read_wasm_plugin(n, found),)}
+        served={kind: len(resources) for kind, resources in objects.items()},
+        plugins={p.name: p for n, resources in objects["WasmPlugin"] for p in (read_wasm_plugin(n, resources),)}
         if "WasmPlugin" in objects
         else None,
         core=_facts(objects),

@@ -25,12 +25,12 @@ _REJECT: Final = re.compile(
 
 def _list(data: bytes, name: str) -> list[Any]:
     try:
-        found = msgspec.json.decode(data)
+        page = msgspec.json.decode(data)
     except BROKEN as error:
         raise ReadError(f"{name} ({len(data)} bytes) is not JSON: {error}; read pilot's debug page again") from error
-    if not isinstance(found, list):
+    if not isinstance(page, list):
         raise ReadError(f"{name} is no list; read pilot's /debug/syncz again")
-    return [x for x in found if isinstance(x, dict)]
+    return [x for x in page if isinstance(x, dict)]
 
 
 def syncz(data: bytes) -> dict[str, ProxyState]:
@@ -55,10 +55,10 @@ def adsz(data: bytes) -> dict[str, ProxyState]:
         ReadError: it is not that page.
     """
     try:
-        found = msgspec.json.decode(data)
+        page = msgspec.json.decode(data)
     except BROKEN as error:
         raise ReadError(f"adsz.json ({len(data)} bytes) is not JSON: {error}; read pilot's debug page again") from error
-    clients = found.get("clients") if isinstance(found, dict) else None
+    clients = page.get("clients") if isinstance(page, dict) else None
     if not isinstance(clients, list):
         raise ReadError("adsz.json has no list 'clients'; read pilot's /debug/adsz again")
     proxies = {}
@@ -72,12 +72,12 @@ def adsz(data: bytes) -> dict[str, ProxyState]:
 
 def rejects(data: bytes) -> dict[str, frozenset[str]]:
     """Short types that a node refused, of pilot's metrics (``pilot_xds_rds_reject{node=…}`` above zero), by node."""
-    found: dict[str, frozenset[str]] = {}
+    refused: dict[str, frozenset[str]] = {}
     for line in data.decode("utf-8", "replace").splitlines():
         seen = _REJECT.match(line)
         if seen and float(seen["value"]) > 0:
-            found[seen["node"]] = found.get(seen["node"], frozenset()) | {seen["type"].upper()}
-    return found
+            refused[seen["node"]] = refused.get(seen["node"], frozenset()) | {seen["type"].upper()}
+    return refused
 
 
 def with_debug_pages(view: View, pages: Mapping[str, bytes]) -> tuple[View, list[str]]:

@@ -81,14 +81,14 @@ def _enum(holder: Any, field: str) -> str:
     return known.name if known is not None else str(value)
 
 
-def _struct(found: Any) -> dict[str, Any]:
-    return {k: _value(v) for k, v in found.fields.items()}
+def _struct(struct: Any) -> dict[str, Any]:
+    return {k: _value(v) for k, v in struct.fields.items()}
 
 
-def _value(found: Any) -> Any:
-    kind = found.WhichOneof("kind")
+def _value(value: Any) -> Any:
+    kind = value.WhichOneof("kind")
     if kind == "struct_value":
-        return _struct(found.struct_value)
+        return _struct(value.struct_value)
     if kind == "list_value":
-        return [_value(v) for v in found.list_value.values]
-    return None if kind in (None, "null_value") else getattr(found, kind)
+        return [_value(v) for v in value.list_value.values]
+    return None if kind in (None, "null_value") else getattr(value, kind)

@@ -57,13 +57,13 @@ def message(name: str) -> Any:
     Raises:
         KeyError: the pool does not know it.
     """
-    found = _CLASSES.get(name)
-    if found is None:
+    cls = _CLASSES.get(name)
+    if cls is None:
         with _LOCK:
-            found = _CLASSES.get(name)
-            if found is None:
-                found = _CLASSES[name] = message_factory.GetMessageClass(pool().FindMessageTypeByName(name))
-    return found
+            cls = _CLASSES.get(name)
+            if cls is None:
+                cls = _CLASSES[name] = message_factory.GetMessageClass(pool().FindMessageTypeByName(name))
+    return cls
 
 
 def inside(name: str, data: bytes, of: str) -> Any:

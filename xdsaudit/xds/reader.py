@@ -99,10 +99,10 @@ def read_pilot(
     folded = fold(responses, decoded)
     reader = RouteReader()
     tables: dict[str, tuple[VirtualHost, ...]] = {}
-    for table, found in folded.get("RDS", {}).items():
-        tables[table] = reader.virtual_hosts(*found) if isinstance(found, Undecoded) else found
-        if decoded is not None and isinstance(found, Undecoded):
-            decoded[found.data] = table, tables[table]
+    for table, resource in folded.get("RDS", {}).items():
+        tables[table] = reader.virtual_hosts(*resource) if isinstance(resource, Undecoded) else resource
+        if decoded is not None and isinstance(resource, Undecoded):
+            decoded[resource.data] = table, tables[table]
     listeners = tuple(read_listener(m) for m in folded["LDS"].values()) if "LDS" in folded else None
     scopes = None
     if "SRDS" in folded or any(c.scoped for li in listeners or () for c in li.chains):
@@ -259,9 +259,9 @@ class RouteReader:
             key = simple_key("prefix" if parts[0][0].number == 1 else "path", parts[0][1])
             opaque: tuple[str, ...] = ()
         else:
-            found: list[str] = []
-            key = match_of(to_plain(match, found))
-            opaque = tuple(found)
+            unread: list[str] = []
+            key = match_of(to_plain(match, unread))
+            opaque = tuple(unread)
         name = route.name
         action = route.route
         cluster: str | None = action.cluster

@@ -59,10 +59,10 @@ class Node:
 def type_of(response: bytes) -> str:
     """Type URL of a DiscoveryResponse, "" when the bytes are none."""
     try:
-        found: str = message("envoy.service.discovery.v3.DiscoveryResponse").FromString(response).type_url
+        type_url: str = message("envoy.service.discovery.v3.DiscoveryResponse").FromString(response).type_url
     except Exception:
         return ""
-    return found
+    return type_url
 
 
 @dataclass
@@ -147,11 +147,11 @@ class AdsSession:
 
     def restart(self) -> list[bytes]:
         """The first requests of a resumed session."""
-        found = []
+        requests = []
         for short, subscription in self._subscriptions.items():
             subscription.asked += 1
-            found.append(self._request(short))
-        return found or self.start()
+            requests.append(self._request(short))
+        return requests or self.start()
 
     def receive(self, response: bytes) -> list[bytes]:
         """Take a response; returns the requests to send: its ACK or NACK, then new subscriptions.

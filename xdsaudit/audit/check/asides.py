@@ -18,6 +18,6 @@ def asides(world: World, ref: str) -> tuple[str, ...]:
     mine = tuple(i for i in world.objects.ingresses if f"{i.namespace}/{i.metadata.name}" == ref)
     one = replace(world.objects, ingresses=mine)
     case = Case(one, world.objects, world.objects, world.expectation, world.expectation, frozenset({ref}))
-    found = [*security(case), *values(case), *results(case)]
-    said = (f"{BY_SLUG[r.slug].code} {r.slug}: {r.message.removeprefix(f'{ref}: ')}" for r in found)
+    remarks = [*security(case), *values(case), *results(case)]
+    said = (f"{BY_SLUG[r.slug].code} {r.slug}: {r.message.removeprefix(f'{ref}: ')}" for r in remarks)
     return tuple(dict.fromkeys(said))

@@ -16,10 +16,10 @@ def changes(case: Case) -> Comparison | None:
     return of_expectations(case.before, case.after, case.live, case.objects) if case.live is not None else None
 
 
-def changed_rules(found: Comparison, case: Case) -> Iterator[Remark]:
+def changed_rules(comparison: Comparison, case: Case) -> Iterator[Remark]:
     """Live rules, not of the batch, that go on to answer and do so differently."""
     told: set[Rule] = set()
-    for each in found.changed:
+    for each in comparison.changed:
         rule = each.before.rule
         if rule is None or rule != each.after.rule or rule.ref in case.refs or rule in told:
             continue
@@ -32,15 +32,15 @@ def changed_rules(found: Comparison, case: Case) -> Iterator[Remark]:
         )
 
 
-def notes(found: Comparison) -> Iterator[str]:
+def notes(comparison: Comparison) -> Iterator[str]:
     """A summary for people, with examples."""
-    if found.same and found.proven:
+    if comparison.same and comparison.proven:
         yield "the batch changes nothing for clients"
         return
-    count = len(found.changed)
-    rest = ", and nothing else" if found.proven else "; whether anything else changes is not proved"
+    count = len(comparison.changed)
+    rest = ", and nothing else" if comparison.proven else "; whether anything else changes is not proved"
     yield f"the batch changes the answer to {count} kind{'s' * (count != 1)} of requests{rest}"
-    yield from (str(each) for each in found.changed[:_SHOWN])
+    yield from (str(each) for each in comparison.changed[:_SHOWN])
     if count > _SHOWN:
         yield f"and {count - _SHOWN} more: xdsaudit compare -f shows them all"
-    yield from found.notes
+    yield from comparison.notes

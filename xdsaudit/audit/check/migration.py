@@ -164,12 +164,12 @@ def _unwritten(ingress: Ingress, case: Case, regex_hosts: dict[str, str]) -> Ite
 
 def _regex_hosts(case: Case) -> dict[str, str]:
     """Hosts on which ingress-nginx reads all paths as regular expressions, and the Ingress that makes it."""
-    found: dict[str, str] = {}
+    hosts: dict[str, str] = {}
     for ingress in case.ingresses():
         if look(ingress.annotations, "use-regex", boolean) or look(ingress.annotations, "rewrite-target", text):
             for rule in ingress.spec.rules or ():
-                found.setdefault(rule.host or "*", f"{ingress.namespace}/{ingress.metadata.name}")
-    return found
+                hosts.setdefault(rule.host or "*", f"{ingress.namespace}/{ingress.metadata.name}")
+    return hosts
 
 
 def notes(case: Case) -> Iterator[str]:

@@ -232,10 +232,10 @@ def _shapes(ingress: Ingress, case: Case) -> Iterator[Remark]:
 def _misplaced(case: Case) -> Iterator[Remark]:
     """Annotations of Ingresses on Services: nobody reads them there."""
     for (namespace, name), service in (case.mine.services or {}).items():
-        found = [k for k in service.metadata.annotations or {} if _of_ingresses(k)]
-        if found:
-            many = len(found) > 1
-            said = f"{', '.join(found)} {'are' if many else 'is'} on Service {namespace}/{name}, and read on Ingresses alone"
+        keys = [k for k in service.metadata.annotations or {} if _of_ingresses(k)]
+        if keys:
+            many = len(keys) > 1
+            said = f"{', '.join(keys)} {'are' if many else 'is'} on Service {namespace}/{name}, and read on Ingresses alone"
             yield Remark(MISPLACED, Rule(namespace, name, "", "", None), said, resource=f"service/{namespace}/{name}")
 
 

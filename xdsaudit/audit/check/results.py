@@ -76,9 +76,9 @@ def _of_annotations(notes: Annotations) -> Iterator[tuple[str, str, Severity | N
         )
     for key in ("permanent-redirect", "temporal-redirect"):
         value = look(notes, key, text)
-        found = _VARIABLE.search(value or "")
-        if value is not None and found and url_of(value) is not None:
-            said = f"holds {found[0]}, which is a variable of nginx; Higress sends clients to that very text"
+        variable = _VARIABLE.search(value or "")
+        if value is not None and variable and url_of(value) is not None:
+            said = f"holds {variable[0]}, which is a variable of nginx; Higress sends clients to that very text"
             yield key, f"{said}. Without a path in it the path of the request is lost all the same", None
 
 
@@ -98,11 +98,11 @@ def _of_path(notes: Annotations, effects: Effects, path: Path) -> Iterator[tuple
     kind, _, written = effective(effects, path)
     target = rewrite_target(notes) if look(notes, "rewrite-path", text) is None else None
     if kind not in ("prefixRegex", "fullPathRegex"):
-        found = _PATTERN.search(written)
-        if found:
+        sign = _PATTERN.search(written)
+        if sign:
             yield (
                 LITERAL,
-                f"{found[0]} in the path is no pattern here but that very text: ask for use-regex, or write the path without it",
+                f"{sign[0]} in the path is no pattern here but that very text: ask for use-regex, or write the path without it",
             )
         if target is not None and kind == "prefix" and written != "/" and target.endswith("/"):
             stem = written.rstrip("/")

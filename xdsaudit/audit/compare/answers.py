@@ -84,16 +84,16 @@ def differences(before: Side, after: Side, *, scoped: bool, https_port: int) -> 
         scoped: whether a host without a matching route is looked up in wider ones.
         https_port: the port behind TLS.
     """
-    found = Differences()
+    differences = Differences()
     taken = {*before, *after}
     for place in sorted(taken):
         port, host = place
         name = host_of(host, partial(_taken, place, taken))
         base = Request(port == https_port, port, name, "/")
         lists = [_effective(side, base, scoped=scoped) for side in (before, after)]
-        for change in _of_host(base, lists[0], lists[1], found):
-            found.changes.append(change)
-    return found
+        for change in _of_host(base, lists[0], lists[1], differences):
+            differences.changes.append(change)
+    return differences
 
 
 def _taken(place: Place, taken: set[Place], name: str) -> bool:
@@ -109,17 +109,17 @@ def _taken(place: Place, taken: set[Place], name: str) -> bool:
 
 def _effective(side: Side, base: Request, *, scoped: bool) -> list[Answering]:
     """The routes that a host's requests are tried against, in order."""
-    found: list[Answering] = []
+    answering: list[Answering] = []
     for place in candidates(base, scoped=scoped):
         if place in side:
-            found += side[place]
+            answering += side[place]
             if not scoped:
                 break
-    return found
+    return answering
 
 
 def _of_host(
-    base: Request, before: Sequence[Answering], after: Sequence[Answering], found: Differences
+    base: Request, before: Sequence[Answering], after: Sequence[Answering], result: Differences
 ) -> Iterator[Change]:
     one = [(a.key, a.outcome) for a in before]
     two = [(a.key, a.outcome) for a in after]
@@ -127,7 +127,7 @@ def _of_host(
         return
     unsure = next((a for a in (*before, *after) if not a.sure), None)
     if unsure is not None:
-        _doubt(found, f"{base.host}: what {unsure.label} does depends on what was not read")
+        _doubt(result, f"{base.host}: what {unsure.label} does depends on what was not read")
     # Numbers for keys and outcomes, so that the subsequence is found by comparing integers.
     numbers: dict[Any, int] = {}
     first = [numbers.setdefault(item, len(numbers)) for item in one]
@@ -141,15 +141,15 @@ def _of_host(
     for mine in (*(before[i] for i in sorted(apart_before)), *(after[i] for i in sorted(apart_after))):
         left, right = (each.of(mine.key) for each in neighbours)
         both = [a.key for _, a in (*left, *right)]
-        for request, taking in _requests(base, mine.key, both, found):
+        for request, taking in _requests(base, mine.key, both, result):
             few = [each.having(taking) for each in neighbours] if taking is not None else [left, right]
-            was, will = (_first(each, request, found) for each in few)
+            was, will = (_first(each, request, result) for each in few)
             pair = (was[0] if was else None, will[0] if will else None)
             if pair in told or _alike(was, will):
                 continue
             told.add(pair)
-            if taking is not None and [_number(_first(e, request, found)) for e in (left, right)] != list(pair):
-                _doubt(found, f"{base.host}: the paths of {mine.key} were not taken apart rightly; please report this")
+            if taking is not None and [_number(_first(e, request, result)) for e in (left, right)] != list(pair):
+                _doubt(result, f"{base.host}: the paths of {mine.key} were not taken apart rightly; please report this")
                 continue
             yield Change(request, was[1] if was else None, will[1] if will else None)
 
@@ -177,21 +177,21 @@ class _Neighbours:
 
     def having(self, keys: Iterable[MatchKey]) -> list[tuple[int, Answering]]:
         """Numbers and routes of these keys, in order."""
-        found = sorted({i for key in keys for i in self._by_key.get(key, ())})
-        return [(i, self._routes[i]) for i in found]
+        indices = sorted({i for key in keys for i in self._by_key.get(key, ())})
+        return [(i, self._routes[i]) for i in indices]
 
     def of(self, key: MatchKey) -> list[tuple[int, Answering]]:
         """Numbers and routes, in order."""
         if key.kind not in ("path", "prefix") or key.ignore_case:
             return list(enumerate(self._routes))
-        found = {*self._others}
+        indices = {*self._others}
         at = bisect_left(self._sorted, (key.value, -1))
         while at < len(self._sorted) and self._sorted[at][0].startswith(key.value):
-            found.add(self._sorted[at][1])
+            indices.add(self._sorted[at][1])
             at += 1
         for length in self._lengths:
-            found.update(self._prefixes.get(key.value[:length], ()) if length <= len(key.value) else ())
-        return [(i, self._routes[i]) for i in sorted(found) if not apart(self._routes[i].key, key)]
+            indices.update(self._prefixes.get(key.value[:length], ()) if length <= len(key.value) else ())
+        return [(i, self._routes[i]) for i in sorted(indices) if not apart(self._routes[i].key, key)]
 
 
 def _alike(was: tuple[int, Answering] | None, will: tuple[int, Answering] | None) -> bool:
@@ -201,25 +201,25 @@ def _alike(was: tuple[int, Answering] | None, will: tuple[int, Answering] | None
 
 
 def _first(
-    routes: Iterable[tuple[int, Answering]], request: Request, found: Differences
+    routes: Iterable[tuple[int, Answering]], request: Request, result: Differences
 ) -> tuple[int, Answering] | None:
     for number, route in routes:
         verdict = matches(route.key, request)
         if verdict is None:
-            _doubt(found, f"{request.host}: whether {route.key} takes a request cannot be judged")
+            _doubt(result, f"{request.host}: whether {route.key} takes a request cannot be judged")
         elif verdict:
             return number, route
     return None
 
 
-def _doubt(found: Differences, why: str) -> None:
-    if why not in found.doubts:
-        found.doubts.append(why)
+def _doubt(result: Differences, why: str) -> None:
+    if why not in result.doubts:
+        result.doubts.append(why)
 
 
 # --- every kind of request that a route takes ------------------------------------------------------------------------
 def _requests(
-    base: Request, mine: MatchKey, keys: Sequence[MatchKey], found: Differences
+    base: Request, mine: MatchKey, keys: Sequence[MatchKey], result: Differences
 ) -> Iterator[tuple[Request, list[MatchKey] | None]]:
     """A request for each combination of these keys that takes a request together with one of them, and the keys whose paths fit.
 
@@ -234,28 +234,28 @@ def _requests(
             known.append(key)
         except TooHardError:
             hard.append(key)
-            _doubt(found, f"{base.host}: the paths of {key} are not looked into")
+            _doubt(result, f"{base.host}: the paths of {key} are not looked into")
     try:
         for vector, path in cells(machines, reachable, within=None if mine in hard else 0):
             also = (k for k in hard if matches(k._replace(headers=(), query=()), replace(base, path=path)))
             taking = [*(known[i] for i in sorted(vector)), *also]
-            for request in _conditioned(base, path, taking, found):
+            for request in _conditioned(base, path, taking, result):
                 yield request, taking
     except TooHardError:
-        _doubt(found, f"{base.host}: the paths of {mine} could not be told apart from those of its neighbours")
+        _doubt(result, f"{base.host}: the paths of {mine} could not be told apart from those of its neighbours")
         hard += known
     for other in hard:  # what can be found without a proof
         for request in requests((mine, other), (base.port, base.host), secure=base.secure):
-            for each in _conditioned(base, request.path, [mine, other], found):
+            for each in _conditioned(base, request.path, [mine, other], result):
                 yield each, None
 
 
-def _conditioned(base: Request, path: str, keys: Sequence[MatchKey], found: Differences) -> Iterator[Request]:
+def _conditioned(base: Request, path: str, keys: Sequence[MatchKey], result: Differences) -> Iterator[Request]:
     """Requests to a path with every combination of the conditions that these keys have."""
     start = replace(base, path=path)
-    choices = axes(keys, start, lambda why: _doubt(found, f"{base.host}: {why}"))
+    choices = axes(keys, start, lambda why: _doubt(result, f"{base.host}: {why}"))
     if prod(map(len, choices)) > _COMBINATIONS:
-        _doubt(found, f"{base.host}{path}: too many combinations of conditions")
+        _doubt(result, f"{base.host}{path}: too many combinations of conditions")
     for chosen in islice(product(*choices), _COMBINATIONS):
         request = start
         for put in chosen:

@@ -26,14 +26,14 @@ _FEW: Final = 8
 
 def shadows(routes: Sequence[Route]) -> dict[int, int]:
     """Index of each shadowed route to the index of the first earlier route that takes all its requests."""
-    found: dict[int, int] = {}
+    winners: dict[int, int] = {}
     earlier = _Earlier(routes)
     for index, route in enumerate(routes):
         winner = next((i for i in sorted(earlier.candidates(route.key)) if _hides(routes[i], route)), None)
         if winner is not None:
-            found[index] = winner
+            winners[index] = winner
         earlier.add(index)
-    return found
+    return winners
 
 
 def _hides(earlier: Route, later: Route) -> bool:
@@ -65,7 +65,7 @@ class _Earlier:
 
     def candidates(self, key: MatchKey) -> list[int]:
         """Indices of the routes that may take every request of a key."""
-        found: list[int] = []
+        indices: list[int] = []
         conditions = _conditions(key)
         regex = key.kind == "safe_regex"
         text = literal_prefix(key.value) if regex else key.value
@@ -75,12 +75,12 @@ class _Earlier:
                 if reach != "run" or key.kind == "path":
                     for length in self._lengths[reach]:
                         if length <= len(asked) and (held := texts.get(asked[:length])) is not None:
-                            found += _asking_no_more(held, conditions)
+                            indices += _asking_no_more(held, conditions)
             elif (key.kind == "path") is not (reach == "regex"):
                 held = texts.get(key.value if reach == "regex" else asked)
                 if held is not None:
-                    found += _asking_no_more(held, conditions)
-        return found
+                    indices += _asking_no_more(held, conditions)
+        return indices
 
 
 def _asking_no_more(held: Mapping[_Conditions, list[int]], conditions: _Conditions) -> Iterable[int]:
@@ -128,7 +128,7 @@ def hidden_rules(owned: Iterable[tuple[int, ExpectedRoute]], hidden: Mapping[int
         owned: expected routes with the index at which they stand; generated ones do not tell whether a rule is reached.
         hidden: what ``shadows`` found at those indices.
     """
-    found: dict[int, tuple[int, int]] = {}
+    last: dict[int, tuple[int, int]] = {}
     reached: set[int] = set()
     for index, route in owned:
         if not route.generated:
@@ -137,8 +137,8 @@ def hidden_rules(owned: Iterable[tuple[int, ExpectedRoute]], hidden: Mapping[int
                 if winner is None:
                     reached.add(rule)
                 else:
-                    found[rule] = (index, winner)
-    return {rule: places for rule, places in found.items() if rule not in reached}
+                    last[rule] = (index, winner)
+    return {rule: places for rule, places in last.items() if rule not in reached}
 
 
 def _twin(one: Route, other: Route) -> bool:

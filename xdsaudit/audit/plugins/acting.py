@@ -91,10 +91,10 @@ def _chosen(plugin: Plugin, request: Request, route: Route, plan: PluginPlan | N
         if fits is None:
             doubt = doubt or f"matchRules[{number}] may take it, which hangs on the cluster that is chosen"
         elif fits:
-            found: PluginAction = done(
+            action: PluginAction = done(
                 None if doubt else True, doubt or f"acts by matchRules[{number}] ({_why(rule)})", number, _keys(rule)
             )
-            return found
+            return action
     default = json.loads(plugin.settings.default)
     if doubt:
         unsure: PluginAction = done(None, doubt)
@@ -112,8 +112,8 @@ def _keys(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _names(rule: Mapping[str, Any], key: str) -> list[str]:
-    found = rule.get(key)
-    return [n for n in found if isinstance(n, str) and n] if isinstance(found, list) else []
+    names = rule.get(key)
+    return [n for n in names if isinstance(n, str) and n] if isinstance(names, list) else []
 
 
 def _why(rule: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ class Refusal(NamedTuple):
 
 def refusals(world: World) -> dict[str | None, Refusal]:
     """What gateways refuse, by their replica."""
-    found = {}
+    by_replica = {}
     for judged in world.read(ViewName.GATEWAY):
         gateway = judged.view
         counted = gateway.own.extensions_rejected
@@ -52,18 +52,18 @@ def refusals(world: World) -> dict[str | None, Refusal]:
         held = {n for n in bare | stale if counted.get(n)}
         if held:
             suspects, why = _suspects(held, bare, served)
-            found[gateway.replica] = Refusal(gateway, tuple(sorted(held)), suspects, why)
-    return found
+            by_replica[gateway.replica] = Refusal(gateway, tuple(sorted(held)), suspects, why)
+    return by_replica
 
 
 def _served(world: World, gateway: View) -> Mapping[str, Plugin]:
     """Plugins that the gateway's pilots serve."""
     feeding = world.attached.get(gateway.replica)
-    found: dict[str, Plugin] = {}
+    served: dict[str, Plugin] = {}
     for judged in world.read(ViewName.PILOT):
         if not feeding or judged.view.replica in feeding:
-            found |= judged.view.plugins or {}
-    return found
+            served |= judged.view.plugins or {}
+    return served
 
 
 def _differs(held: Plugin, served: Plugin) -> bool:

@@ -71,8 +71,8 @@ def look(view: View, plan: PluginPlan, masks: Masks) -> Sight | None:
 
 
 def _compared(view: View, plan: PluginPlan, expected: Plugin, held: Plugin, masks: Masks) -> Sight | None:
-    def delta(name: str, wanted: Any, found: Any) -> FieldDelta:
-        return FieldDelta(name, view.name, view.replica, wanted, found)
+    def delta(name: str, wanted: Any, actual: Any) -> FieldDelta:
+        return FieldDelta(name, view.name, view.replica, wanted, actual)
 
     if held.kind != WASM:
         return Sight(view, "", (delta("type", WASM.rpartition(".")[2], held.kind.rpartition(".")[2]),))
@@ -83,7 +83,7 @@ def _compared(view: View, plan: PluginPlan, expected: Plugin, held: Plugin, mask
         view,
         "",
         tuple(delta(*each) for each in fields),
-        {n: tuple(delta(*each) for each in found) for n, found in rules.items()},
+        {n: tuple(delta(*each) for each in differences) for n, differences in rules.items()},
     )
 
 
@@ -93,8 +93,8 @@ Difference = tuple[str, Any, Any]
 def differences(wanted: Plugin, held: Plugin, plan: PluginPlan, masks: Masks) -> list[Difference]:
     """All that differs between two plugins, values of configurations masked; a match rule that is not there by its name alone."""
     fields, rules = _parts(wanted, held, plan, masks)
-    for number, found in sorted(rules.items()):
-        fields += found or [(f"matchRules[{number}]", number, None)]
+    for number, differences in sorted(rules.items()):
+        fields += differences or [(f"matchRules[{number}]", number, None)]
     return fields
 
 
@@ -107,18 +107,18 @@ def _parts(
         return fields, {}
     assert expected.settings is not None
     assert held.settings is not None
-    wanted, found = expected.settings, held.settings
-    fields += [(f"config{path}", a, b) for path, a, b in _differences(wanted.default, found.default, masks)]
+    wanted, actual = expected.settings, held.settings
+    fields += [(f"config{path}", a, b) for path, a, b in _differences(wanted.default, actual.default, masks)]
     places = {r.place: r for r in plan.rules if r.place is not None}
     rules = {
         places[n].number: [(f"matchRules[{places[n].number}]{path}", a, b) for path, a, b in differs]
-        for n, differs in _rules(wanted, found, masks)
+        for n, differs in _rules(wanted, actual, masks)
         if n in places
     }
-    if len(found.rules) > len(wanted.rules):
-        fields.append(("matchRules", len(wanted.rules), len(found.rules)))
+    if len(actual.rules) > len(wanted.rules):
+        fields.append(("matchRules", len(wanted.rules), len(actual.rules)))
     elif not fields and not rules:  # rules written by hand into pluginConfig
-        fields.append(("config._rules_", len(wanted.rules), len(found.rules)))
+        fields.append(("config._rules_", len(wanted.rules), len(actual.rules)))
     return fields, rules
 
 
@@ -150,28 +150,28 @@ def _masked(masks: Masks, value: str | None) -> str | None:
     return None if value is None else masks.mask(value)
 
 
-def _rules(wanted: Settings, found: Settings, masks: Masks) -> Iterator[tuple[int, list[tuple[str, Any, Any]]]]:
+def _rules(wanted: Settings, actual: Settings, masks: Masks) -> Iterator[tuple[int, list[tuple[str, Any, Any]]]]:
     """Places of match rules that are not there as they must be, with what differs; nothing differs where one is missing."""
-    held = {text: n for n, text in reversed(list(enumerate(found.rules)))}
+    held = {text: n for n, text in reversed(list(enumerate(actual.rules)))}
     alike: dict[str, str] | None = None
-    moved = _moved(wanted, found, held)
+    moved = _moved(wanted, actual, held)
     for n, text in enumerate(wanted.rules):
-        if n < len(found.rules) and found.rules[n] == text:
+        if n < len(actual.rules) and actual.rules[n] == text:
             continue
         if text in held:
             if n in moved:
                 yield n, [(".order", n, held[text])]
             continue
         if alike is None:
-            alike = {_conditions(t): t for t in reversed(found.rules)}
+            alike = {_conditions(t): t for t in reversed(actual.rules)}
         other = alike.get(_conditions(text))
         yield n, [] if other is None else _differences(text, other, masks)
 
 
-def _moved(wanted: Settings, found: Settings, held: Mapping[str, int]) -> set[int]:
+def _moved(wanted: Settings, actual: Settings, held: Mapping[str, int]) -> set[int]:
     """Places of the rules that both have, where they do not stand in the same order."""
     ours = set(wanted.rules)
-    theirs = [t for t in found.rules if t in ours]
+    theirs = [t for t in actual.rules if t in ours]
     mine = [(n, t) for n, t in enumerate(wanted.rules) if t in held]
     return {n for (n, text), other in zip(mine, theirs, strict=False) if text != other}
 
@@ -181,12 +181,12 @@ def _conditions(text: str) -> str:
     return json.dumps({k: rule.get(k) for k in CONDITIONS}, sort_keys=True) if isinstance(rule, dict) else text
 
 
-def _differences(wanted: str, found: str, masks: Masks) -> list[tuple[str, Any, Any]]:
+def _differences(wanted: str, actual: str, masks: Masks) -> list[tuple[str, Any, Any]]:
     """Paths at which two configurations differ, each with its two values masked; None for a value that is not there."""
-    if wanted == found:
+    if wanted == actual:
         return []
     listed: list[tuple[str, Any, Any]] = []
-    for path, a, b in _walk(json.loads(wanted), json.loads(found), ""):
+    for path, a, b in _walk(json.loads(wanted), json.loads(actual), ""):
         listed.append((path, _hidden(masks, a), _hidden(masks, b)))
         if len(listed) == _MOST:
             break
@@ -197,16 +197,16 @@ def _hidden(masks: Masks, value: Any) -> str | None:
     return None if value is _ABSENT else masks.mask(json.dumps(value, sort_keys=True))
 
 
-def _walk(wanted: Any, found: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(wanted, dict) and isinstance(found, dict):
-        for key in sorted({*wanted, *found}):
-            yield from _walk(wanted.get(key, _ABSENT), found.get(key, _ABSENT), f"{path}.{key}")
-    elif isinstance(wanted, list) and isinstance(found, list):
-        for n in range(max(len(wanted), len(found))):
-            a, b = (x[n] if n < len(x) else _ABSENT for x in (wanted, found))
+def _walk(wanted: Any, actual: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(wanted, dict) and isinstance(actual, dict):
+        for key in sorted({*wanted, *actual}):
+            yield from _walk(wanted.get(key, _ABSENT), actual.get(key, _ABSENT), f"{path}.{key}")
+    elif isinstance(wanted, list) and isinstance(actual, list):
+        for n in range(max(len(wanted), len(actual))):
+            a, b = (x[n] if n < len(x) else _ABSENT for x in (wanted, actual))
             yield from _walk(a, b, f"{path}[{n}]")
-    elif type(wanted) is not type(found) or wanted != found:
-        yield path, wanted, found
+    elif type(wanted) is not type(actual) or wanted != actual:
+        yield path, wanted, actual
 
 
 def order_of(view: View, order: tuple[str, ...]) -> dict[str, str]:

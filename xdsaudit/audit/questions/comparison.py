@@ -97,27 +97,27 @@ def of_expectations(one: Expectation, two: Expectation, before: KubeObjects, aft
     numbers = _Outcomes()
     sides = (numbers.side(one), numbers.side(two))
     profile = two.profile
-    found = differences(*sides, scoped=profile.scoped_rds, https_port=profile.https_port)
-    found.doubts += _not_modelled(one, two, before, after)
+    result = differences(*sides, scoped=profile.scoped_rds, https_port=profile.https_port)
+    result.doubts += _not_modelled(one, two, before, after)
     if sorted(before.plugins or (), key=_ref) != sorted(after.plugins or (), key=_ref):
-        found.doubts.append("the WasmPlugins are not the same, and what they do with requests is not compared")
+        result.doubts.append("the WasmPlugins are not the same, and what they do with requests is not compared")
     if sorted(before.registries or (), key=repr) != sorted(after.registries or (), key=repr):
-        found.doubts.append("the registries of the McpBridge are not the same, and where they lead is not compared")
+        result.doubts.append("the registries of the McpBridge are not the same, and where they lead is not compared")
     for each in (one.profile, two.profile):
         if each.merge_subset:
-            found.doubts.append("HOST_RDS_MERGE_SUBSET appends routes of wildcard hosts, which are not compared")
+            result.doubts.append("HOST_RDS_MERGE_SUBSET appends routes of wildcard hosts, which are not compared")
             break
     if (one.profile.scoped_rds, one.profile.https_port) != (profile.scoped_rds, profile.https_port):
-        found.doubts.append("the two controllers serve hosts by different means (scoped RDS, ports)")
+        result.doubts.append("the two controllers serve hosts by different means (scoped RDS, ports)")
     refused = {p.rule: p.slug for p in one.plans if p.slug}, {p.rule: p.slug for p in two.plans if p.slug}
     known = {p.rule for p in one.plans}
     return Comparison(
-        _grouped(_words(found, sides, one.policies, two.policies)),
+        _grouped(_words(result, sides, one.policies, two.policies)),
         tuple(_certificates(one, two)),
         tuple((r, s) for r, s in refused[1].items() if r in known and r not in refused[0]),
         tuple((r, s) for r, s in refused[0].items() if r not in refused[1] and any(p.rule == r for p in two.plans)),
         tuple(_own_tables(one, two)),
-        tuple(dict.fromkeys(found.doubts)),
+        tuple(dict.fromkeys(result.doubts)),
     )
 
 
@@ -125,10 +125,10 @@ def of_views(one: View, two: View, profile: Profile) -> Comparison:
     """What two gateways, or two pilots, hold: the answers of the one held against those of the other."""
     numbers = _Outcomes()
     sides = (numbers.held(one, profile), numbers.held(two, profile))
-    found = differences(*sides, scoped=two.scopes is not None, https_port=profile.https_port)
+    result = differences(*sides, scoped=two.scopes is not None, https_port=profile.https_port)
     if (one.scopes is None) is not (two.scopes is None):
-        found.doubts.append("one side serves a table per host and the other does not")
-    return Comparison(_grouped(_words(found, sides, {}, {})), doubts=tuple(dict.fromkeys(found.doubts)))
+        result.doubts.append("one side serves a table per host and the other does not")
+    return Comparison(_grouped(_words(result, sides, {}, {})), doubts=tuple(dict.fromkeys(result.doubts)))
 
 
 def _ref(plugin: WasmPlugin) -> str:
@@ -190,15 +190,15 @@ def _not_modelled(one: Expectation, two: Expectation, before: KubeObjects, after
     """Ingresses that nobody can foretell and that are not the same on both sides."""
     objects = [{(i.namespace, i.metadata.name): i.spec for i in o.ingresses} for o in (before, after)]
     notes = [{(i.namespace, i.metadata.name): i.annotations for i in o.ingresses} for o in (before, after)]
-    found = []
+    reasons = []
     for plan in (*one.plans, *two.plans):
         key = (plan.rule.namespace, plan.rule.ingress)
         if not plan.unknown or not plan.selected:
             continue
         same = objects[0].get(key) == objects[1].get(key) and notes[0].get(key) == notes[1].get(key)
         if not same or one.profile.version != two.profile.version:
-            found.append(f"{plan.rule.ref} is not modelled: {plan.unknown}")
-    return found
+            reasons.append(f"{plan.rule.ref} is not modelled: {plan.unknown}")
+    return reasons
 
 
 def _own_tables(one: Expectation, two: Expectation) -> Iterator[str]:
@@ -224,8 +224,8 @@ def _certificates(one: Expectation, two: Expectation) -> Iterator[tuple[str, str
 Policies = Mapping[str, TrafficPolicy]
 
 
-def _words(found: Differences, sides: tuple[Side, Side], one: Policies, two: Policies) -> Iterator[Changed]:
-    for change in found.changes:
+def _words(result: Differences, sides: tuple[Side, Side], one: Policies, two: Policies) -> Iterator[Changed]:
+    for change in result.changes:
         before, after = _answer(change, change.before, sides[0]), _answer(change, change.after, sides[1])
         fields: tuple[str, ...] = ()
         if change.before is not None and change.after is not None:

@@ -97,14 +97,14 @@ def explain(world: World, audit: Audit, request: Request) -> Explanation:
     )
     serving = {(j.view.name, j.view.replica) for j in world.serving}
     expectation = world.expectation
-    found = look_up(expectation.tables, request, scoped=expectation.profile.scoped_rds)
+    expected_answer = look_up(expectation.tables, request, scoped=expectation.profile.scoped_rds)
     expected: Rule | None = None
-    if found.place is not None and found.index is not None:
-        wanted = expectation.tables[found.place][found.index]
+    if expected_answer.place is not None and expected_answer.index is not None:
+        wanted = expectation.tables[expected_answer.place][expected_answer.index]
         expected = expectation.plans[wanted.rules[0]].rule if wanted.rules else None
         if not answers:  # Ingresses are all that was read: what they ask for is what can be told
-            answers = (_asked(wanted, expected, request, found.why),)
-    listed = tuple(_candidates(world, request, found.place if expected else None, expected, verdicts))
+            answers = (_asked(wanted, expected, request, expected_answer.why),)
+    listed = tuple(_candidates(world, request, expected_answer.place if expected else None, expected, verdicts))
     return Explanation(
         request,
         expected,
@@ -129,9 +129,9 @@ def _plugins(world: World, request: Request) -> Iterator[PluginAction]:
     listed = plan_plugins(world.objects.plugins or (), world.expectation.profile)
     plans = {p.filter_name: p for p in listed}
     for judged in world.serving:
-        found = answer(judged.view, request)
-        if found.place is not None and found.index is not None:
-            route = judged.view.tables[found.place].routes[found.index]
+        reply = answer(judged.view, request)
+        if reply.place is not None and reply.index is not None:
+            route = judged.view.tables[reply.place].routes[reply.index]
             yield from plugins_for(judged.view, request, route, plans)
 
 
@@ -142,20 +142,20 @@ def _verdicts(world: World, audit: Audit) -> dict[int, RuleVerdict]:
 
 
 def _replica(world: World, view: View, request: Request) -> ReplicaAnswer:
-    found = answer(view, request)
+    reply = answer(view, request)
     name = view.name
-    if found.index is None or found.place is None:
-        return ReplicaAnswer(name, view.replica, None, None, "", found.why)
-    route = view.tables[found.place].routes[found.index]
+    if reply.index is None or reply.place is None:
+        return ReplicaAnswer(name, view.replica, None, None, "", reply.why)
+    route = view.tables[reply.place].routes[reply.index]
     stranger = foreign(route)
-    owner = _owner(world, found.place, route) if not stranger else None
+    owner = _owner(world, reply.place, route) if not stranger else None
     return ReplicaAnswer(
         name,
         view.replica,
         owner,
         f"{route.name} {route.key}",
         _goes_to(route),
-        found.why,
+        reply.why,
         effects(route, request, view),
         f"VirtualService {stranger}" if stranger else "",
     )
@@ -173,8 +173,8 @@ def _owner(world: World, place: Place, route: Route) -> Rule | None:
     for each in expectation.tables.get(place, ()):
         if (each.key, each.name) == (route.key, route.name) and each.rules:
             return expectation.plans[each.rules[0]].rule
-    found = ingress_of(route.name, expectation.profile.system_namespace)
-    return Rule(*found, place[1], route.key.value, None) if found else None
+    ingress = ingress_of(route.name, expectation.profile.system_namespace)
+    return Rule(*ingress, place[1], route.key.value, None) if ingress else None
 
 
 def _goes_to(route: Route) -> str:
@@ -255,7 +255,7 @@ class Journey(NamedTuple):
 def journeys(world: World, audit: Audit, ref: str) -> tuple[Journey, ...]:
     """The journey of each rule of an Ingress (``namespace/name``); empty when there is no such Ingress."""
     verdicts = _verdicts(world, audit)
-    found: list[Journey] = []
+    journeys: list[Journey] = []
     for index, plan in world.expectation.plans.numbered():
         if plan.rule.ref != ref:
             continue
@@ -264,9 +264,9 @@ def journeys(world: World, audit: Audit, ref: str) -> tuple[Journey, ...]:
         if verdict.verdict not in (Verdict.REFUSED, Verdict.NOT_SELECTED, Verdict.LOST, Verdict.CHANGED):
             seen = tuple(journey(world, {}, index, "")) if not plan.unknown else ()
             lines = (*lines, *(line for line in seen if line not in lines))
-        said = asides(world, ref) if not found else ()  # of the Ingress as a whole: once
-        found.append(Journey(verdict, lines, tuple(_taken(world, index)), said))
-    return tuple(found)
+        said = asides(world, ref) if not journeys else ()  # of the Ingress as a whole: once
+        journeys.append(Journey(verdict, lines, tuple(_taken(world, index)), said))
+    return tuple(journeys)
 
 
 def _taken(world: World, rule: int) -> Iterator[str]:

@@ -28,7 +28,7 @@ class Near(NamedTuple):
 def near(expectation: Expectation, request: Request) -> tuple[Near, ...]:
     """Rules of the request's hosts that would take it but for a condition or two, the most specific host first; each once."""
     profile = expectation.profile
-    found: dict[int, tuple[int, Near]] = {}
+    nearest: dict[int, tuple[int, Near]] = {}
     other = replace(request, port=profile.http_port if request.secure else profile.https_port)
     for asked, elsewhere in ((request, False), (other, True)):
         for place in candidates(asked, scoped=profile.scoped_rds):
@@ -37,9 +37,9 @@ def near(expectation: Expectation, request: Request) -> tuple[Near, ...]:
                 if route.generated or not reasons or "" in reasons:
                     continue
                 for rule in route.rules:
-                    if rule not in found or len(reasons) < found[rule][0]:
-                        found[rule] = (len(reasons), Near(rule, place, " and ".join(reasons)))
-    return tuple(each for _, each in sorted(found.values(), key=lambda pair: pair[0]))
+                    if rule not in nearest or len(reasons) < nearest[rule][0]:
+                        nearest[rule] = (len(reasons), Near(rule, place, " and ".join(reasons)))
+    return tuple(each for _, each in sorted(nearest.values(), key=lambda pair: pair[0]))
 
 
 def _port(request: Request, elsewhere: bool) -> Iterator[str]:

@@ -110,7 +110,7 @@ class _Held(NamedTuple):
 
 def listings(world: World, wanted: Wanted, view: str) -> tuple[Listing, ...]:
     """The routes of one view, by port and host; replicas that hold the same in one listing."""
-    found: dict[object, Listing] = {}
+    by_content: dict[object, Listing] = {}
     for held in _held(world, view):
         for place in _places(world, wanted, (held.tables,)):
             routes = held.tables.get(place, ())
@@ -119,15 +119,15 @@ def listings(world: World, wanted: Wanted, view: str) -> tuple[Listing, ...]:
             if not shown:
                 continue
             key = (place, repr(shown))
-            before = found.get(key)
+            before = by_content.get(key)
             replicas = (*before.replicas, *held.replicas) if before is not None else held.replicas
-            found[key] = Listing(view, replicas, *place, shown)
-    return tuple(sorted(found.values(), key=lambda each: (each.port, each.host, each.replicas)))
+            by_content[key] = Listing(view, replicas, *place, shown)
+    return tuple(sorted(by_content.values(), key=lambda each: (each.port, each.host, each.replicas)))
 
 
 def compared(world: World, wanted: Wanted, first: str, second: str) -> tuple[Comparison, ...]:
     """Two views side by side, by port and host; each kind of replica of the one with each of the other."""
-    found: dict[object, Comparison] = {}
+    by_content: dict[object, Comparison] = {}
     for one in _held(world, first):
         for two in _held(world, second):
             for place in _places(world, wanted, (one.tables, two.tables)):
@@ -136,11 +136,11 @@ def compared(world: World, wanted: Wanted, first: str, second: str) -> tuple[Com
                     continue
                 key = (place, repr(lines))
                 names = (one.replicas, two.replicas)
-                if key in found:
-                    before = found[key].replicas
+                if key in by_content:
+                    before = by_content[key].replicas
                     names = (_joined(before[0], one.replicas), _joined(before[1], two.replicas))
-                found[key] = Comparison(first, second, names, *place, lines)
-    return tuple(sorted(found.values(), key=lambda each: (each.port, each.host, each.replicas)))
+                by_content[key] = Comparison(first, second, names, *place, lines)
+    return tuple(sorted(by_content.values(), key=lambda each: (each.port, each.host, each.replicas)))
 
 
 def _joined(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
@@ -288,5 +288,5 @@ def _owners(world: World, place: Place) -> Owners:
 def _owner(world: World, owners: Owners, place: Place, route: Served) -> Rule | None:
     """The rule whose route this is; an Ingress that is gone gives a rule of its name alone."""
     known = owners.get((route.key, route.name))
-    found = ingress_of(route.name, world.expectation.profile.system_namespace) if known is None else None
-    return Rule(*found, place[1], route.key.value, None) if found else known
+    ingress = ingress_of(route.name, world.expectation.profile.system_namespace) if known is None else None
+    return Rule(*ingress, place[1], route.key.value, None) if ingress else known

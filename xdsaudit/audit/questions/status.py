@@ -53,11 +53,11 @@ def status(world: World, audit: Audit) -> tuple[ReplicaStatus, ...]:
     for info in audit.views:
         if info.name in (ViewName.INGRESS, ViewName.PILOT_FRESH) or info.state is State.NOT_ASKED:
             continue
-        found = judged.get((info.name, info.replica))
+        judgement = judged.get((info.name, info.replica))
         row = ReplicaStatus(info.name, info.replica, info.state, info.why)
-        if found is not None:
+        if judgement is not None:
             proof = rejected.get(info.replica) if info.name is ViewName.GATEWAY else None
-            row = _told(world, row, found)._replace(rejecting=proof is not None and proof.proven)
+            row = _told(world, row, judgement)._replace(rejecting=proof is not None and proof.proven)
         rows.append(row)
     return tuple(rows)
 

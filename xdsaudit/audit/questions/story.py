@@ -79,16 +79,16 @@ def story(events: Iterable[Event]) -> Story:
     """The episodes in the order they began; what is told out of order is put in order by its time."""
     told = sorted(events, key=lambda e: e.at)
     running: dict[str, list[Event]] = {}
-    found: list[Episode] = []
+    episodes: list[Episode] = []
     for event in told:
         held = running.get(event.subject)
         if event.bad:
             running.setdefault(event.subject, []).append(event)
         elif held is not None:
             del running[event.subject]
-            found.append(Episode(event.subject, tuple(held), event, _between(held[0], event)))
-    found += [Episode(subject, tuple(held), None, None) for subject, held in running.items()]
-    return Story(tuple(told), tuple(sorted(found, key=lambda e: (e.first.at, e.subject))))
+            episodes.append(Episode(event.subject, tuple(held), event, _between(held[0], event)))
+    episodes += [Episode(subject, tuple(held), None, None) for subject, held in running.items()]
+    return Story(tuple(told), tuple(sorted(episodes, key=lambda e: (e.first.at, e.subject))))
 
 
 def _between(first: Event, last: Event) -> float | None:
@@ -96,20 +96,24 @@ def _between(first: Event, last: Event) -> float | None:
     return (ended - began).total_seconds() if began is not None and ended is not None else None
 
 
-def event_of(found: Any) -> Event | None:
+def event_of(loaded: Any) -> Event | None:
     """An event from a line of a recorder's file; None for a line that is none, such as one that was cut off."""
-    if not isinstance(found, dict) or not isinstance(found.get("at"), str) or not isinstance(found.get("subject"), str):
+    if (
+        not isinstance(loaded, dict)
+        or not isinstance(loaded.get("at"), str)
+        or not isinstance(loaded.get("subject"), str)
+    ):
         return None
-    texts = {name: str(found.get(name) or "") for name in ("said", "views", "good")}
-    evidence = found.get("evidence")
+    texts = {name: str(loaded.get(name) or "") for name in ("said", "views", "good")}
+    evidence = loaded.get("evidence")
     return Event(
-        found["at"],
-        found["subject"],
-        _word(found.get("before")),
-        _word(found.get("after")),
+        loaded["at"],
+        loaded["subject"],
+        _word(loaded.get("before")),
+        _word(loaded.get("after")),
         texts["said"],
         tuple(str(line) for line in evidence) if isinstance(evidence, list) else (),
-        _word(found.get("remedy")),
+        _word(loaded.get("remedy")),
         texts["views"],
         texts["good"],
     )

@@ -79,10 +79,10 @@ def since(audit: Audit, baseline: Mapping[str, Any]) -> Audit:
     return _split(audit, "baseline", old_rule, old_finding, old_extra, kept)
 
 
-def _of_plugin(found: Mapping[str, Any]) -> Identity:
+def _of_plugin(plugin: Mapping[str, Any]) -> Identity:
     """``PluginVerdict.identity`` of a plugin in an earlier report."""
-    own = tuple(found.get(k) for k in ("namespace", "name", "verdict", "code"))
-    return (*own, *((r["number"], r["verdict"], r["code"]) for r in found["rules"]))
+    own = tuple(plugin.get(k) for k in ("namespace", "name", "verdict", "code"))
+    return (*own, *((r["number"], r["verdict"], r["code"]) for r in plugin["rules"]))
 
 
 def _said(code: str, concerns: Sequence[Mapping[str, Any]], by: Mapping[str, Any] | None) -> Identity:

@@ -170,27 +170,27 @@ class _Regex:
         if op == "ANY":
             return alphabet
         parts = argument if op == "IN" else [("LITERAL", argument)]
-        found: frozenset[str] = frozenset()
+        signs: frozenset[str] = frozenset()
         negated = op == "NOT_LITERAL"
         for kind, part in parts:
             name = str(kind)
             if name == "NEGATE":
                 negated = True
             elif name == "LITERAL":
-                found |= {chr(part)}
+                signs |= {chr(part)}
             elif name == "RANGE":
-                found |= {s for s in alphabet | _WORD if part[0] <= ord(s) <= part[1]}
+                signs |= {s for s in alphabet | _WORD if part[0] <= ord(s) <= part[1]}
             elif name == "CATEGORY":
                 word = str(part).removeprefix("CATEGORY_")
                 known = _CATEGORIES.get(word.removeprefix("NOT_"))
                 if known is None:
                     raise TooHardError(word)
-                found |= alphabet - known if word.startswith("NOT_") else known
+                signs |= alphabet - known if word.startswith("NOT_") else known
             else:
                 raise TooHardError(name)
         if fold:
-            found |= {c for s in found for c in (s.lower(), s.upper())}
-        return alphabet - found if negated else found & alphabet
+            signs |= {c for s in signs for c in (s.lower(), s.upper())}
+        return alphabet - signs if negated else signs & alphabet
 
 
 def common(machines: Sequence[Automaton]) -> Iterator[str]:
@@ -237,15 +237,15 @@ def nothing_common(machines: Sequence[Automaton]) -> bool:
 
 def _together(machines: Sequence[Automaton], at: tuple[int, ...]) -> Iterator[tuple[frozenset[str], tuple[int, ...]]]:
     """Steps that all automata can make on one sign."""
-    found: list[tuple[frozenset[str], tuple[int, ...]]] = [(machines[0].alphabet, ())]
+    shared: list[tuple[frozenset[str], tuple[int, ...]]] = [(machines[0].alphabet, ())]
     for machine, state in zip(machines, at, strict=True):
-        found = [
+        shared = [
             (both, (*to, next_))
-            for signs, to in found
+            for signs, to in shared
             for moves, next_ in machine.moves[state]
             if (both := signs & moves)
         ]
-    yield from found
+    yield from shared
 
 
 def _pick(signs: frozenset[str]) -> str:

@@ -63,7 +63,7 @@ class _Union:
 
     def closed(self, states: frozenset[int]) -> frozenset[int]:
         """These and what is reached without a sign."""
-        found: set[int] = set()
+        reached: set[int] = set()
         for state in states:
             known = self._closures.get(state)
             if known is None:
@@ -74,8 +74,8 @@ class _Union:
                             seen.add(to)
                             stack.append(to)
                 known = self._closures[state] = frozenset(seen)
-            found |= known
-        return frozenset(found)
+            reached |= known
+        return frozenset(reached)
 
     def steps(self, states: frozenset[int]) -> Iterator[tuple[str, frozenset[int]]]:
         """Next sets of states, each with one sign that leads there."""
@@ -155,10 +155,10 @@ def _reaching(union: _Union, end: int) -> set[int]:
     for state, free in enumerate(union.free):
         for to in free:
             back.setdefault(to, []).append(state)
-    found, stack = {end}, [end]
+    states, stack = {end}, [end]
     while stack:
         for state in back.get(stack.pop(), ()):
-            if state not in found:
-                found.add(state)
+            if state not in states:
+                states.add(state)
                 stack.append(state)
-    return found
+    return states

@@ -41,11 +41,11 @@ def axes(keys: Iterable[MatchKey], base: Request, doubt: Doubt) -> list[list[Put
             headers.setdefault(condition.name.lower(), []).append(condition)
         for condition in key.query:
             query.setdefault(condition.name, []).append(condition)
-    found = [_header(name, tuple(dict.fromkeys(listed)), base, doubt) for name, listed in headers.items()]
+    axes = [_header(name, tuple(dict.fromkeys(listed)), base, doubt) for name, listed in headers.items()]
     for name, listed in query.items():
         values = _values(tuple(dict.fromkeys(listed)), _QUERY, doubt)
-        found.append([_parameter(name, value) for value in (None, *values)])
-    return found
+        axes.append([_parameter(name, value) for value in (None, *values)])
+    return axes
 
 
 def _header(name: str, listed: Sequence[HeaderMatch], base: Request, doubt: Doubt) -> list[Put]:

@@ -79,10 +79,10 @@ def _spelling(kind: str, value: str) -> str:
     """The text as requests for it arrive; a path's own query, control signs and an empty result have none."""
     if not value.startswith("/") or re.search(r"[\x00-\x20\x7f#?{}*]", value):
         return ""
-    found = normalised(value)
-    if kind != "path" and value.endswith("/") and not found.endswith("/"):
-        found += "/"
-    return found if found != value and dead(kind, found) is None else ""
+    spelling = normalised(value)
+    if kind != "path" and value.endswith("/") and not spelling.endswith("/"):
+        spelling += "/"
+    return spelling if spelling != value and dead(kind, spelling) is None else ""
 
 
 def dead_rules(expectation: Expectation, alive: dict[int, object] | None = None) -> Mapping[int, Dead]:
@@ -98,10 +98,10 @@ def dead_rules(expectation: Expectation, alive: dict[int, object] | None = None)
             known[id(routes)] = routes  # an id is a name only while its object lives
     for gone in known.keys() - {id(routes) for routes in expectation.tables.values()}:
         del known[gone]
-    found: dict[int, Dead] = {}
+    dead: dict[int, Dead] = {}
     reached: set[int] = set()
     if all(id(routes) in known for routes in expectation.tables.values()):
-        return found
+        return dead
     for routes in expectation.tables.values():
         for route in routes:
             if route.generated:
@@ -111,8 +111,8 @@ def dead_rules(expectation: Expectation, alive: dict[int, object] | None = None)
                 if why is None:
                     reached.add(rule)
                 else:
-                    found.setdefault(rule, why)
-    return {rule: why for rule, why in found.items() if rule not in reached}
+                    dead.setdefault(rule, why)
+    return {rule: why for rule, why in dead.items() if rule not in reached}
 
 
 def dead_key(key: MatchKey) -> Dead | None:

@@ -56,9 +56,9 @@ def requests(
         return
     for path in _paths(keys):
         for chosen in islice(product(*(values for _, values in (*headers, *query))), _TRIED * _TRIED):
-            found = _filled(base, path, list(names), list(parameters), chosen)
-            if all(matches(key, found) for key in keys):
-                yield found
+            request = _filled(base, path, list(names), list(parameters), chosen)
+            if all(matches(key, request) for key in keys):
+                yield request
 
 
 def _can_be_sent(value: str) -> bool:

@@ -38,15 +38,15 @@ def fields_of(line: str) -> Mapping[str, str] | None:
     if start >= 0:
         text = line[start:].rstrip()
         try:
-            found = msgspec.json.decode(text.encode())
+            entry = msgspec.json.decode(text.encode())
         except BROKEN:
-            found = _by_order(text)
+            entry = _by_order(text)
         else:
             # A client may have written a key into its user agent: what stands at the key's own place counts.
-            if isinstance(found, dict) and len(_KEY.findall(text)) > len(found):
-                found = _by_order(text) or found
-        if isinstance(found, dict):
-            return {str(k): _text(v) for k, v in found.items()}
+            if isinstance(entry, dict) and len(_KEY.findall(text)) > len(entry):
+                entry = _by_order(text) or entry
+        if isinstance(entry, dict):
+            return {str(k): _text(v) for k, v in entry.items()}
         return None
     seen = _TEXT.search(line)
     return {k: _text(v) for k, v in seen.groupdict().items()} if seen else None
@@ -60,10 +60,10 @@ def _by_order(text: str) -> dict[str, str] | None:
     """Values between known keys that follow each other in their order; None when the line does not hold the keys."""
     places: list[tuple[str, int, int]] = []
     position = -1
-    for found in _KEY.finditer(text):
-        index = KEYS.index(found["key"]) if found["key"] in KEYS else -1
+    for pair in _KEY.finditer(text):
+        index = KEYS.index(pair["key"]) if pair["key"] in KEYS else -1
         if index > position:
-            places.append((found["key"], found.start(), found.end()))
+            places.append((pair["key"], pair.start(), pair.end()))
             position = index
     if len(places) < 2:
         return None

@@ -26,8 +26,8 @@ def refusal(target: str) -> str:
         return "400: the path does not begin with /"
     if len(target) > _LIMIT:
         return f"431: the path is longer than {_LIMIT} bytes"
-    found = _REFUSED.search(target)
-    return f"400: the path holds {found[0]!r}, which Envoy refuses" if found else ""
+    sign = _REFUSED.search(target)
+    return f"400: the path holds {sign[0]!r}, which Envoy refuses" if sign else ""
 
 
 def normalised(target: str) -> str:
@@ -56,9 +56,9 @@ def _dots(segment: str) -> int:
 
 
 def _escaped(segment: str) -> str:
-    def undo(found: re.Match[str]) -> str:
-        text = chr(int(found[1], 16))
-        return text if text in UNRESERVED else found[0]
+    def undo(escape: re.Match[str]) -> str:
+        text = chr(int(escape[1], 16))
+        return text if text in UNRESERVED else escape[0]
 
     text = _ESCAPE.sub(undo, segment)
     return "".join(c if c in SURVIVING else "".join(f"%{b:02X}" for b in c.encode()) for c in text)

@@ -28,8 +28,8 @@ def literal_prefix(regex: str) -> str:
     """The text every match of a regex begins with, as far as it is plain to see."""
     if "|" in regex or regex.startswith("(?"):
         return ""
-    found = SPECIAL.search(regex)
-    if found is None:
+    sign = SPECIAL.search(regex)
+    if sign is None:
         return regex
-    at = found.start()
+    at = sign.start()
     return regex[: max(0, at - 1)] if regex[at] in "*?{" else regex[:at]

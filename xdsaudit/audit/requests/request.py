@@ -113,14 +113,14 @@ def parse_request(
     if parts.scheme not in ("http", "https", "ws", "wss") or not host:
         raise InputError(f"URL {url!r}: names no host, or a scheme other than http and https; write https://HOST/PATH")
     secure = parts.scheme in ("https", "wss")
-    found: dict[str, tuple[str, ...]] = {}
+    by_name: dict[str, tuple[str, ...]] = {}
     for header in headers:
         name, colon, value = header.partition(":")
         if not colon or not name.strip():
             raise InputError(f"header {header!r}: is none; write 'Name: value'")
-        found[name.strip().lower()] = (*found.get(name.strip().lower(), ()), value.strip())
+        by_name[name.strip().lower()] = (*by_name.get(name.strip().lower(), ()), value.strip())
     dialled = _ascii(url, host)
-    authority = _ascii(url, found.pop("host", (parts.netloc.rpartition("@")[2].lower(),))[-1])
+    authority = _ascii(url, by_name.pop("host", (parts.netloc.rpartition("@")[2].lower(),))[-1])
     # What is behind # a client keeps to itself; an escape is no letter, so the text is taken as it was written.
     target = _target(text)
     return Request(
@@ -129,7 +129,7 @@ def parse_request(
         _portless(authority).lower() or dialled,
         normalised(target),
         method,
-        found,
+        by_name,
         _parameters(target.partition("?")[2]),
         authority=authority,
         server_name=dialled if secure else "",
@@ -147,17 +147,17 @@ def _target(url: str) -> str:
     """Path and query of a URL, as a client sends them."""
     rest = url.partition("://")[2].partition("#")[0]
     at = min((i for i in (rest.find("/"), rest.find("?")) if i >= 0), default=len(rest))
-    found = rest[at:]
-    return found if found.startswith("/") else f"/{found}"
+    target = rest[at:]
+    return target if target.startswith("/") else f"/{target}"
 
 
 def _parameters(query: str) -> dict[str, str]:
     """Parameters of a query, undecoded; the first of a name counts (Envoy's query parameter matchers)."""
-    found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for part in query.split("&") if query else ():
         name, _, value = part.partition("=")
-        found.setdefault(name, value)
-    return found
+        parameters.setdefault(name, value)
+    return parameters
 
 
 def _ascii(url: str, host: str) -> str:

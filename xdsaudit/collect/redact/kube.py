@@ -29,12 +29,12 @@ def clean_list(plural: str, data: bytes, literals: Literals) -> bytes:
     if plural not in KINDS:
         return b""
     try:
-        found = msgspec.json.decode(data)
-        items = found["items"] or []
+        decoded = msgspec.json.decode(data)
+        items = decoded["items"] or []
         cleaned = [_item(plural, i, literals) for i in items if isinstance(i, dict)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError, AttributeError):
         return b"{}"
-    kept = {k: found[k] for k in ("apiVersion", "kind") if isinstance(found.get(k), str)}
+    kept = {k: decoded[k] for k in ("apiVersion", "kind") if isinstance(decoded.get(k), str)}
     return json.dumps({**kept, "items": cleaned}).encode()
 
 

@@ -53,15 +53,15 @@ def _decoded(cls: Any, data: bytes) -> Any | None:
         return None
 
 
-def _clean(found: Any, literals: Literals) -> None:
+def _clean(message: Any, literals: Literals) -> None:
     """Clean a message in place."""
-    found.DiscardUnknownFields()
-    name = found.DESCRIPTOR.full_name
+    message.DiscardUnknownFields()
+    name = message.DESCRIPTOR.full_name
     special = _SPECIAL.get(name)
     if special is not None:
-        special(found, literals)
+        special(message, literals)
         return
-    for field, value in found.ListFields():
+    for field, value in message.ListFields():
         if field.message_type is None:
             continue
         if field.message_type.GetOptions().map_entry:
@@ -75,65 +75,67 @@ def _clean(found: Any, literals: Literals) -> None:
             _clean(value, literals)
 
 
-def _any(found: Any, literals: Literals) -> None:
-    cls = known_type(found.type_url)
-    inner = _decoded(cls, found.value) if cls is not None else None
+def _any(packed: Any, literals: Literals) -> None:
+    cls = known_type(packed.type_url)
+    inner = _decoded(cls, packed.value) if cls is not None else None
     if inner is None:
-        found.value = b""
+        packed.value = b""
         return
     _clean(inner, literals)
-    found.value = inner.SerializeToString(deterministic=True)
+    packed.value = inner.SerializeToString(deterministic=True)
 
 
-def _header_value(found: Any, literals: Literals) -> None:
-    found.value = literals.hide(found.value) if sensitive(found.key) else literals.text(found.value)
+def _header_value(header: Any, literals: Literals) -> None:
+    header.value = literals.hide(header.value) if sensitive(header.key) else literals.text(header.value)
 
 
-def _matcher(found: Any, literals: Literals) -> None:
-    _string_match(found.string_match if found.HasField("string_match") else found, literals, sensitive(found.name))
+def _matcher(matcher: Any, literals: Literals) -> None:
+    _string_match(
+        matcher.string_match if matcher.HasField("string_match") else matcher, literals, sensitive(matcher.name)
+    )
 
 
-def _string_match(found: Any, literals: Literals, hidden: bool) -> None:
-    for field, value in found.ListFields():
+def _string_match(match: Any, literals: Literals, hidden: bool) -> None:
+    for field, value in match.ListFields():
         if field.name in _TEXTS and isinstance(value, str):
-            setattr(found, field.name, literals.hide_exact(value) if hidden else literals.text(value))
+            setattr(match, field.name, literals.hide_exact(value) if hidden else literals.text(value))
         elif field.name == "regex" and isinstance(value, str):
-            found.regex = literals.hide_regex(value) if hidden else literals.text(value)
+            match.regex = literals.hide_regex(value) if hidden else literals.text(value)
         elif field.name in ("safe_regex", "safe_regex_match"):
             value.regex = literals.hide_regex(value.regex) if hidden else literals.text(value.regex)
 
 
-def _operations(found: Any, literals: Literals) -> None:
-    for operations in (found.set, found.add):
+def _operations(route: Any, literals: Literals) -> None:
+    for operations in (route.set, route.add):
         for header in list(operations):  # assigning while iterating would skip some
             value = operations[header]
             operations[header] = literals.hide(value) if sensitive(header) else literals.text(value)
 
 
-def _http_match(found: Any, literals: Literals) -> None:
-    for conditions in (found.headers, found.query_params):
+def _http_match(match: Any, literals: Literals) -> None:
+    for conditions in (match.headers, match.query_params):
         for name in list(conditions):
             _string_match(conditions[name], literals, sensitive(name))
 
 
-def _metadata(found: Any, literals: Literals) -> None:  # noqa: ARG001 - one signature for all
+def _metadata(metadata: Any, literals: Literals) -> None:  # noqa: ARG001 - one signature for all
     """Of metadata only the name of the Istio object that a route was made of is read."""
     origin = ""
-    if "istio" in found.filter_metadata and "config" in found.filter_metadata["istio"].fields:
-        origin = found.filter_metadata["istio"].fields["config"].string_value
-    found.Clear()
+    if "istio" in metadata.filter_metadata and "config" in metadata.filter_metadata["istio"].fields:
+        origin = metadata.filter_metadata["istio"].fields["config"].string_value
+    metadata.Clear()
     if origin:
-        found.filter_metadata["istio"].fields["config"].string_value = origin
+        metadata.filter_metadata["istio"].fields["config"].string_value = origin
 
 
-def _mcp_metadata(found: Any, literals: Literals) -> None:  # noqa: ARG001 - one signature for all
-    name = found.name
-    found.Clear()
-    found.name = name
+def _mcp_metadata(metadata: Any, literals: Literals) -> None:  # noqa: ARG001 - one signature for all
+    name = metadata.name
+    metadata.Clear()
+    metadata.name = name
 
 
-def _struct(found: Any, literals: Literals) -> None:  # noqa: ARG001 - one signature for all
-    found.Clear()
+def _struct(struct: Any, literals: Literals) -> None:  # noqa: ARG001 - one signature for all
+    struct.Clear()
 
 
 _SPECIAL: Final[dict[str, Callable[[Any, Literals], None]]] = {

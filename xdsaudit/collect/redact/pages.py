@@ -64,8 +64,8 @@ _SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
 """Sections by type: their lists, and in each entry the resource and its message."""
 
 
-def _dump(found: Any, literals: Literals) -> Any:
-    return {"configs": [_section(s, literals) for s in found["configs"]]}
+def _dump(dump: Any, literals: Literals) -> Any:
+    return {"configs": [_section(s, literals) for s in dump["configs"]]}
 
 
 def _section(section: Mapping[str, Any], literals: Literals) -> dict[str, Any]:
@@ -236,11 +236,11 @@ def _field(key: str, value: Any, kind: str, hidden: bool, literals: Literals) ->
 
 
 # --- other pages -----------------------------------------------------------------------------------------------------
-def _stats(found: Any, literals: Literals) -> Any:  # noqa: ARG001 - one signature for all
+def _stats(page: Any, literals: Literals) -> Any:  # noqa: ARG001 - one signature for all
     return {
         "stats": [
             {"name": s["name"], "value": s["value"]}
-            for s in found["stats"]
+            for s in page["stats"]
             if isinstance(s, dict)
             and isinstance(s.get("name"), str)
             and isinstance(s.get("value"), (int, float))
@@ -249,18 +249,18 @@ def _stats(found: Any, literals: Literals) -> Any:  # noqa: ARG001 - one signatu
     }
 
 
-def _server_info(found: Any, literals: Literals) -> Any:
-    kept = {k: found[k] for k in ("version", "state") if isinstance(found.get(k), str)}
-    return {**kept, "node": _node(found["node"], literals)} if "node" in found else kept
+def _server_info(page: Any, literals: Literals) -> Any:
+    kept = {k: page[k] for k in ("version", "state") if isinstance(page.get(k), str)}
+    return {**kept, "node": _node(page["node"], literals)} if "node" in page else kept
 
 
-def _syncz(found: Any, literals: Literals) -> Any:  # noqa: ARG001 - one signature for all
+def _syncz(page: Any, literals: Literals) -> Any:  # noqa: ARG001 - one signature for all
     keys = re.compile(r"^(?:proxy|[a-z_]+_(?:sent|acked))$")
-    return [{k: v for k, v in each.items() if keys.match(k)} for each in found if isinstance(each, dict)]
+    return [{k: v for k, v in each.items() if keys.match(k)} for each in page if isinstance(each, dict)]
 
 
-def _adsz(found: Any, literals: Literals) -> Any:  # noqa: ARG001 - one signature for all
-    clients = [{k: c[k] for k in ("connectionId", "connectedAt") if k in c} for c in found["clients"]]
+def _adsz(page: Any, literals: Literals) -> Any:  # noqa: ARG001 - one signature for all
+    clients = [{k: c[k] for k in ("connectionId", "connectedAt") if k in c} for c in page["clients"]]
     return {"totalClients": len(clients), "clients": clients}
 
 

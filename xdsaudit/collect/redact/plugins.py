@@ -46,10 +46,10 @@ def veiled_text(text: str, literals: Literals) -> str:
     if not text:
         return text
     try:
-        found = json.loads(text)
+        decoded = json.loads(text)
     except (ValueError, RecursionError):
         return literals.veil(text)
-    return json.dumps(veiled(found, literals))
+    return json.dumps(veiled(decoded, literals))
 
 
 def clean_object(item: Mapping[str, Any], kept: dict[str, Any], literals: Literals) -> None:
@@ -72,24 +72,24 @@ def clean_object(item: Mapping[str, Any], kept: dict[str, Any], literals: Litera
             each["value"] = literals.veil(each["value"])
 
 
-def clean_wasm_plugin(found: Any, literals: Literals) -> None:
+def clean_wasm_plugin(plugin: Any, literals: Literals) -> None:
     """A WasmPlugin of core, in place."""
     from google.protobuf import json_format
 
-    found.url = literals.text(found.url)
-    if found.HasField("plugin_config"):
-        config = veiled(json_format.MessageToDict(found.plugin_config), literals)
-        found.plugin_config.Clear()
-        json_format.ParseDict(config, found.plugin_config)
-    for variable in found.vm_config.env:
+    plugin.url = literals.text(plugin.url)
+    if plugin.HasField("plugin_config"):
+        config = veiled(json_format.MessageToDict(plugin.plugin_config), literals)
+        plugin.plugin_config.Clear()
+        json_format.ParseDict(config, plugin.plugin_config)
+    for variable in plugin.vm_config.env:
         variable.value = literals.veil(variable.value)
 
 
-def clean_config(found: Any, literals: Literals) -> None:
+def clean_config(config: Any, literals: Literals) -> None:
     """A PluginConfig of Envoy in protobuf, in place."""
     from xdsaudit.xds.pool import message
 
-    said = found.configuration
+    said = config.configuration
     if said.type_url == TEXT:
         try:
             text = message("google.protobuf.StringValue").FromString(said.value)
@@ -98,9 +98,9 @@ def clean_config(found: Any, literals: Literals) -> None:
         else:
             text.value = veiled_text(text.value, literals)
             said.value = text.SerializeToString()
-    elif found.HasField("configuration"):
+    elif config.HasField("configuration"):
         said.value = b""
-    machine = found.vm_config
+    machine = config.vm_config
     if machine.code.remote.http_uri.uri:
         machine.code.remote.http_uri.uri = literals.text(machine.code.remote.http_uri.uri)
     if machine.code.local.WhichOneof("specifier") not in (None, "filename"):
