@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests import worlds
 from xdsaudit import audit
 from xdsaudit.audit.compare.align import Comparer, align
-from xdsaudit.audit.compare.order import in_order, inversions, reordered
+from xdsaudit.audit.compare.order import apart, in_order, inversions, reordered
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import matches
 from xdsaudit.ingress.expectation import ExpectedRoute
@@ -117,3 +117,75 @@ def test_every_pair_that_is_turned_is_among_the_inversions_of_some_mover(order: 
     own = list(enumerate(order))
     turned = {(a, order[b]) for a in range(7) for b in range(a + 1, 7) if order[a] > order[b]}
     assert set(inversions(own)) == turned
+
+
+def moved(items: list[dict[str, object]], first: str, second: str) -> worlds.Tables:
+    """Two Ingresses' routes change places, and all others stay where they are."""
+    found = {}
+    for place, routes in worlds.expectation(items).tables.items():
+        one = [r for r in routes if r.name == first]
+        other = [r for r in routes if r.name == second]
+        at = min(n for n, r in enumerate(routes) if r in (*one, *other))
+        rest = [r for r in routes if r not in (*one, *other)]
+        found[place] = (*rest[:at], *other, *one, *rest[at:])
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_two_routes_that_changed_places_among_many_that_did_not_are_found(count: int) -> None:
+    others = [ingress(f"o{n}", "shop.test", (f"/longer/{n}", "Exact"), service="x") for n in range(count)]
+    others += [ingress(f"z{n}", "shop.test", (f"/{n}", "Exact"), service="x") for n in range(count)]
+    items = [*others, *TWO_HEADERS]
+    assert audit(worlds.world(items)).exit_code() == 0
+    result = audit(worlds.world(items, gateway=moved(items, "default/hdr", "default/hdr2")))
+    assert {r.rule.ingress for r in result.of(Verdict.CHANGED)} <= {"hdr", "hdr2"}
+    assert result.of(Verdict.CHANGED)
+
+
+X = MatchKey("path", "/x", headers=(HeaderMatch("x", "exact", "1"),))
+Y = MatchKey("path", "/x", headers=(HeaderMatch("y", "present"),))
+
+
+def told(wanted: list[MatchKey], given_: list[MatchKey], *, alike: bool = False) -> list[tuple[int, int]]:
+    clusters = {k: "c" if alike else f"c{n}" for n, k in enumerate(wanted)}
+    expected = [ExpectedRoute(k, f"r{n}", {}, clusters[k], (n,)) for n, k in enumerate(wanted)]
+    served = [Route(k, f"r{wanted.index(k)}", {}, clusters[k]) for k in given_]
+    pairs = align(expected, served, Comparer()).pairs
+    found = reordered(PLACE, expected, served, pairs, (), secure=False, hosts=lambda _: False)
+    return [(proof.wanted, proof.given) for proof in found]
+
+
+def test_a_swap_is_told_unless_an_earlier_route_takes_the_request_or_may_take_it() -> None:
+    root, unread = MatchKey("prefix", "/"), MatchKey("prefix", "/", other="a matcher that is not known")
+    assert told([X, Y], [Y, X]) == [(0, 0)]
+    assert told([X, Y], [Y, X], alike=True) == []
+    assert told([MatchKey("path", "/y"), X, Y], [MatchKey("path", "/y"), Y, X]) == [(1, 1)]
+    assert told([root, X, Y], [root, Y, X]) == []
+    assert told([unread, X, Y], [unread, Y, X]) == []
+
+
+def test_one_that_moved_is_compared_with_those_it_crossed_and_with_no_other() -> None:
+    assert list(inversions([(n, n) for n in range(40)])) == []
+    down = [*range(10), *range(11, 31), 10, *range(31, 40)]
+    assert sorted(inversions(list(enumerate(down)))) == [(n, 10) for n in range(10, 30)]
+    up = [*range(10), 30, *range(10, 30), *range(31, 40)]
+    assert sorted(inversions(list(enumerate(up)))) == [(10, n) for n in range(10, 30)]
+    assert len(list(inversions([(n, -n) for n in range(300)]))) == 2000
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "result"),
+    [
+        (MatchKey("path", "/a"), MatchKey("path", "/a"), False),
+        (MatchKey("path", "/a"), MatchKey("path", "/b"), True),
+        (MatchKey("path", "/a"), MatchKey("prefix", "/ab"), True),
+        (MatchKey("path", "/ab"), MatchKey("prefix", "/a"), False),
+        (MatchKey("prefix", "/a"), MatchKey("prefix", "/ab"), False),
+        (MatchKey("prefix", "/a"), MatchKey("prefix", "/b"), True),
+        (MatchKey("prefix", "/a"), MatchKey("path", "/a"), False),
+        (MatchKey("path", "/A", True), MatchKey("path", "/a"), False),
+        (MatchKey("path", "/a"), MatchKey("safe_regex", "/b"), False),
+    ],
+)
+def test_paths_that_have_no_request_in_common_are_told_apart(one: MatchKey, other: MatchKey, result: bool) -> None:
+    assert (apart(one, other), apart(other, one)) == (result, result)

@@ -300,3 +300,50 @@ def test_of_equal_keys_the_equal_pair_first_then_names_then_their_order() -> Non
     assert paired(("a", "y"), ("b", "x")) == [0, 1]
     assert paired(("two", "x")) == [None, 0]
     assert paired(("a", "x")) == [0, None]
+
+
+# --- how a view was read ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("name", "replica", "verdict"),
+    [
+        (ViewName.PILOT, "pilot-0", Verdict.UNKNOWN),
+        (ViewName.PILOT, "pilot-1", Verdict.LOST),
+        (ViewName.GATEWAY, "pilot-0", Verdict.LOST),
+    ],
+)
+def test_only_the_view_that_was_not_read_to_the_end_may_hold_more(
+    name: ViewName, replica: str, verdict: Verdict
+) -> None:
+    info = ViewInfo(name, replica, State.PARTIAL, "not to the end")
+    assert of(audit(worlds.world(ITEMS, pilot=WITHOUT_B, views=(info,))), "b").verdict is verdict
+
+
+def test_a_dump_of_which_a_part_was_not_asked_for_still_lacks_a_route() -> None:
+    info = ViewInfo(ViewName.GATEWAY, "gateway-0", State.PARTIAL, "stats were not read")
+    assert of(audit(worlds.world(ITEMS, gateway=WITHOUT_B, views=(info,))), "b").verdict is Verdict.LOST
+
+
+def test_without_a_gateway_the_pilot_is_asked_who_answers() -> None:
+    full = dict(GOOD)
+    stranger = full[80, "foo.test"][0]._replace(key=MatchKey("prefix", "/b"), name="default/z")
+    full[80, "foo.test"] = (stranger, *full[80, "foo.test"])
+    alone = audit(worlds.world(ITEMS, pilot=full, gateway_pages={}))
+    assert of(alone, "b").verdict is Verdict.SHADOWED
+    assert of(audit(worlds.world(ITEMS, pilot=full)), "b").verdict is Verdict.IN_SYNC
+
+
+def test_objects_beside_ingresses_that_cannot_be_read_are_a_gap() -> None:
+    snapshot = worlds.world(ITEMS)
+    result = audit(replace(snapshot, kube={**snapshot.kube, "services": b"{trunc"}))
+    (gap,) = result.gaps
+    assert (gap.name, gap.state) == (ViewName.INGRESS, State.PARTIAL)
+    assert "services" in str(gap.why)
+    assert result.exit_code() == 3
+
+
+def test_pages_of_a_gateway_without_its_dump_are_a_gap_with_its_reason() -> None:
+    result = audit(replace(worlds.world(ITEMS), gateway={"gw-0": {"stats.json": worlds.stats()}}))
+    (gap,) = result.gaps
+    assert (gap.name, gap.state) == (ViewName.GATEWAY, State.UNREAD)
+    assert "config_dump" in str(gap.why)
+    assert "please report" not in str(gap.why)
