@@ -191,7 +191,7 @@ class Driver:
                 continue
             spent += seconds[name]
             chosen.append(name)
-        killer = child(lambda: self._mutated(mutant, chosen), timeout=10 + 5 * spent)
+        killer = child(lambda: self._mutated(mutant, chosen), timeout=5 + 4 * spent)
         if killer == 0:
             return SURVIVED, f"{len(chosen)} of the {len(names)} tests that reach it"
         by = chosen[killer - 1] if 0 < killer <= len(chosen) else "time, memory or a crash"

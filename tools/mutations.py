@@ -97,7 +97,7 @@ def _changes(tree: ast.Module) -> Iterator[tuple[str, Any, ast.AST | None]]:
 
 
 def _walk(node: ast.AST, path: tuple[str, ...]) -> Iterator[tuple[str, Any, ast.AST | None]]:
-    if isinstance(node, _LEFT) or _typing_only(node):
+    if isinstance(node, _LEFT) or _without_effect(node):
         return
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         path = (*path, node.name)
@@ -122,9 +122,11 @@ def _walk(node: ast.AST, path: tuple[str, ...]) -> Iterator[tuple[str, Any, ast.
                 yield from _walk(child, path)
 
 
-def _typing_only(node: ast.AST) -> bool:
+def _without_effect(node: ast.AST) -> bool:
     if isinstance(node, ast.If):
         return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    if isinstance(node, ast.keyword):
+        return node.arg == "strict"
     if isinstance(node, ast.Subscript):
         return isinstance(node.value, ast.Name) and node.value.id == "Literal"
     return isinstance(node, ast.Import | ast.ImportFrom)

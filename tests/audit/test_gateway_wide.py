@@ -15,8 +15,10 @@ from tests.audit.test_attribution import GOOD, ITEMS, WITHOUT_B, WITHOUT_BAR
 from xdsaudit import Audit, Snapshot, audit
 from xdsaudit.model.verdict import Verdict
 from xdsaudit.model.view import State, ViewInfo, ViewName
+from xdsaudit.testing import ingress
 
 Json = dict[str, Any]
+BAD = ingress("bad", "foo.test", "/(?=x)", annotations={"nginx.ingress.kubernetes.io/use-regex": "true"})
 SECTIONS = ("ClustersConfigDump", "ListenersConfigDump", "ScopedRoutesConfigDump", "RoutesConfigDump")
 
 
@@ -143,11 +145,25 @@ def unscoped(configs: list[Json]) -> None:
         group["scoped_route_configs"] = [s for s in group["scoped_route_configs"] if "bar" not in json.dumps(s)]
 
 
+def warming(configs: list[Json]) -> None:
+    for each in configs[1]["dynamic_listeners"][:1]:
+        each["warming_state"] = each.pop("active_state")
+
+
+def slower(configs: list[Json]) -> None:
+    for table in configs[3]["dynamic_route_configs"]:
+        for route in table["route_config"]["virtual_hosts"][0]["routes"]:
+            route["route"]["timeout"] = "7s"
+
+
 FAULTS: dict[str, Callable[[list[Json]], None] | bytes] = {
     "a table that was never fetched": unfetched,
     "a scope that is missing": unscoped,
     "a refused listener": erring,
     "no listener": mute,
+    "a warming listener": warming,
+    "a route of another timeout": slower,
+    "no cluster": lambda configs: configs[0]["dynamic_active_clusters"].clear(),
     "counters": OLD,
     "no control plane": worlds.stats(connected=0),
 }
@@ -167,7 +183,12 @@ def test_remedies_on_one_gateway_do_not_contradict_each_other(one: str, other: s
         fault = FAULTS[name]
         if isinstance(fault, bytes):
             read["stats.json"] = fault
-    result = audit(worlds.world(ITEMS, pages=read))
+    agree(audit(worlds.world(ITEMS, pages=read)))
+    full = worlds.expectation([*ITEMS, BAD]).tables  # pilot serves a route that no Envoy takes
+    agree(audit(worlds.world([*ITEMS, BAD], pilot=full, pages=read)))
+
+
+def agree(result: Audit) -> None:
     told = {str(x.remedy) for x in (*result.rules, *result.findings) if x.remedy}
     asked = [t for t in told if "restart the gateway pod" in t.lower() or "or restart the gateway" in t.lower()]
     forbidden = [t for t in told if "do not restart" in t.lower()]

@@ -156,7 +156,7 @@ def test_core_that_leads_elsewhere_is_changed_at_translation(recording: Any) -> 
         core = {"": tuple(answer.replace(old, new) for answer in snapshot.core[""])}
         changed = audit(replace(snapshot, core=core)).of(Verdict.CHANGED)
         assert all(r.stage is Stage.TRANSLATION and r.first_missing == "core" for r in changed)
-        assert all({f.field for f in r.fields} == {"cluster"} for r in changed)
+        assert all(f.field == "cluster" and new.decode() in str(f.actual) for r in changed for f in r.fields)
         return {r.rule.ingress for r in changed}
 
     assert told(b"app-10059.shop.svc", b"app-1005x.shop.svc") == {"app-10059"}
@@ -396,3 +396,30 @@ def test_a_core_that_leads_elsewhere_does_so_to_an_audit_that_remembers(recordin
 )
 def test_the_object_that_a_route_was_made_of_is_read_from_its_origin(origin: str, stranger_: str) -> None:
     assert foreign(Route(MatchKey("prefix", "/"), "x", {}, None, origin=origin)) == stranger_
+
+
+@pytest.mark.parametrize(
+    ("of_base", "of_canary", "culprit"),
+    [
+        ({}, {"higress.io/request-header-control-add": "x-a 100%"}, "canary"),
+        ({"higress.io/request-header-control-add": "x-a 100%"}, {}, "base"),
+        ({"higress.io/timeout": "-3"}, {"higress.io/request-header-control-add": "x-a b"}, "base"),
+    ],
+    ids=["the canary's header", "the base's header", "the base's timeout"],
+)
+def test_the_culprit_is_the_canary_where_the_base_alone_would_be_taken(
+    of_base: dict[str, str], of_canary: dict[str, str], culprit: str
+) -> None:
+    notes = {f"nginx.ingress.kubernetes.io/{k}": v for k, v in (("canary", "true"), ("canary-weight", "30"))}
+    items = [
+        ingress("base", "foo.test", "/x", annotations=of_base, service="one"),
+        ingress("canary", "foo.test", "/x", annotations={**notes, **of_canary}, service="two"),
+        ITEMS[1],
+    ]
+    kept = {p: tuple(r for r in rs if r.name == "default/b") for p, rs in worlds.expectation(items).tables.items()}
+    result = audit(worlds.world(items, gateway=kept))
+    (finding,) = [f for f in result.findings if f.slug == "envoy-rejected"]
+    assert finding.by is not None
+    assert finding.by.ingress == culprit
+    held = {r.rule.ingress: r.by.ingress if r.by else None for r in result.lost}
+    assert held == {name: None if name == culprit else culprit for name in ("base", "canary")}

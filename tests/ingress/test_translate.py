@@ -675,3 +675,10 @@ def test_a_remedy_never_tells_of_a_fix_that_is_there(version: str, said: bool, r
     snapshot = recording("batch-loss")
     result = audit(replace(snapshot, controller={**snapshot.controller, "version": version}))
     assert ["2.0.4" in (r.remedy or "") for r in result.lost if r.slug == "stale-route-cache"] == [said]
+
+
+def test_a_longer_regex_stands_behind_a_shorter_prefix_whatever_else_is_there() -> None:
+    regex = ingress("regex", "foo.com", "/a/very/long/.*", annotations={N + "use-regex": "true"})
+    for others in ((), (ingress("exact", "foo.com", ("/e", "Exact")),)):
+        routes = run(regex, ingress("short", "foo.com", "/a"), *others).tables[80, "foo.com"]
+        assert [r.name for r in routes if r.name != "default/exact"][-1] == "default/regex"

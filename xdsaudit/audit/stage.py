@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from xdsaudit.audit.case import PIPELINE, World
+from xdsaudit.audit.causes.guilt import guilty
 from xdsaudit.audit.causes.validate import FORK, FORK_FIELDS, Flaw, flaw_of
 from xdsaudit.audit.compare.view import Judgement, Missing
 from xdsaudit.audit.connections import node_of
@@ -190,14 +191,13 @@ def _culprits(world: World, pilot: View, gateway: View, place: Place) -> list[Cu
     running: dict[tuple[MatchKey, str], list[Route]] = {}
     for route in there.routes if there else ():
         running.setdefault((route.key, route.name), []).append(route)
-    owners = {(e.key, e.name): e.rules[0] for e in world.expectation.tables.get(place, ()) if e.rules}
     found = []
     for route in table.routes:
         if any(r[:4] == route[:4] for r in running.get((route.key, route.name), ())):
             continue  # what the gateway runs already cannot be what it refuses
         flaw = flaw_of(route, gateway)
         if flaw is not None:
-            found.append(Culprit(owners.get((route.key, route.name)), place, route, flaw))
+            found.append(Culprit(guilty(world, place, route, flaw, gateway), place, route, flaw))
     return found
 
 
