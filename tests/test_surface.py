@@ -21,10 +21,10 @@ HEAVY = (
     "kubernetes",
     "deepdiff",
     "envoy_data_plane",
-    "rich",
     "click",
     "yaml",
     "msgspec",
+    "prometheus_client",
     "hypothesis",
 )
 NAMES = [

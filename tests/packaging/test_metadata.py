@@ -102,6 +102,7 @@ def test_what_needs_no_extra_is_a_dependency() -> None:
         "google.protobuf": "protobuf",
         "grpc": "grpcio",
         "markupsafe": "jinja2",
+        "prometheus_client": "prometheus-client",
         "re2": "google-re2",
         "websocket": "websocket-client",
         "yaml": "pyyaml",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from xdsaudit.audit.plugins.acting import PluginAction
 from xdsaudit.audit.questions.explain import Explanation, Journey, ReplicaAnswer
@@ -12,10 +12,7 @@ from xdsaudit.audit.requests.access_log import LogSummary
 from xdsaudit.model.verdict import RuleVerdict, Verdict
 from xdsaudit.report.json import rule_object
 from xdsaudit.report.routes import side_by_side
-from xdsaudit.report.terminal import STYLE, commands, many, name_of, paper, say
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from xdsaudit.report.terminal import STYLE, Page, commands, many, name_of, say
 
 _SHOWN = 8
 CONTRADICTION: Final = (
@@ -27,19 +24,19 @@ CONTRADICTION: Final = (
 
 def explanation_text(explanation: Explanation, *, width: int = 80, color: bool = False) -> str:
     """What becomes of one request, for people."""
-    console, finish = paper(width, color=color)
-    say(console, str(explanation.request), "bold")
-    _answers(console, explanation.answers)
+    page = Page(width, color=color)
+    say(page, str(explanation.request), "bold")
+    _answers(page, explanation.answers)
     if not explanation.serving:
         told = "what answers it now" if explanation.answers else "what answers"
-        say(console, f"no pilot and no gateway was read: nobody can say {told}", "cyan", indent=2)
-    _plugins(console, explanation.plugins)
-    console.print()
-    _candidates(console, explanation)
-    return finish()
+        say(page, f"no pilot and no gateway was read: nobody can say {told}", "cyan", indent=2)
+    _plugins(page, explanation.plugins)
+    page.print()
+    _candidates(page, explanation)
+    return page.text()
 
 
-def _plugins(console: Console, actions: Sequence[PluginAction]) -> None:
+def _plugins(page: Page, actions: Sequence[PluginAction]) -> None:
     """The plugins on the request's way in their order, once for replicas that run the same."""
     by_replica: dict[tuple[str, str | None], list[tuple[str, str, bool | None]]] = {}
     for each in actions:
@@ -49,14 +46,14 @@ def _plugins(console: Console, actions: Sequence[PluginAction]) -> None:
     for (view, replica), listed in by_replica.items():
         alike.setdefault(tuple(listed), []).append(f"{view} {replica or ''}".strip())
     for lines, names in alike.items():
-        console.print()
-        say(console, f"Plugins on its way, in their order, in {', '.join(names[:_SHOWN])}:", "bold")
+        page.print()
+        say(page, f"Plugins on its way, in their order, in {', '.join(names[:_SHOWN])}:", "bold")
         for number, (plugin, text, acts) in enumerate(lines, 1):
             style = "bold red" if text.endswith("500") else "" if acts else "dim"
-            say(console, f"{number}. {plugin} {text}", style, indent=2, hang=3)
+            say(page, f"{number}. {plugin} {text}", style, indent=2, hang=3)
 
 
-def _answers(console: Console, answers: Sequence[ReplicaAnswer]) -> None:
+def _answers(page: Page, answers: Sequence[ReplicaAnswer]) -> None:
     """Replicas that say the same in one paragraph."""
 
     def alike(a: ReplicaAnswer) -> tuple[str, ...]:
@@ -69,50 +66,50 @@ def _answers(console: Console, answers: Sequence[ReplicaAnswer]) -> None:
         names = [a.replica for a in listed if a.replica]
         label = f"{who} {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}".rstrip()
         if first.route is None:
-            say(console, f"{label}: no route answers", "bold red", indent=2, hang=2)
+            say(page, f"{label}: no route answers", "bold red", indent=2, hang=2)
         else:
-            say(console, f"{label}: {first.route}", "green", indent=2, hang=2)
+            say(page, f"{label}: {first.route}", "green", indent=2, hang=2)
             owner = f"of {first.rule or first.origin}, " if first.rule or first.origin else ""
-            say(console, f"{owner}to {first.goes_to}", indent=4, hang=2)
+            say(page, f"{owner}to {first.goes_to}", indent=4, hang=2)
             for line in first.does:
-                say(console, line, indent=4, hang=2)
+                say(page, line, indent=4, hang=2)
         if first.why:
-            say(console, first.why, "dim", indent=4, hang=2)
+            say(page, first.why, "dim", indent=4, hang=2)
 
 
-def _candidates(console: Console, explanation: Explanation) -> None:
+def _candidates(page: Page, explanation: Explanation) -> None:
     if not explanation.candidates:
         hint = f" Did you mean {' or '.join(explanation.meant)}?" if explanation.meant else ""
-        say(console, f"No Ingress that was read has a rule for this request.{hint}")
+        say(page, f"No Ingress that was read has a rule for this request.{hint}")
         say(
-            console,
+            page,
             "Check host and path: a host is matched exactly or by a wildcard rule, a path of type Prefix by whole segments.",
             "dim",
         )
         return
-    say(console, "Rules of Ingresses for this request:", "bold")
+    say(page, "Rules of Ingresses for this request:", "bold")
     for candidate in explanation.candidates[:_SHOWN]:
         verdict = candidate.verdict
-        say(console, f"{name_of(verdict)}: {candidate.why}", STYLE.get(verdict.verdict, ""), indent=2, hang=2)
+        say(page, f"{name_of(verdict)}: {candidate.why}", STYLE.get(verdict.verdict, ""), indent=2, hang=2)
         if verdict.verdict is Verdict.IN_SYNC:
             continue
         if verdict.by is not None:
-            say(console, f"by {verdict.by}", "dim", indent=4, hang=2)
+            say(page, f"by {verdict.by}", "dim", indent=4, hang=2)
         for line in verdict.evidence:
-            say(console, f"- {line}", indent=4, hang=2)
+            say(page, f"- {line}", indent=4, hang=2)
         if verdict.remedy:
-            say(console, f"remedy: {verdict.remedy}", indent=4, hang=8)
-        commands(console, verdict.fix, 6)
-        _closer(console, verdict, 4)
+            say(page, f"remedy: {verdict.remedy}", indent=4, hang=8)
+        commands(page, verdict.fix, 6)
+        _closer(page, verdict, 4)
     if len(explanation.candidates) > _SHOWN:
-        say(console, f"... and {len(explanation.candidates) - _SHOWN} more", "dim", indent=2)
+        say(page, f"... and {len(explanation.candidates) - _SHOWN} more", "dim", indent=2)
 
 
-def _closer(console: Console, verdict: RuleVerdict, indent: int) -> None:
+def _closer(page: Page, verdict: RuleVerdict, indent: int) -> None:
     """How to look at the routes themselves, where a view lacks or changes them."""
     if verdict.verdict in (Verdict.LOST, Verdict.CHANGED):
         command = f"xdsaudit routes {verdict.rule.ref} --compare {side_by_side(verdict)}"
-        say(console, f"its routes in two views: {command}", "dim", indent=indent, hang=2)
+        say(page, f"its routes in two views: {command}", "dim", indent=indent, hang=2)
 
 
 def explanation_object(explanation: Explanation) -> dict[str, Any]:
@@ -139,28 +136,28 @@ def explanation_object(explanation: Explanation) -> dict[str, Any]:
 
 def journeys_text(ref: str, journeys: Sequence[Journey], *, width: int = 80, color: bool = False) -> str:
     """The journeys of an Ingress's rules, for people."""
-    console, finish = paper(width, color=color)
-    say(console, f"{ref}: {many(len(journeys), 'rule')}", "bold")
+    page = Page(width, color=color)
+    say(page, f"{ref}: {many(len(journeys), 'rule')}", "bold")
     for line in journeys[0].asides if journeys else ():
-        say(console, line, "yellow", indent=2, hang=2)
+        say(page, line, "yellow", indent=2, hang=2)
     for journey in journeys:
         verdict = journey.verdict
-        console.print()
+        page.print()
         stage = f" at stage {verdict.stage.value}" if verdict.stage else ""
         code = f" - {verdict.code} {verdict.slug}" if verdict.code else ""
         state = verdict.verdict.value.replace("_", " ")
-        say(console, f"{name_of(verdict)}: {state}{stage}{code}", STYLE.get(verdict.verdict, "dim"), hang=4)
+        say(page, f"{name_of(verdict)}: {state}{stage}{code}", STYLE.get(verdict.verdict, "dim"), hang=4)
         if verdict.by is not None:
-            say(console, f"by {verdict.by}", indent=2, hang=2)
+            say(page, f"by {verdict.by}", indent=2, hang=2)
         for line in journey.lines:
-            say(console, f"- {line}", indent=2, hang=2)
+            say(page, f"- {line}", indent=2, hang=2)
         for line in journey.taken:
-            say(console, line, "magenta", indent=2, hang=2)
+            say(page, line, "magenta", indent=2, hang=2)
         if verdict.remedy:
-            say(console, f"remedy: {verdict.remedy}", indent=2, hang=8)
-        commands(console, verdict.fix, 4)
-        _closer(console, verdict, 2)
-    return finish()
+            say(page, f"remedy: {verdict.remedy}", indent=2, hang=8)
+        commands(page, verdict.fix, 4)
+        _closer(page, verdict, 2)
+    return page.text()
 
 
 def journeys_object(journeys: Sequence[Journey]) -> list[dict[str, Any]]:
@@ -173,10 +170,10 @@ def journeys_object(journeys: Sequence[Journey]) -> list[dict[str, Any]]:
 
 def log_text(summary: LogSummary, explanations: Sequence[Explanation], *, width: int = 80, color: bool = False) -> str:
     """The unanswered requests of an access log with what explains each, for people."""
-    console, finish = paper(width, color=color)
+    page = Page(width, color=color)
     total = sum(m.count for m in summary.misses)
     say(
-        console,
+        page,
         f"{many(summary.lines, 'line')}, {many(total, 'request')} that no route answered (NR), in {many(len(summary.misses), 'group')}",
         "bold",
     )
@@ -189,22 +186,22 @@ def log_text(summary: LogSummary, explanations: Sequence[Explanation], *, width:
         )
         told = f" (xdsaudit explain {ending.cause})" if ending.cause else ""
         say(
-            console,
+            page,
             f"{ending.requests} x {code}: {ending.meaning}{more}{told}",
             "yellow" if ending.failed else "dim",
             indent=2,
             hang=2,
         )
     if summary.skipped:
-        say(console, f"{many(summary.skipped, 'line')} could not be read and were left out", "yellow")
-    parts = [finish()]
+        say(page, f"{many(summary.skipped, 'line')} could not be read and were left out", "yellow")
+    parts = [page.text()]
     for miss, explanation in zip(summary.misses, explanations, strict=False):
         when = f", {miss.first} to {miss.last}" if miss.first else ""
         parts.append(f"\n{miss.count} x{when}\n{explanation_text(explanation, width=width, color=color)}")
         if explanation.serving and explanation.exit_code() == 0:
-            console, finish = paper(width, color=color)
-            say(console, CONTRADICTION, "yellow", indent=2, hang=2)
-            parts.append(finish())
+            page = Page(width, color=color)
+            say(page, CONTRADICTION, "yellow", indent=2, hang=2)
+            parts.append(page.text())
     left = len(summary.misses) - len(explanations)
     if left > 0:
         parts.append(f"\n... and {many(left, 'more group')} (--groups N shows more)\n")

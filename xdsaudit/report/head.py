@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from xdsaudit.audit.sayings import listed
 from xdsaudit.model.verdict import Audit
 from xdsaudit.model.view import State, ViewInfo, ViewName
-from xdsaudit.report.terminal import many, say
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from xdsaudit.report.terminal import Page, many, say
 
 _WORDS: Final = {ViewName.PILOT_FRESH: "pilot's private cache line"}
 _ASKABLE: Final = (ViewName.CORE, ViewName.PILOT_FRESH, ViewName.PILOT, ViewName.GATEWAY)
@@ -71,24 +68,24 @@ def left_out(audit: Audit) -> Iterator[tuple[str, int, str]]:
         yield option, codes.total(), ", ".join(codes)
 
 
-def head(console: Console, audit: Audit) -> None:
+def head(page: Page, audit: Audit) -> None:
     """Write the first lines."""
     controller = audit.controller
     name = str(controller.get("kind") or "higress").capitalize()
     when = f", captured {audit.captured_at}" if audit.captured_at else ""
     title = f"{name} {controller.get('version') or '(version not known)'}{when}"
-    say(console, title, "bold")
+    say(page, title, "bold")
     for row in seen(audit):
-        say(console, f"  {row.label}: {row.text}", "dim" if row.good else "yellow", hang=4)
+        say(page, f"  {row.label}: {row.text}", "dim" if row.good else "yellow", hang=4)
     if unasked(audit):
-        say(console, f"  not asked: {', '.join(unasked(audit))}", "dim", hang=4)
+        say(page, f"  not asked: {', '.join(unasked(audit))}", "dim", hang=4)
     for option, count, codes in left_out(audit):
-        say(console, f"  left out by {option}: {count:,} ({codes})", "yellow", hang=4)
+        say(page, f"  left out by {option}: {count:,} ({codes})", "yellow", hang=4)
     assumed = [note.removeprefix(_ASSUMED) for note in audit.notes if note.startswith(_ASSUMED)]
     for note in [n for n in audit.notes if not n.startswith(_ASSUMED)]:
-        say(console, f"  {note}", "dim", hang=4)
+        say(page, f"  {note}", "dim", hang=4)
     if assumed:
-        say(console, f"  {_ASSUMED}{'; '.join(assumed)}", "dim", hang=4)
+        say(page, f"  {_ASSUMED}{'; '.join(assumed)}", "dim", hang=4)
 
 
 def _label(name: ViewName, infos: Iterable[ViewInfo]) -> str:

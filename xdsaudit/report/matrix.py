@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from xdsaudit.audit.sayings import listed
 from xdsaudit.model.verdict import Audit, RuleVerdict, Verdict
 from xdsaudit.model.view import ViewName
-from xdsaudit.report.terminal import many, printable, say
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from xdsaudit.report.terminal import Page, many, printable, say
 
 _CELL: Final = {Verdict.IN_SYNC: ".", Verdict.LOST: "L", Verdict.CHANGED: "C", Verdict.UNKNOWN: "?"}
 _SHOWN: Final = 12
@@ -50,29 +47,29 @@ def columns(rules: Sequence[RuleVerdict]) -> tuple[Column, ...]:
     return tuple(Column(view, tuple(names), held) for (view, held), names in alike.items())
 
 
-def matrix(console: Console, audit: Audit, *, wide: bool) -> None:
+def matrix(page: Page, audit: Audit, *, wide: bool) -> None:
     """A line per rule and a column per kind of replica, where more than one column of a view says so."""
     rules = divergent(audit)
     every = columns(rules)
     if not rules or (not wide and len({c.cells for c in every}) < 3):
         return  # who has it and who has not stands with the cause
-    console.print()
-    say(console, "REPLICAS DISAGREE: . has it, L lost, C changed, ? not read", "bold yellow")
+    page.print()
+    say(page, "REPLICAS DISAGREE: . has it, L lost, C changed, ? not read", "bold yellow")
     digits = len(str(len(every)))
     for number, column in enumerate(every, 1):
         count = f" ({len(column.replicas)})" if len(column.replicas) > 1 else ""
         names = ", ".join(column.replicas) if wide else listed(column.replicas)
-        say(console, f"{number:>{digits}}  {column.view}{count} {names}".rstrip(), "dim", indent=4, hang=digits + 2)
+        say(page, f"{number:>{digits}}  {column.view}{count} {names}".rstrip(), "dim", indent=4, hang=digits + 2)
     shown = rules if wide else rules[:_SHOWN]
-    room = max(console.width - 6 - len(every) * (digits + 1), 20)
-    _row(console, "", " ".join(f"{n:>{digits}}" for n in range(1, len(every) + 1)), room)
+    room = max(page.width - 6 - len(every) * (digits + 1), 20)
+    _row(page, "", " ".join(f"{n:>{digits}}" for n in range(1, len(every) + 1)), room)
     for number, rule in enumerate(shown):
-        _row(console, str(rule.rule), " ".join(f"{c.cells[number]:>{digits}}" for c in every), room)
+        _row(page, str(rule.rule), " ".join(f"{c.cells[number]:>{digits}}" for c in every), room)
     if len(rules) > len(shown):
-        say(console, f"... and {many(len(rules) - len(shown), 'more rule')} (-o wide shows all)", "dim", indent=4)
+        say(page, f"... and {many(len(rules) - len(shown), 'more rule')} (-o wide shows all)", "dim", indent=4)
 
 
-def _row(console: Console, name: str, cells: str, room: int) -> None:
+def _row(page: Page, name: str, cells: str, room: int) -> None:
     text = printable(name)
     text = text if len(text) <= room else text[: room - 3] + "..."
-    console.print(f"    {text:<{room}}  {cells}".rstrip(), soft_wrap=True)
+    page.print(f"    {text:<{room}}  {cells}".rstrip())

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from xdsaudit.audit.groups import ORDER
 from xdsaudit.audit.sayings import Labels, folded
 from xdsaudit.model.plugin_verdict import MatchVerdict, PluginVerdict, said
 from xdsaudit.model.verdict import FAILING, IN_EFFECT, Audit, Verdict
-from xdsaudit.report.terminal import STYLE, many, paper, say
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from xdsaudit.report.terminal import STYLE, Page, many, say
 
 QUIET: Final = IN_EFFECT | {Verdict.NOT_SELECTED}
 """Verdicts that ask for nothing."""
@@ -87,50 +84,50 @@ def counted(audit: Audit) -> str:
     return f"{many(len(mine), 'plugin')}: {', '.join(parts) or 'none of this controller'}"
 
 
-def section(console: Console, audit: Audit, *, wide: bool) -> None:
+def section(page: Page, audit: Audit, *, wide: bool) -> None:
     """The plugins that are not as they must be, or in a wide report all, and one line for the others."""
     if not audit.plugins:
         return
     shown = list(audit.plugins) if wide else troubled(audit)
     bad = any(p.verdicts & FAILING for p in audit.plugins)
-    console.print()
-    say(console, f"PLUGINS: {counted(audit)}", "bold red" if bad else STYLE[Verdict.IN_SYNC])
+    page.print()
+    say(page, f"PLUGINS: {counted(audit)}", "bold red" if bad else STYLE[Verdict.IN_SYNC])
     proofs: tuple[str, ...] = ()
     labels = Labels.of(audit.views)
     for plugin in shown:
-        say(console, f"{plugin.ref}  {said(plugin)}", STYLE.get(plugin.verdict, ""), indent=4, hang=2)
+        say(page, f"{plugin.ref}  {said(plugin)}", STYLE.get(plugin.verdict, ""), indent=4, hang=2)
         if plugin.by is not None:
-            say(console, f"by {plugin.by}", "dim", indent=6, hang=2)
+            say(page, f"by {plugin.by}", "dim", indent=6, hang=2)
         for line in plugin.evidence if wide else folded(labels, plugin.evidence):
-            say(console, f"- {line}", indent=6, hang=2)
+            say(page, f"- {line}", indent=6, hang=2)
         for line in _rule_lines(plugin, wide):
-            say(console, line, indent=6, hang=2)
+            say(page, line, indent=6, hang=2)
         if plugin.remedy and proofs != (plugin.remedy,) and plugin.verdict not in QUIET:
-            say(console, f"remedy: {plugin.remedy}", indent=6, hang=8)
+            say(page, f"remedy: {plugin.remedy}", indent=6, hang=8)
         proofs = (plugin.remedy or "",)
 
 
 def plugin_text(plugin: PluginVerdict, *, width: int = 80, color: bool = False) -> str:
     """The way of one plugin and of its match rules through the views, for people."""
-    console, finish = paper(width, color=color)
-    say(console, f"WasmPlugin {plugin.ref}: {said(plugin)}", STYLE.get(plugin.verdict, "dim"), hang=4)
+    page = Page(width, color=color)
+    say(page, f"WasmPlugin {plugin.ref}: {said(plugin)}", STYLE.get(plugin.verdict, "dim"), hang=4)
     if plugin.by is not None:
-        say(console, f"by {plugin.by}", indent=2, hang=2)
+        say(page, f"by {plugin.by}", indent=2, hang=2)
     for line in plugin.evidence:
-        say(console, f"- {line}", "dim", indent=2, hang=2)
+        say(page, f"- {line}", "dim", indent=2, hang=2)
     if not plugin.evidence:
         for each in plugin.replicas:
-            say(console, f"- {each.view} {each.replica or ''}".rstrip() + " has it", "dim", indent=2, hang=2)
+            say(page, f"- {each.view} {each.replica or ''}".rstrip() + " has it", "dim", indent=2, hang=2)
     if plugin.remedy:
-        say(console, f"remedy: {plugin.remedy}", indent=2, hang=8)
+        say(page, f"remedy: {plugin.remedy}", indent=2, hang=8)
     for rule in plugin.rules:
-        console.print()
-        say(console, f"{rule.said}: {said(rule)}", STYLE.get(rule.verdict, "dim"), hang=4)
+        page.print()
+        say(page, f"{rule.said}: {said(rule)}", STYLE.get(rule.verdict, "dim"), hang=4)
         for line in rule.evidence:
-            say(console, f"- {line}", "dim", indent=2, hang=2)
+            say(page, f"- {line}", "dim", indent=2, hang=2)
         if rule.remedy and rule.code != plugin.code:
-            say(console, f"remedy: {rule.remedy}", indent=2, hang=8)
-    return finish()
+            say(page, f"remedy: {rule.remedy}", indent=2, hang=8)
+    return page.text()
 
 
 def _rule_lines(plugin: PluginVerdict, wide: bool) -> Iterator[str]:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
+from xdsaudit.model.snapshot import moment_of
 from xdsaudit.model.verdict import Audit
 from xdsaudit.model.view import State
 from xdsaudit.report.head import unseen
 from xdsaudit.report.terminal import printable
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+Gauge = tuple[str, str, Iterable[tuple[Mapping[str, str], float]]]
+"""A name, a help text, and samples: labels and value."""
 
 
 @dataclass(frozen=True)
@@ -30,124 +37,83 @@ def to_prom(
     rounds: int | None = None,
 ) -> str:
     """An audit as metrics; a watch adds its transitions, latencies and rounds."""
-    lines: list[str] = [f"# not looked at: {printable(text)}" for text in unseen(audit)]
+    first = "".join(f"# not looked at: {printable(text)}\n" for text in unseen(audit))
+    return first + _text((*map(_gauge, _gauges(audit)), *_of_watch(transitions, latency, rounds)))
 
-    def metric(name: str, kind: str, text: str, values: Iterable[tuple[Mapping[str, str], float]]) -> None:
-        lines.append(f"# HELP {name} {text}")
-        lines.append(f"# TYPE {name} {kind}")
-        lines.extend(f"{name}{_labels(labels)} {_number(value)}" for labels, value in values)
 
-    metric(
-        "xdsaudit_rules",
-        "gauge",
-        "Rules by verdict.",
-        (({"verdict": v}, float(n)) for v, n in audit.by_verdict.items()),
-    )
+def exposition(gauges: Iterable[Gauge]) -> str:
+    """Gauges in the text format."""
+    return _text(map(_gauge, gauges))
+
+
+def _text(metrics: Iterable[Metric]) -> str:
+    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client.registry import Collector
+
+    listed = tuple(metrics)
+
+    class Fixed(Collector):
+        def collect(self) -> Iterable[Metric]:
+            return listed
+
+    registry = CollectorRegistry()
+    registry.register(Fixed())
+    return generate_latest(registry).decode()
+
+
+def _gauge(row: Gauge) -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
+    name, text, samples = row
+    found = GaugeMetricFamily(name, text)
+    for labels, value in samples:
+        found.add_sample(name, dict(labels), value)
+    return found
+
+
+def _gauges(audit: Audit) -> Iterator[Gauge]:
+    """What any audit has."""
+    yield "xdsaudit_rules", "Rules by verdict.", (({"verdict": v}, n) for v, n in audit.by_verdict.items())
     stages = Counter((r.verdict.value, r.stage.value) for r in audit.rules if r.stage is not None)
-    metric(
-        "xdsaudit_rules_by_stage",
-        "gauge",
-        "Rules that a stage holds, by verdict.",
-        (({"verdict": v, "stage": s}, float(n)) for (v, s), n in sorted(stages.items())),
-    )
+    held = (({"verdict": v, "stage": s}, n) for (v, s), n in sorted(stages.items()))
+    yield "xdsaudit_rules_by_stage", "Rules that a stage holds, by verdict.", held
     if audit.plugins:
         plugins = Counter(p.verdict.value for p in audit.plugins)
-        metric(
-            "xdsaudit_plugins",
-            "gauge",
-            "WasmPlugins by verdict.",
-            (({"verdict": v}, float(n)) for v, n in sorted(plugins.items())),
-        )
-    said = (
-        *(r.code for r in audit.rules),
-        *(f.code for f in audit.findings),
-        *(p.code for p in audit.plugins),
-        *(r.code for p in audit.plugins for r in p.rules),
-    )
-    codes = Counter(c for c in said if c)
-    metric(
-        "xdsaudit_codes",
-        "gauge",
-        "Rules, findings and plugins by code.",
-        (({"code": c}, float(n)) for c, n in sorted(codes.items())),
-    )
-    metric("xdsaudit_extra_routes", "gauge", "Routes that no Ingress explains.", [({}, float(len(audit.extra)))])
-    metric(
-        "xdsaudit_conclusive",
-        "gauge",
-        "Whether every view was read and every rule judged.",
-        [({}, float(audit.conclusive))],
-    )
-    metric(
-        "xdsaudit_view_read",
-        "gauge",
-        "Whether a view was read whole.",
-        (
-            ({"view": v.name, "replica": v.replica or ""}, float(v.state is State.READ))
-            for v in audit.views
-            if v.state is not State.NOT_ASKED
-        ),
-    )
-    metric(
-        "xdsaudit_left_out",
-        "gauge",
-        "Rules, findings and routes that --only, --skip or --baseline left out.",
-        (({"by": x.by, "code": x.code or ""}, float(len(x.what))) for x in audit.left_out),
-    )
-    from xdsaudit.model.snapshot import moment_of
-
+        yield "xdsaudit_plugins", "WasmPlugins by verdict.", (({"verdict": v}, n) for v, n in sorted(plugins.items()))
+    of_plugins = (code for p in audit.plugins for code in (p.code, *(r.code for r in p.rules)))
+    codes = Counter(c for c in (*(r.code for r in audit.rules), *(f.code for f in audit.findings), *of_plugins) if c)
+    yield "xdsaudit_codes", "Rules, findings and plugins by code.", (({"code": c}, n) for c, n in sorted(codes.items()))
+    yield "xdsaudit_extra_routes", "Routes that no Ingress explains.", [({}, len(audit.extra))]
+    yield "xdsaudit_conclusive", "Whether every view was read and every rule judged.", [({}, audit.conclusive)]
+    asked = (v for v in audit.views if v.state is not State.NOT_ASKED)
+    read = (({"view": v.name.value, "replica": v.replica or ""}, v.state is State.READ) for v in asked)
+    yield "xdsaudit_view_read", "Whether a view was read whole.", read
+    hidden = (({"by": x.by, "code": x.code or ""}, len(x.what)) for x in audit.left_out)
+    yield "xdsaudit_left_out", "Rules, findings and routes that --only, --skip or --baseline left out.", hidden
     captured = moment_of(audit.captured_at)
     if captured is not None:
-        metric(
-            "xdsaudit_last_audit_timestamp_seconds", "gauge", "When the views were read.", [({}, captured.timestamp())]
-        )
+        yield "xdsaudit_last_audit_timestamp_seconds", "When the views were read.", [({}, captured.timestamp())]
+
+
+def _of_watch(
+    transitions: Mapping[str, int] | None, latency: Mapping[str, Histogram] | None, rounds: int | None
+) -> Iterator[Metric]:
+    """What a watch adds."""
+    from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+
     if rounds is not None:
-        metric("xdsaudit_rounds_total", "counter", "Rounds of this watch.", [({}, float(rounds))])
+        yield CounterMetricFamily("xdsaudit_rounds", "Rounds of this watch.", value=rounds)
     if transitions is not None:
-        metric(
-            "xdsaudit_transitions_total",
-            "counter",
-            "Verdicts that changed, by the new one.",
-            (({"verdict": v}, float(n)) for v, n in sorted(transitions.items())),
+        changed = CounterMetricFamily(
+            "xdsaudit_transitions", "Verdicts that changed, by the new one.", labels=["verdict"]
         )
+        for verdict, count in sorted(transitions.items()):
+            changed.add_metric([verdict], count)
+        yield changed
     if latency is not None:
-        _histograms(lines, latency)
-    return "\n".join(lines) + "\n"
-
-
-def exposition(gauges: Iterable[tuple[str, str, Iterable[tuple[Mapping[str, str], float]]]]) -> str:
-    """Gauges in the text format: each a name, a help text and its samples (labels, value)."""
-    lines: list[str] = []
-    for name, text, values in gauges:
-        lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
-        lines += [f"{name}{_labels(labels)} {_number(float(value))}" for labels, value in values]
-    return "\n".join(lines) + "\n"
-
-
-def _histograms(lines: list[str], latency: Mapping[str, Histogram]) -> None:
-    name = "xdsaudit_latency_seconds"
-    lines.append(
-        f"# HELP {name} From the round that first saw a rule in the API to the round that first saw it at a stage; core only where it is read."
-    )
-    lines.append(f"# TYPE {name} histogram")
-    for stage, found in latency.items():
-        for bound, count in sorted(found.buckets.items()):
-            lines.append(f"{name}_bucket{_labels({'stage': stage, 'le': _number(bound)})} {count}")
-        lines.append(f"{name}_bucket{_labels({'stage': stage, 'le': '+Inf'})} {found.count}")
-        lines.append(f"{name}_sum{_labels({'stage': stage})} {_number(found.total)}")
-        lines.append(f"{name}_count{_labels({'stage': stage})} {found.count}")
-
-
-def _labels(found: Mapping[str, Any]) -> str:
-    if not found:
-        return ""
-    text = ",".join(f'{k}="{_escaped(str(v))}"' for k, v in found.items())
-    return "{" + text + "}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
+        text = "From the round that first saw a rule in the API to the round that first saw it at a stage; core only where it is read."
+        found = HistogramMetricFamily("xdsaudit_latency_seconds", text, labels=["stage"])
+        for stage, seen in latency.items():
+            bounds = [(str(float(bound)), float(n)) for bound, n in sorted(seen.buckets.items())]
+            found.add_metric([stage], [*bounds, ("+Inf", seen.count)], seen.total)
+        yield found

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from xdsaudit.audit.questions.routes import VIEWS, Comparison, Line, Listing, Shown
 from xdsaudit.audit.sayings import listed
 from xdsaudit.ingress.retries import DEFAULT_RETRY
 from xdsaudit.model.verdict import RuleVerdict
-from xdsaudit.report.terminal import many, paper, say
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from xdsaudit.report.terminal import Page, many, say
 
 _WORDS: Final = {"expected": "expected of the Ingresses", "fresh": "pilot, private cache line"}
 _STYLE: Final = {" ": "", "-": "red", "+": "green", "~": "yellow"}
@@ -35,33 +32,33 @@ def routes_text(listings: Sequence[Listing], *, host: str | None = None, width: 
         width: columns to fit.
         color: whether to write colours.
     """
-    console, finish = paper(width, color=color)
+    page = Page(width, color=color)
     for number, each in enumerate(listings):
         if number:
-            console.print()
+            page.print()
         title = f"{_title(each.view, each.replicas)}  {each.host}:{each.port}  {many(len(each.routes), 'route')}"
-        say(console, title, "bold", hang=2)
+        say(page, title, "bold", hang=2)
         if host is not None and each.host.lower() != host.lower():
-            say(console, f"{host} has no routes of its own here, and those of {each.host} stand in for it", "yellow")
+            say(page, f"{host} has no routes of its own here, and those of {each.host} stand in for it", "yellow")
         digits = len(str(each.routes[-1].number)) if each.routes else 1
         for route in each.routes:
-            _route(console, route, f"{route.number:>{digits}}  ", "")
-    return finish()
+            _route(page, route, f"{route.number:>{digits}}  ", "")
+    return page.text()
 
 
 def comparison_text(comparisons: Sequence[Comparison], *, width: int = 80, color: bool = False) -> str:
     """Comparisons for people: ``-`` in the first view alone, ``+`` in the second alone, ``~`` in both and different."""
-    console, finish = paper(width, color=color)
+    page = Page(width, color=color)
     for number, each in enumerate(comparisons):
         if number:
-            console.print()
+            page.print()
         one, two = _title(each.first, each.replicas[0]), _title(each.second, each.replicas[1])
-        say(console, f"{each.host}:{each.port}  {_counted(each)}", "bold", hang=2)
-        say(console, f"- {one}", "red", hang=2)
-        say(console, f"+ {two}", "green", hang=2)
+        say(page, f"{each.host}:{each.port}  {_counted(each)}", "bold", hang=2)
+        say(page, f"- {one}", "red", hang=2)
+        say(page, f"+ {two}", "green", hang=2)
         for line in each.lines:
-            _line(console, line)
-    return finish()
+            _line(page, line)
+    return page.text()
 
 
 def _title(view: str, replicas: Sequence[str]) -> str:
@@ -79,25 +76,25 @@ def _counted(comparison: Comparison) -> str:
     return ", ".join(f"{counts[sign]:,} {word}" for sign, word in words.items() if counts[sign])
 
 
-def _line(console: Console, line: Line) -> None:
+def _line(page: Page, line: Line) -> None:
     moved = " (in another place)" if line.moved else ""
     mark = f"{line.sign} {line.route.number:>3}  "
     if line.sign == " ":
-        say(console, f"{mark}{line.route.match}", "dim", hang=8)
+        say(page, f"{mark}{line.route.match}", "dim", hang=8)
         return
-    _route(console, line.route, mark, _STYLE[line.sign], moved, short=line.sign == "~")
+    _route(page, line.route, mark, _STYLE[line.sign], moved, short=line.sign == "~")
     for delta in line.deltas:
-        say(console, f"{delta.field}: {_value(delta.expected)} -> {_value(delta.actual)}", "yellow", indent=9, hang=2)
+        say(page, f"{delta.field}: {_value(delta.expected)} -> {_value(delta.actual)}", "yellow", indent=9, hang=2)
 
 
-def _route(console: Console, route: Shown, mark: str, style: str, moved: str = "", *, short: bool = False) -> None:
-    say(console, f"{mark}{route.match}{moved}", style or "bold", hang=len(mark))
+def _route(page: Page, route: Shown, mark: str, style: str, moved: str = "", *, short: bool = False) -> None:
+    say(page, f"{mark}{route.match}{moved}", style or "bold", hang=len(mark))
     owner = f", of {route.rule.ref}" if route.rule else ", of no Ingress"
-    say(console, f"to {route.to}{owner}", style, indent=len(mark), hang=2)
+    say(page, f"to {route.to}{owner}", style, indent=len(mark), hang=2)
     for name, value in sorted(_beyond_defaults(route.fields).items() if not short else ()):
-        say(console, f"{name}: {_value(value)}", "dim", indent=len(mark), hang=2)
+        say(page, f"{name}: {_value(value)}", "dim", indent=len(mark), hang=2)
     if route.plugins:
-        say(console, f"plugins on its way: {', '.join(route.plugins)}", "dim", indent=len(mark), hang=2)
+        say(page, f"plugins on its way: {', '.join(route.plugins)}", "dim", indent=len(mark), hang=2)
 
 
 def _beyond_defaults(fields: Mapping[str, Any]) -> dict[str, Any]:

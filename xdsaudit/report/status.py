@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from xdsaudit.audit.questions.status import ReplicaStatus
 from xdsaudit.audit.sayings import listed
 from xdsaudit.report.ages import age
-from xdsaudit.report.terminal import many, paper, printable, say
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from xdsaudit.report.terminal import Page, many, printable, say
 
 _COLUMNS: Final = ("connected", "routes", "version", "table", "NACK", "warming", "missing")
 _NAME: Final = 16
@@ -28,39 +25,37 @@ def status_text(rows: Sequence[ReplicaStatus], *, now: str | None = None, width:
         width: columns to fit.
         color: whether to write colours.
     """
-    console, finish = paper(width, color=color)
+    page = Page(width, color=color)
     if not rows:
-        say(console, "neither core, pilot nor a gateway was asked for")
-        return finish()
+        say(page, "neither core, pilot nor a gateway was asked for")
+        return page.text()
     cells: list[Sequence[str]] = [_cells(row, now) for row in rows]
     told = [n for n in range(len(_COLUMNS)) if any(line[n] for line in cells)]
     heads, cells = [_COLUMNS[n] for n in told], [[line[n] for n in told] for line in cells]
     widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
     room = max(width - sum(w + 2 for w in widths), _NAME)
     name = min(max(len(_name(row)) for row in rows) + 2, room)
-    _row(console, name, "", heads, widths, "bold")
+    _row(page, name, "", heads, widths, "bold")
     numbered = list(zip(rows, cells, strict=True))
     for view, group in groupby(numbered, key=lambda pair: pair[0].view):
-        say(console, view, "bold")
+        say(page, view, "bold")
         for row, line in group:
-            _row(console, name, _name(row), line, widths, "green" if _good(row) else "bold red")
-    console.print()
+            _row(page, name, _name(row), line, widths, "green" if _good(row) else "bold red")
+    page.print()
     for text in _below(rows):
-        say(console, text, hang=2)
-    return finish()
+        say(page, text, hang=2)
+    return page.text()
 
 
 def _name(row: ReplicaStatus) -> str:
     return printable(f"  {row.replica or row.view}")
 
 
-def _row(console: Console, room: int, name: str, cells: Sequence[str], widths: Sequence[int], style: str) -> None:
-    from rich.text import Text
-
+def _row(page: Page, room: int, name: str, cells: Sequence[str], widths: Sequence[int], style: str) -> None:
     # The end of a pod's name is what tells it from the others.
     shown = name if len(name) <= room else f"  ...{name[-(room - 5) :]}"
     text = f"{shown:<{room}}  " + "  ".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))
-    console.print(Text(text.rstrip(), style=style), soft_wrap=True)
+    page.print(text, style)
 
 
 def _cells(row: ReplicaStatus, now: str | None) -> tuple[str, ...]:

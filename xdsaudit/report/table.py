@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from xdsaudit.audit.groups import Group, Told, causes
 from xdsaudit.audit.sayings import listed
@@ -16,10 +16,7 @@ from xdsaudit.model.verdict import Audit, RuleVerdict, Severity, Verdict
 from xdsaudit.report.head import head, left_out
 from xdsaudit.report.matrix import matrix
 from xdsaudit.report.plugins import section
-from xdsaudit.report.terminal import STYLE, commands, many, name_of, paper, say
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from xdsaudit.report.terminal import STYLE, Page, commands, many, name_of, say
 
 _SHOWN: Final = 12
 
@@ -33,50 +30,50 @@ def to_table(audit: Audit, *, width: int = 80, color: bool = False, wide: bool =
         color: whether to write colours.
         wide: show every rule and every line of evidence, those in sync and not selected too.
     """
-    console, finish = paper(width, color=color)
+    page = Page(width, color=color)
     found = causes(audit)
-    head(console, audit)
-    _groups(console, audit, found.groups, wide)
-    _extras(console, audit, wide)
-    section(console, audit, wide=wide)
-    _findings(console, found.told)
-    matrix(console, audit, wide=wide)
-    _left_out(console, audit, wide)
-    _in_sync(console, audit, wide)
+    head(page, audit)
+    _groups(page, audit, found.groups, wide)
+    _extras(page, audit, wide)
+    section(page, audit, wide=wide)
+    _findings(page, found.told)
+    matrix(page, audit, wide=wide)
+    _left_out(page, audit, wide)
+    _in_sync(page, audit, wide)
     if audit.not_selected and (wide or not audit.rules):
-        say(console, "not selected", "dim")
+        say(page, "not selected", "dim")
         for each in audit.not_selected:
-            say(console, f"  {name_of(each)}", "dim")
-    _totals(console, audit)
-    return finish()
+            say(page, f"  {name_of(each)}", "dim")
+    _totals(page, audit)
+    return page.text()
 
 
-def _groups(console: Console, audit: Audit, groups: Iterable[Group], wide: bool) -> None:
+def _groups(page: Page, audit: Audit, groups: Iterable[Group], wide: bool) -> None:
     for verdict, group in groupby(groups, key=lambda g: g.verdict):
-        console.print()
+        page.print()
         word = verdict.value.upper().replace("_", " ")
-        say(console, f"{word}: {many(len(audit.of(verdict)), 'rule')}", STYLE[verdict])
+        say(page, f"{word}: {many(len(audit.of(verdict)), 'rule')}", STYLE[verdict])
         for each in group:
-            _group(console, each, wide)
+            _group(page, each, wide)
 
 
-def _group(console: Console, group: Group, wide: bool) -> None:
+def _group(page: Page, group: Group, wide: bool) -> None:
     """One cause: what it is, how far it reaches, the proof, the rules, what heals it."""
     slug = f"{group.code} {group.slug}" if group.code else ""
     where = f"stage {group.stage.value}" if group.stage else ""
     culprit = f"by {group.by}" if group.by is not None else ""
     title = " - ".join(x for x in (where, slug, culprit) if x) or group.verdict.value
-    say(console, title, "bold", indent=2, hang=2)
+    say(page, title, "bold", indent=2, hang=2)
     single = len(group.rules) == 1
     reach = extent(group, wide=wide)
-    say(console, f"{name_of(group.rules[0])}{reach}" if single else reach, indent=4, hang=2)
+    say(page, f"{name_of(group.rules[0])}{reach}" if single else reach, indent=4, hang=2)
     for text in group.lines:
         # Why something could not be read stands in the first lines.
         short = re.sub(r"( could not be read): .*", r"\1", text) if group.slug == "unreadable" else text
-        say(console, f"- {short}", indent=6 if single else 4, hang=2)
+        say(page, f"- {short}", indent=6 if single else 4, hang=2)
     if group.verdict is Verdict.UNKNOWN and not wide and len(group.parts) == 1 and len(group.rules) > 3:
         for line in _runs(group.rules):  # one reason for all of them: their names say nothing more
-            say(console, line, "dim", indent=6, hang=2)
+            say(page, line, "dim", indent=6, hang=2)
         room = 0
     else:
         room = len(group.rules) if wide else _SHOWN
@@ -84,15 +81,15 @@ def _group(console: Console, group: Group, wide: bool) -> None:
     for part in group.parts:
         shown = part.rules[:room]
         for rule in () if single else shown:
-            say(console, name_of(rule), indent=6, hang=2)
+            say(page, name_of(rule), indent=6, hang=2)
         for line in part.lines if shown else ():
-            say(console, f"- {line}", indent=6 if single else 8, hang=2)
+            say(page, f"- {line}", indent=6 if single else 8, hang=2)
         room -= len(shown)
     if not shown_all:
-        say(console, f"... and {len(group.rules) - _SHOWN:,} more (-o wide shows all)", "dim", indent=6)
+        say(page, f"... and {len(group.rules) - _SHOWN:,} more (-o wide shows all)", "dim", indent=6)
     if group.remedy:
-        say(console, f"remedy: {group.remedy}", indent=4, hang=8)
-    commands(console, group.fix, 6, shown=len(group.fix) if wide else 1)
+        say(page, f"remedy: {group.remedy}", indent=4, hang=8)
+    commands(page, group.fix, 6, shown=len(group.fix) if wide else 1)
 
 
 def extent(group: Group, *, wide: bool = False) -> str:
@@ -111,58 +108,58 @@ def extent(group: Group, *, wide: bool = False) -> str:
     return text
 
 
-def _extras(console: Console, audit: Audit, wide: bool) -> None:
+def _extras(page: Page, audit: Audit, wide: bool) -> None:
     if not audit.extra:
         return
-    console.print()
-    say(console, f"EXTRA: {many(len(audit.extra), 'route')} that no Ingress explains", "bold red")
+    page.print()
+    say(page, f"EXTRA: {many(len(audit.extra), 'route')} that no Ingress explains", "bold red")
     shown = audit.extra if wide else audit.extra[:_SHOWN]
     for e in shown:
         place = f"{e.view} {e.replica or ''}".strip()
-        say(console, f"{e.route or '(no name)'}  {e.host}:{e.port} {e.match}  in {place}", indent=4, hang=2)
+        say(page, f"{e.route or '(no name)'}  {e.host}:{e.port} {e.match}  in {place}", indent=4, hang=2)
     if len(audit.extra) > len(shown):
-        say(console, f"... and {len(audit.extra) - len(shown)} more (-o wide shows all)", "dim", indent=4)
+        say(page, f"... and {len(audit.extra) - len(shown)} more (-o wide shows all)", "dim", indent=4)
 
 
-def _findings(console: Console, told: Iterable[Told]) -> None:
+def _findings(page: Page, told: Iterable[Told]) -> None:
     for finding, likewise in told:
-        console.print()
+        page.print()
         style = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}.get(finding.severity, "dim")
-        say(console, f"{finding.severity.value.upper()}: {finding.code} {finding.slug}", style)
+        say(page, f"{finding.severity.value.upper()}: {finding.code} {finding.slug}", style)
         text = f"{finding.at}: {finding.message}" if finding.at else finding.message
-        say(console, f"{text}; {likewise}" if likewise.replicas else text, indent=2, hang=2)
+        say(page, f"{text}; {likewise}" if likewise.replicas else text, indent=2, hang=2)
         for line in finding.evidence:
-            say(console, f"- {line}", indent=4, hang=2)
+            say(page, f"- {line}", indent=4, hang=2)
         if finding.remedy:
-            say(console, f"remedy: {finding.remedy}", indent=2, hang=8)
-        commands(console, finding.fix, 4)
+            say(page, f"remedy: {finding.remedy}", indent=2, hang=8)
+        commands(page, finding.fix, 4)
 
 
-def _left_out(console: Console, audit: Audit, wide: bool) -> None:
+def _left_out(page: Page, audit: Audit, wide: bool) -> None:
     """What options hid, by name: nobody may take it for in sync."""
     what = [(each.option, line) for each in audit.left_out for line in each.what]
     if not what:
         return
-    console.print()
-    say(console, f"LEFT OUT: {len(what):,}", "yellow")
+    page.print()
+    say(page, f"LEFT OUT: {len(what):,}", "yellow")
     for by, line in what if wide else what[:_SHOWN]:
-        say(console, f"{line} ({by})", "dim", indent=4, hang=2)
+        say(page, f"{line} ({by})", "dim", indent=4, hang=2)
     if len(what) > _SHOWN and not wide:
-        say(console, f"... and {len(what) - _SHOWN:,} more (-o wide shows all)", "dim", indent=4)
+        say(page, f"... and {len(what) - _SHOWN:,} more (-o wide shows all)", "dim", indent=4)
 
 
-def _in_sync(console: Console, audit: Audit, wide: bool) -> None:
+def _in_sync(page: Page, audit: Audit, wide: bool) -> None:
     rules = audit.of(Verdict.IN_SYNC)
     if not rules:
         return
-    console.print()
-    say(console, f"IN SYNC: {many(len(rules), 'rule')}", STYLE[Verdict.IN_SYNC])
+    page.print()
+    say(page, f"IN SYNC: {many(len(rules), 'rule')}", STYLE[Verdict.IN_SYNC])
     if wide:
         for rule in rules:
-            say(console, name_of(rule), indent=4, hang=2)
+            say(page, name_of(rule), indent=4, hang=2)
         return
     for line in _runs(rules):
-        say(console, line, "dim", indent=4, hang=2)
+        say(page, line, "dim", indent=4, hang=2)
 
 
 def _runs(rules: Iterable[RuleVerdict]) -> Iterator[str]:
@@ -178,8 +175,8 @@ def _runs(rules: Iterable[RuleVerdict]) -> Iterator[str]:
         yield f"{namespace}: {many(len(listed), 'rule')} on {on}"
 
 
-def _totals(console: Console, audit: Audit) -> None:
-    console.print()
+def _totals(page: Page, audit: Audit) -> None:
+    page.print()
     if not audit.rules and audit.counts == {}:
         errors = sum(f.severity is Severity.ERROR for f in audit.findings)
         total = (
@@ -187,7 +184,7 @@ def _totals(console: Console, audit: Audit) -> None:
             if audit.findings
             else "nothing wrong was found"
         )
-        say(console, total, "bold")
+        say(page, total, "bold")
         return
     counted = [f"{n:,} {v.replace('_', ' ')}" for v, n in audit.by_verdict.items() if n]
     if audit.extra:
@@ -195,4 +192,4 @@ def _totals(console: Console, audit: Audit) -> None:
     if not audit.conclusive:
         counted.append("inconclusive")
     counted += [f"{count:,} left out by {option}" for option, count, _ in left_out(audit)]
-    say(console, f"{many(len(audit.rules), 'rule')}: {', '.join(counted) or 'nothing to audit'}", "bold")
+    say(page, f"{many(len(audit.rules), 'rule')}: {', '.join(counted) or 'nothing to audit'}", "bold")

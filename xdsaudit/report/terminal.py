@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 import unicodedata
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 from xdsaudit.model.verdict import Fix, RuleVerdict, Verdict
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 STYLE: Final = {
     Verdict.LOST: "bold red",
@@ -36,31 +32,52 @@ def printable(text: str) -> str:
     )
 
 
-def paper(width: int, *, color: bool) -> tuple[Console, Callable[[], str]]:
-    """A page to write on, and the function that gives its text, lines without trailing blanks."""
-    from rich.console import Console
+class Page:
+    """Lines of a given width, with colours or without.
 
-    out = io.StringIO()
-    console = Console(
-        file=out,
-        width=width,
-        force_terminal=color,
-        no_color=not color,
-        color_system="standard" if color else None,
-        highlight=False,
-        emoji=False,
-        markup=False,
-        legacy_windows=False,
-    )
-    return console, lambda: "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    Attributes:
+        width: columns to fit.
+    """
+
+    def __init__(self, width: int, *, color: bool) -> None:
+        """Start an empty page."""
+        self.width: int = width
+        self._color = color
+        self._lines: list[str] = []
+
+    def print(self, line: str = "", style: str = "") -> None:
+        """Add a line as it is, whatever its width.
+
+        Args:
+            line: the line.
+            style: words such as ``bold red``; without colours they are left out.
+        """
+        codes = ";".join(_CODES[word] for word in style.split()) if self._color else ""
+        line = line.rstrip()
+        self._lines.append(f"\x1b[{codes}m{line}\x1b[0m" if codes and line else line)
+
+    def text(self) -> str:
+        """What was written, each line with its end."""
+        return "".join(f"{line}\n" for line in self._lines)
 
 
-def say(console: Console, text: str, style: str = "", indent: int = 0, hang: int = 0) -> None:
+_CODES: Final = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
+    "cyan": "36",
+}
+"""Select Graphic Rendition, as every terminal takes it (ECMA-48, 8.3.117)."""
+
+
+def say(page: Page, text: str, style: str = "", indent: int = 0, hang: int = 0) -> None:
     """A paragraph wrapped to the width, with a hanging indent."""
-    from rich.text import Text
-
-    for line in wrapped(text, console.width, indent, hang):
-        console.print(Text(line, style=style), soft_wrap=True)
+    for line in wrapped(text, page.width, indent, hang):
+        page.print(line, style)
 
 
 def wrapped(text: str, width: int, indent: int = 0, hang: int = 0) -> list[str]:
@@ -75,17 +92,17 @@ def wrapped(text: str, width: int, indent: int = 0, hang: int = 0) -> list[str]:
     )
 
 
-def commands(console: Console, fixes: Sequence[Fix], indent: int, shown: int = 3) -> None:
+def commands(page: Page, fixes: Sequence[Fix], indent: int, shown: int = 3) -> None:
     """Commands below a remedy, a title each, broken so that they can be copied as they stand; alike ones once."""
     by_title: dict[str, list[Fix]] = {}
     for each in fixes:
         by_title.setdefault(each.title, []).append(each)
     for title, listed in by_title.items():
         more = f" ({len(listed)} in all, -o json lists them)" if len(listed) > shown else ""
-        say(console, f"{title}{more}:", "cyan", indent=indent, hang=2)
+        say(page, f"{title}{more}:", "cyan", indent=indent, hang=2)
         for each in listed[:shown]:
-            for line in wrapped_command(printable(each.command), console.width - indent - 2):
-                console.print(f"{' ' * (indent + 2)}{line}", soft_wrap=True)
+            for line in wrapped_command(printable(each.command), page.width - indent - 2):
+                page.print(f"{' ' * (indent + 2)}{line}")
 
 
 def wrapped_command(command: str, width: int) -> list[str]:

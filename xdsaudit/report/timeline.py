@@ -9,7 +9,7 @@ from xdsaudit.audit.questions.story import Episode, Event, Story
 from xdsaudit.model.snapshot import moment_of
 from xdsaudit.model.verdict import Audit
 from xdsaudit.report.ages import span
-from xdsaudit.report.terminal import many, paper, printable, say
+from xdsaudit.report.terminal import Page, many, printable, say
 
 _SHOWN: Final = 12
 
@@ -40,30 +40,30 @@ def moved(moment: Moment) -> tuple[str, ...]:
 
 def timeline_text(told: Story, moments: Moments, folder: str, *, width: int = 80, color: bool = False) -> str:
     """The story for people: each episode with its stage, its proof, how long it lasted, and where its views are."""
-    console, finish = paper(width, color=color)
-    say(console, summary(told), "bold")
+    page = Page(width, color=color)
+    say(page, summary(told), "bold")
     for episode in told.episodes:
-        console.print()
-        say(console, episode.subject, "bold red" if episode.ended is None else "bold", hang=2)
+        page.print()
+        say(page, episode.subject, "bold red" if episode.ended is None else "bold", hang=2)
         for event in (*episode.events, *((episode.ended,) if episode.ended else ())):
-            say(console, f"{event.at}  {change(event)}", "red" if event.bad else "green", indent=2, hang=2)
-        say(console, lasted(episode), "yellow", indent=2)
+            say(page, f"{event.at}  {change(event)}", "red" if event.bad else "green", indent=2, hang=2)
+        say(page, lasted(episode), "yellow", indent=2)
         for line in episode.first.evidence[:_SHOWN]:
-            say(console, f"- {line}", indent=4, hang=2)
+            say(page, f"- {line}", indent=4, hang=2)
         for line in moved(moments.get(episode.first.views, Moment(None, None))):
-            say(console, f"- {line}", indent=4, hang=2)
+            say(page, f"- {line}", indent=4, hang=2)
         if episode.first.remedy:
-            say(console, f"remedy: {episode.first.remedy}", indent=4, hang=8)
+            say(page, f"remedy: {episode.first.remedy}", indent=4, hang=8)
         for name, what in ((episode.first.good, "the last good round"), (episode.first.views, "that moment")):
             if name:
-                say(console, f"{what}: {folder}/{name}", "dim", indent=4, hang=2)
+                say(page, f"{what}: {folder}/{name}", "dim", indent=4, hang=2)
     others = [e for e in told.events if not any(e in x.events or e is x.ended for x in told.episodes)]
     if others:
-        console.print()
-        say(console, f"other changes: {len(others):,}", "bold")
+        page.print()
+        say(page, f"other changes: {len(others):,}", "bold")
         for event in others[-_SHOWN:]:
-            say(console, f"{event.at}  {event.subject}: {change(event)}", "dim", indent=2, hang=2)
-    return finish()
+            say(page, f"{event.at}  {event.subject}: {change(event)}", "dim", indent=2, hang=2)
+    return page.text()
 
 
 def summary(told: Story) -> str:
