@@ -106,7 +106,7 @@ def place_of(error: BaseException) -> str:
 
 
 def outline(error: BaseException) -> str:
-    """Type and place of an exception that nobody expected, and its text where that cannot quote what was read.
+    """Type and place of an unexpected exception, and its text where that cannot quote what was read.
 
     Texts of ValueError, KeyError and others repeat the value that was wrong: a header, a token, a line of a file.
     """

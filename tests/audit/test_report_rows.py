@@ -68,7 +68,7 @@ ROWS = [
     Row("16", "so that /api/x is asked for as //x", "breaks-requests", W),
     Row("16", "(.*) in the path is no pattern", "pattern-taken-literally", W),
     Row("17", "plain.example.com has no TLS", "redirects-to-nothing", W),
-    Row("20", "'Prefix' is none of exact, prefix", "value-without-effect", W),
+    Row("20", "'Prefix' is not one of exact, prefix", "value-without-effect", W),
     Row("20", "did you mean higress.io/mcp-server-upstream-type?", "annotation-without-effect", I),
     Row("22", "/client/(?!v1)/x will be rejected by Envoy", "envoy-rejected", E),
     Row("22", "/typ(o will be rejected by Envoy", "envoy-rejected", E),

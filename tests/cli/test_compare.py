@@ -74,7 +74,7 @@ def test_what_is_not_proved_is_3_and_named(tmp_path: Path, capsys: pytest.Captur
         (["a", "b", "c"], "BEFORE and AFTER"),
         (["a", "b", "--to", "2.2.1"], "BEFORE and AFTER"),
         (["a"], "nothing to compare with"),
-        (["a", "--to", "newest"], "is no version"),
+        (["a", "--to", "newest"], "is not a version"),
         (["no-such-place", "--to", "2.2.1"], "no such file or directory"),
     ],
 )

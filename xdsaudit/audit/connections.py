@@ -1,4 +1,4 @@
-"""Which gateway hangs on which pilot, as pilots' debug pages tell it; nothing where none was read."""
+"""Which gateway is connected to which pilot, according to pilots' debug pages; nothing where none was read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xdsaudit.audit.compare.view import Judgement
 
 
 def node_of(gateway: Judgement) -> str:
-    """``pod.namespace`` of a gateway, from the node id that it shows (``router~IP~POD.NS~DOMAIN``); "" when not told."""
+    """``pod.namespace`` of a gateway, from the node id that it shows (``router~IP~POD.NS~DOMAIN``); "" if unknown."""
     parts = gateway.view.own.node.split("~")
     return parts[2] if len(parts) == 4 else ""
 

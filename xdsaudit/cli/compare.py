@@ -56,7 +56,7 @@ def compare(places: tuple[str, ...], output: str, to_version: str | None, served
     if len(places) < 2 and not batch and not to_version:
         raise InputError("nothing to compare with: give BEFORE and AFTER, a batch with -f PATH, or a version with --to")
     if to_version is not None and parse_version(to_version) is None:
-        raise InputError(f"--to {to_version!r}: is no version; write one like 2.2.1")
+        raise InputError(f"--to {to_version!r}: is not a version; write one like 2.2.1")
     given = controller_of(options)
     if served:
         if len(places) != 2:

@@ -113,7 +113,7 @@ _live_options: Decorator = _stack(
         "--ads-debug",
         multiple=True,
         metavar="URL",
-        help="Pilot's debug port (http://HOST:15014), one for each --ads in order: who hangs on it.",
+        help="Pilot's debug port (http://HOST:15014), one for each --ads in order: lists the proxies connected to it.",
     ),
     click.option("--core", multiple=True, metavar="HOST:PORT", help="higress-core's MCP port, 15051 (repeatable)."),
     click.option(

@@ -65,7 +65,7 @@ def show(audit: Audit, form: str, reports: tuple[str, ...]) -> None:
     """Print an audit and write the further reports, each ``FORMAT=FILE``.
 
     Raises:
-        InputError: a report that is none, or a file that cannot be written.
+        InputError: a report that is not FORMAT=FILE, or a file that cannot be written.
     """
     from xdsaudit.report import FORMATS, render
 

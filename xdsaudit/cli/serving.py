@@ -37,7 +37,7 @@ class Board:
 
         Args:
             watcher: the watch.
-            patience: seconds without a round after which ``/healthz`` says that it hangs.
+            patience: seconds without a round after which ``/healthz`` says that it is stuck.
             clock: seconds.
         """
         self._watcher, self._patience, self._clock = watcher, patience, clock

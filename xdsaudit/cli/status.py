@@ -18,7 +18,7 @@ from xdsaudit.cli.output import clear_progress, emit, gaps, progress
 def status(output: str, **options: Any) -> int:
     """Show every core, pilot and gateway: read or not, connected, on which pilot, how old, what it rejects and waits for.
 
-    Which gateway hangs on which pilot is known where pilot's debug pages can be read (--ads-debug).
+    Which gateway is connected to which pilot is known where pilot's debug pages can be read (--ads-debug).
 
     \b
     xdsaudit status --snapshot incident.tar.gz

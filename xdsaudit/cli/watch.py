@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 _HANGS = 60.0
-"""Seconds beyond three intervals after which a watch without a round counts as hanging."""
+"""Seconds beyond three intervals after which a watch without a round counts as stuck."""
 
 
 @click.command(cls=GroupedCommand, short_help="Keep auditing, print transitions, export metrics.")

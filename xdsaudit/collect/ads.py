@@ -226,7 +226,7 @@ def read_core(endpoint: str, types: tuple[str, ...], access: Access) -> tuple[by
             acknowledged = mcp_ack(response)
         except ReadError as error:
             raise ReadError(
-                f"core {endpoint}: sent {len(response)} bytes that are no DiscoveryResponse; check that it is "
+                f"core {endpoint}: sent {len(response)} bytes that are not a DiscoveryResponse; check that it is "
                 "higress-core's port 15051"
             ) from error
         by_type[type_of(response)] = response

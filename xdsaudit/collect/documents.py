@@ -186,7 +186,7 @@ class _Builder:
             raise _UnreadableError(event.start_mark, f"is nested deeper than {_DEPTH} levels")
         top = self._stack[-1] if self._stack else None
         if top is not None and isinstance(top.value, dict) and top.key is _NO_KEY:
-            raise _UnreadableError(event.start_mark, "has a key that is no text")
+            raise _UnreadableError(event.start_mark, "has a key that is not a text")
         keys = top.next_keys if top is not None else ()
         self._mark(keys, event)
         if event.anchor:
@@ -236,7 +236,7 @@ class _Builder:
 
     def _key(self, top: _Open, key: Any, event: Any) -> None:
         if isinstance(key, dict | list):
-            raise _UnreadableError(event.start_mark, "has a key that is no text")
+            raise _UnreadableError(event.start_mark, "has a key that is not a text")
         if isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]:
             top.key = _MERGE
             return

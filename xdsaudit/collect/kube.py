@@ -312,7 +312,7 @@ class KubeApi:
     def allowed(
         self, verb: str, resource: str, namespace: str, *, subresource: str = "", group: str = ""
     ) -> bool | None:
-        """Whether this account may do something (SelfSubjectAccessReview); None when nobody can tell."""
+        """Whether this account may do something (SelfSubjectAccessReview); None if unknown."""
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",

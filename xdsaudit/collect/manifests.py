@@ -275,7 +275,7 @@ def _grade(fault: Fault) -> Grade:
 
 
 def _other_ingress(item: _Item, version: Any, complaints: list[Complaint]) -> None:
-    """An Ingress of another API: Knative's is none of ours, an old one would be refused."""
+    """An Ingress of another API: Knative's is not ours, an old one would be refused."""
     if (
         isinstance(version, str)
         and version

@@ -79,7 +79,7 @@ class Sources:
         probe_cache: also read each pilot through a private cache line.
         access: how to reach pilots.
         namespace: of objects that name none.
-        controller: what is known of the controller (contract 1).
+        controller: what is known of the controller (``controller`` in JSON).
         grace: seconds a rule may be young before it is judged.
         names: replica names by endpoint, where the endpoint does not tell (a forwarded port).
         tunnels: port-forwards by endpoint, which know why a pod cannot be reached.

@@ -42,7 +42,7 @@ def counters(data: bytes) -> dict[str, Any]:
 
 
 class ServerInfo(NamedTuple):
-    """What ``/server_info`` tells: node id, version and state, each "" where not told, and the type URLs (without prefix) this Envoy can decode."""
+    """What ``/server_info`` reports: node id, version and state, each "" if unknown, and the type URLs (without prefix) this Envoy can decode."""
 
     node: str
     version: str

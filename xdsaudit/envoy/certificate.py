@@ -9,7 +9,7 @@ from xdsaudit.model.view import Certificate
 
 
 def read_certificate(inline_bytes: str, inline_string: str = "") -> Certificate | None:
-    """The first certificate of a chain: PEM, in base64 (``inline_bytes``) or as text; None when it is none.
+    """The first certificate of a chain: PEM, in base64 (``inline_bytes``) or as text; None when it is not one.
 
     Names are the DNS names of subjectAltName; the common name stands in where there are none.
     """

@@ -186,7 +186,7 @@ def read_config_dump(data: bytes, *, replica: str | None, decoded: Decoded | Non
             share them.
 
     Raises:
-        ReadError: the bytes are not a config dump, or one that is not whole, or of an Envoy that is no gateway; the message
+        ReadError: the bytes are not a config dump, or one that is not whole, or of an Envoy that is not a gateway; the message
             names the JSON path or the section.
     """
     sections, tables, updated = _read(data, decoded)
@@ -279,18 +279,18 @@ def _whole(types: set[str], listeners: Iterable[Listener]) -> None:
 
 
 def _gateway(sections: Iterable[_Section]) -> None:
-    """Refuse the dump of an Envoy that is no gateway: node ids of gateways begin with ``router~`` (Istio's node types)."""
+    """Refuse the dump of an Envoy that is not a gateway: node ids of gateways begin with ``router~`` (Istio's node types)."""
     for section in sections:
         node = section.bootstrap.node.id if section.bootstrap is not None else ""
         if node and not node.startswith("router~"):
             raise ReadError(
-                f"config_dump.json is of the Envoy {node!r}, which is no Higress gateway (their node ids begin with router~); "
+                f"config_dump.json is of the Envoy {node!r}, which is not a Higress gateway (their node ids begin with router~); "
                 "give the admin port of a gateway pod"
             )
 
 
 def _tables(sections: Iterable[_Section], decoded: Decoded | None) -> tuple[dict[str, tuple[VirtualHost, ...]], str]:
-    """Virtual hosts by name of the route configuration, and when the newest of them came (RFC 3339, "" where not told)."""
+    """Virtual hosts by name of the route configuration, and when the newest of them came (RFC 3339, "" if unknown)."""
     reader = RouteReader()
     tables: dict[str, tuple[VirtualHost, ...]] = {}
     updated = ""

@@ -85,7 +85,7 @@ class RouteReader:
         """Name and virtual hosts of one RouteConfiguration.
 
         Raises:
-            msgspec.DecodeError: it is none.
+            msgspec.DecodeError: it is not one.
         """
         config = _ROUTE_CONFIG.decode(raw)
         hosts = (VirtualHost(v.name, tuple(v.domains), tuple(map(self.route, v.routes))) for v in config.virtual_hosts)

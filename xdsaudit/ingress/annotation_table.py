@@ -18,7 +18,7 @@ KINDS: Final = {
     NUMBER: "anything but a whole number (no blanks, no unit) counts as absent",
     TEXT: "blank counts as absent",
 }
-"""What becomes of a value that is none of its kind."""
+"""What becomes of a value of another kind."""
 
 
 class Row(NamedTuple):
@@ -162,7 +162,14 @@ TABLE: Final[tuple[Row, ...]] = (
         "filters",
         "what Go's netip refuses (masks, /08, zones with a length) is left out; an item *, or none left: no restriction",
     ),
-    Row("timeout", False, "timeout", NUMBER, "timeout", "0 is none; a negative one is passed on, and Envoy refuses it"),
+    Row(
+        "timeout",
+        False,
+        "timeout",
+        NUMBER,
+        "timeout",
+        "0 means no timeout; a negative one is passed on, and Envoy refuses it",
+    ),
     Row(
         "proxy-next-upstream",
         True,
@@ -204,7 +211,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "fallback",
         TEXT,
         "with_services:fallback_of",
-        "items that are no number are left out, without any number left nothing happens; any number counts",
+        "items that are not numbers are left out; without any number left nothing happens; any number counts",
     ),
     *_rows(
         Row(
@@ -224,7 +231,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "mirror",
         TEXT,
         "with_services:mirror",
-        "a port that is no number from 1 to 65535 is the Service's first",
+        "a port that is not a number from 1 to 65535 is the Service's first",
     ),
     Row("mirror-percentage", True, "mirror", NUMBER, "with_services:mirror", "0 and less is no mirror"),
     Row(

@@ -88,7 +88,7 @@ def _unquoted(word: str) -> str:
 
 
 def unforeseeable(annotations: Mapping[str, str]) -> tuple[str, ...]:
-    """Keys whose effect hangs on the random order of a Go map, so that nobody can foretell the routes.
+    """Keys whose effect depends on the random order of a Go map, so that the routes cannot be foretold.
 
     A match key that ends the reading beside others, one name under two kinds (higress@v2.0.1
     pkg/ingress/kube/annotations/match.go), several values of the Host header in one operation

@@ -1,4 +1,4 @@
-"""Annotations that hang on others: a key without its switch, and a key beside one that counts instead of it.
+"""Annotations that depend on others: a key without its switch, and a key beside one that counts instead of it.
 
 Sources: the parsers of higress@v2.0.1 to v2.2.1 pkg/ingress/kube/annotations/*.go. Nothing here looks into a value.
 """

@@ -288,7 +288,7 @@ PLAIN: Final[dict[str, Any]] = {"timeout": "0s", "max_grpc_timeout": "0s", "retr
 
 
 def methods(written: str) -> list[str]:
-    """The methods of ``match-method`` that Higress knows; words between other signs than single blanks are none."""
+    """The methods of ``match-method`` that Higress knows; words separated by anything but single blanks are not known."""
     return [m for m in dict.fromkeys(map(to_upper, written.split(" "))) if m in _METHODS]
 
 

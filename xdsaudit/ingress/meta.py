@@ -24,7 +24,7 @@ class Meta(Struct):
 
     @property
     def changed_at(self) -> str | None:
-        """Newest time the spec may have changed: creation and field managers, status left out (design: age)."""
+        """Newest time the spec may have changed: creation and field managers, status left out."""
         times = [self.creationTimestamp or ""]
         times += [m.time or "" for m in self.managedFields or () if m.subresource != "status"]
         return max(times) or None

@@ -100,7 +100,7 @@ class Ingress(Struct):
 
     @property
     def changed_at(self) -> str | None:
-        """Newest time the spec may have changed: creation and field managers, status left out (design: age)."""
+        """Newest time the spec may have changed: creation and field managers, status left out."""
         return self.metadata.changed_at
 
 

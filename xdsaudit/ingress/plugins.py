@@ -61,8 +61,8 @@ class PluginPlan:
         name: of the object.
         selected: False for one outside the controller's namespace.
         slug: why nothing is served of it, or None.
-        unknown: why nobody can tell what is served of it, or None.
-        expected: what must be served, None when nothing must or nobody can tell.
+        unknown: why it is unknown what is served of it, or None.
+        expected: what must be served, None when nothing must, or when it is unknown.
         rules: its match rules.
         ignored_default: whether it has a defaultConfig that pluginConfig hides.
         changed_at: newest time it may have changed (RFC 3339), or None.
@@ -183,7 +183,7 @@ def _unforeseen(spec: PluginSpec, rules: tuple[RulePlan, ...], profile: Profile)
             return "a match rule has several kinds of conditions, which Higress reads by version, and the version is not known"
     for name, value in (("phase", spec.phase), ("pull", spec.imagePullPolicy), ("fail", spec.failStrategy)):
         if _enum(name, value) is None:
-            return f"it holds {value!r}, which is none of {', '.join(_ENUMS[name])}"
+            return f"it holds {value!r}, which is not one of {', '.join(_ENUMS[name])}"
     return None
 
 

@@ -73,7 +73,7 @@ class Profile:
         on_demand_rds: ON_DEMAND_RDS: a gateway asks for a table when a request comes.
         http_port: of the Gateway's HTTP server.
         https_port: of its HTTPS server.
-        assumed: what was assumed because nothing told it, for people.
+        assumed: what was assumed because it is unknown, for people.
     """
 
     version: Version = DEFAULT_VERSION
@@ -133,7 +133,7 @@ def parse_version(text: str) -> Version | None:
 
 
 def profile_of(controller: Mapping[str, Any], *, scoped: bool | None = None) -> Profile:
-    """Profile from what a snapshot tells of its controller, and what had to be assumed.
+    """Profile from what a snapshot says of its controller, and what had to be assumed.
 
     Args:
         controller: ``controller`` of snapshot.json.

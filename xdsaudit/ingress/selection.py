@@ -1,4 +1,4 @@
-"""Which Ingresses the controller takes, and which nobody can foretell."""
+"""Which Ingresses the controller takes, and which cannot be foretold."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def templated(ingress: Ingress, profile: Profile) -> bool:
 
 
 def unforeseen(ingress: Ingress, profile: Profile) -> str | None:
-    """Why nobody can tell what this Ingress becomes, or None."""
+    """Why it is unknown what this Ingress becomes, or None."""
     if ingress.annotations:
         named = unforeseeable(ingress.annotations)
         if named:

@@ -118,7 +118,9 @@ _UPSTREAMS: Final = ("rest", "sse", "streamable")
 def _load_balance(value: str, _: Annotations, profile: Profile) -> str | None:
     known = (*_SIMPLE, "MCP-SSE") if profile.has(MCP_SSE) else _SIMPLE
     return (
-        None if to_upper(value) in known else f"{quoted(value)} is none of {', '.join(known)}, and the default balances"
+        None
+        if to_upper(value) in known
+        else f"{quoted(value)} is not one of {', '.join(known)}, and the default balances"
     )
 
 
@@ -134,7 +136,7 @@ def _protocol(value: str, *_: object) -> str | None:
     return (
         None
         if trim_space(to_upper(value)) in known
-        else f"{quoted(value)} is none of {', '.join(known)}, and HTTP is spoken"
+        else f"{quoted(value)} is not one of {', '.join(known)}, and HTTP is spoken"
     )
 
 
@@ -173,7 +175,7 @@ def _next_upstream(value: str, *_: object) -> str | None:
     words = items(value) if "," in value else fields(value)
     lost = [w for w in words if w not in _RETRIES and not _status(w)]
     return (
-        f"{', '.join(map(quoted, lost))} is none of error, timeout, invalid_header, non_idempotent, http_CODE, off"
+        f"{', '.join(map(quoted, lost))} is not one of error, timeout, invalid_header, non_idempotent, http_CODE, off"
         if lost
         else None
     )
@@ -236,7 +238,7 @@ def _port(value: str, *_: object) -> str | None:
 
 
 def _tls_version(value: str, *_: object) -> str | None:
-    return None if value in _TLS else f"{quoted(value)} is none of {', '.join(_TLS)}"
+    return None if value in _TLS else f"{quoted(value)} is not one of {', '.join(_TLS)}"
 
 
 def _cipher(value: str, *_: object) -> str | None:
@@ -261,7 +263,7 @@ def _mcp_type(value: str, *_: object) -> str | None:
     return (
         None
         if value in _PATH_TYPES
-        else f"{quoted(value)} is none of {', '.join(_PATH_TYPES)}, and the MCP server is not configured"
+        else f"{quoted(value)} is not one of {', '.join(_PATH_TYPES)}, and the MCP server is not configured"
     )
 
 
@@ -269,7 +271,7 @@ def _mcp_upstream(value: str, *_: object) -> str | None:
     return (
         None
         if value in _UPSTREAMS
-        else f"{quoted(value)} is none of {', '.join(_UPSTREAMS)}, and the MCP server is not configured"
+        else f"{quoted(value)} is not one of {', '.join(_UPSTREAMS)}, and the MCP server is not configured"
     )
 
 

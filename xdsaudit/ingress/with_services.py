@@ -115,7 +115,7 @@ def mirror_target(
 
 
 def mirror(route: Work, annotations: Annotations, namespace: str, backends: Backends, profile: Profile) -> None:
-    """Put a mirror on a route that is no redirect."""
+    """Put a mirror on a route that is not a redirect."""
     percent = look(annotations, "mirror-percentage", integer)
     percent = 100 if percent is None else percent
     target = mirror_target(annotations, namespace, backends, profile)

@@ -47,8 +47,8 @@ class Plugin(NamedTuple):
 
     Attributes:
         name: ``namespace.name``, as its filter is called.
-        fields: what the view tells of it.
-        settings: its configuration, None where the view does not tell.
+        fields: what the view shows of it.
+        settings: its configuration, None where the view does not show it.
         kind: type URL of what stands under its name.
     """
 
@@ -141,7 +141,7 @@ def environment(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def same_code(url: str, sha256: str, file: str) -> bool:
-    """Whether a local file may be what the agent beside Envoy made of a URL; True where nobody can tell.
+    """Whether a local file may be what the agent beside Envoy made of a URL; True if unknown.
 
     The agent keeps a module as ``<sha256 of its name>/<checksum>.wasm``, its name being the URL without tag and digest
     (istio pkg/wasm/cache.go getModulePath, moduleNameFromURL).

@@ -37,7 +37,7 @@ class MatchVerdict(NamedTuple):
 
 
 class PluginVerdict(NamedTuple):
-    """The verdict of one WasmPlugin (contract 2, ``plugins``); ``by`` is the plugin that holds it back, ``namespace/name``."""
+    """The verdict of one WasmPlugin; ``by`` is the plugin that holds it back, ``namespace/name``."""
 
     namespace: str
     name: str

@@ -109,7 +109,7 @@ class Route(NamedTuple):
         name: its name, which is its Ingress's.
         fields: everything that decides or shapes a request; names are Envoy's.
         cluster: the one cluster it goes to, or None (weighted, plugin, redirect).
-        opaque: digests of the parts nobody could decode; None where the view's encoding tells nothing of them.
+        opaque: digests of the parts that could not be decoded; None where the view's encoding does not show them.
         origin: path of the Istio object it was made of, where its reader decoded it, else empty.
         source: where its reader can find it again; pilot's views alone have it.
     """
@@ -148,6 +148,6 @@ _INGRESS_NAME: Final = re.compile(r"^(?:(?P<ns>[a-z0-9-]+)/)?(?P<name>[a-z0-9.-]
 
 
 def ingress_of(name: str, system_namespace: str) -> tuple[str, str] | None:
-    """Namespace and name of the Ingress that a route name tells of, or None for a name of another kind."""
+    """Namespace and name of the Ingress that a route is named after, or None for a name of another kind."""
     match = _INGRESS_NAME.match(name)
     return (match["ns"] or system_namespace, match["name"]) if match else None

@@ -1,4 +1,4 @@
-"""A snapshot: every view as it was read, raw, so that a later version can read more out of it (contract 1)."""
+"""A snapshot: every view as it was read, raw, so that a later version can read more out of it."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Snapshot:
     """All views of one moment.
 
     Attributes:
-        captured_at: RFC 3339 time of the capture, None when the snapshot does not tell.
-        controller: version and options of the controller, as far as they are known (contract 1).
+        captured_at: RFC 3339 time of the capture, None if unknown.
+        controller: version and options of the controller, as far as they are known (``controller`` in JSON).
         kube: raw lists by plural (``ingresses``); absent plurals were not read.
         core: raw MCP responses of higress-core by pod, in order.
         pilot: by pod.
@@ -70,7 +70,7 @@ class Snapshot:
 
     @property
     def moment(self) -> datetime | None:
-        """When it was captured; None where that is not told, or not as a time."""
+        """When it was captured; None if unknown, or if it is not a time."""
         return moment_of(self.captured_at)
 
     def without(self, *, core: bool = False, fresh: bool = False) -> Snapshot:

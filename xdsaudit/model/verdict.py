@@ -105,7 +105,7 @@ class Fix(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """What an option hid (contract 2, ``left_out``).
+    """What an option hid (``left_out`` in JSON).
 
     Attributes:
         by: the option without its dashes: ``only``, ``skip``, ``baseline`` or ``ignore`` (an annotation).
@@ -124,7 +124,7 @@ class LeftOut(NamedTuple):
 
 
 class RuleVerdict(NamedTuple):
-    """The verdict of one rule (contract 2, ``rules``). A tuple, since there are many."""
+    """The verdict of one rule. A tuple, since there are many."""
 
     rule: Rule
     verdict: Verdict
@@ -179,7 +179,7 @@ def origin_in(origins: Origins, rule: Rule) -> Origin | None:
 
 
 class Extra(NamedTuple):
-    """A route that no Ingress explains (contract 2, ``extra``)."""
+    """A route that no Ingress explains (``extra`` in JSON)."""
 
     view: ViewName
     replica: str | None
@@ -208,12 +208,12 @@ class Finding:
 IN_EFFECT: Final = frozenset({Verdict.IN_SYNC, Verdict.DORMANT})
 """Verdicts of a rule of which nothing is wrong and nothing is waited for."""
 FAILING: Final = frozenset({Verdict.LOST, Verdict.CHANGED, Verdict.REFUSED, Verdict.SHADOWED, Verdict.NO_UPSTREAM})
-"""Verdicts that end with exit code 1 (contract 4)."""
+"""Verdicts that end with exit code 1 (docs/reference/cli.md)."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """The answer to one snapshot: a verdict per rule, routes nobody explains, findings beside them.
+    """The answer to one snapshot: a verdict per rule, routes that no Ingress explains, findings beside them.
 
     ``rules`` holds no ``not_selected`` rule; those stand in ``not_selected``. ``conclusive`` is False when a view
     that was asked for could not be read, or a rule stayed unknown or pending. ``plugins`` is empty also where nobody looked
@@ -330,7 +330,7 @@ class Audit:
         return frozenset(r.verdict for r in self.rules).union(*(p.verdicts for p in self.plugins))
 
     def exit_code(self, fail_on: frozenset[str] | None = None) -> int:
-        """Exit code of contract 4: 1 for findings, 3 when inconclusive, else 0.
+        """The exit code (docs/reference/cli.md): 1 for findings, 3 when inconclusive, else 0.
 
         Args:
             fail_on: verdicts, severities and ``extra`` that replace the list of what ends with 1.

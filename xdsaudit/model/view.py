@@ -129,11 +129,11 @@ class View:
         listeners: None when not read.
         warming_secrets: names of certificates waited for; None when not read.
         certificates: by the name of their secret; None when not read.
-        connected: whether the gateway hangs on a control plane; None when not told.
+        connected: whether the gateway is connected to a control plane; None if unknown.
         rejected: ``update_rejected`` counters above zero, by stats prefix.
-        extensions: type URLs this Envoy can decode; None when not told.
+        extensions: type URLs this Envoy can decode; None if unknown.
         served: number of resources by type, to tell an empty answer from none.
-        plugins: plugins by ``namespace.name``; None when nobody looked for them.
+        plugins: plugins by ``namespace.name``; None when they were not looked up.
         pilot: what a pilot's debug pages report; None when none was read.
         gateway: what an Envoy reports of itself; None in other views.
         core: what core serves beside VirtualServices; None in other views.
@@ -199,7 +199,7 @@ class View:
 
 
 class ViewInfo(NamedTuple):
-    """What is known of how a view was read (contract 1, ``views``)."""
+    """How a view was read (``views`` in JSON and in a snapshot)."""
 
     name: ViewName
     replica: str | None

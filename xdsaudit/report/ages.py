@@ -18,7 +18,7 @@ def span(seconds: float) -> str:
 
 
 def age(then: str | None, now: str | None) -> str:
-    """How long before ``now`` a moment was (both RFC 3339); ``""`` where one of them does not tell, or it lies ahead."""
+    """How long before ``now`` a moment was (both RFC 3339); ``""`` where one of them is unknown, or it lies ahead."""
     earlier, later = moment_of(then), moment_of(now)
     if earlier is None or later is None or earlier > later:
         return ""

@@ -1,4 +1,4 @@
-"""The JSON report (contract 2, schema ``xdsaudit.audit/1``): keys are always present, null where empty."""
+"""The JSON report (docs/reference/json.md, schema ``xdsaudit.audit/1``): keys are always present, null where empty."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def to_object(audit: Audit) -> dict[str, Any]:
 
 
 def left_out_object(left: LeftOut) -> dict[str, Any]:
-    """What an option hid, of one code, as plain data (contract 2, `left_out`)."""
+    """What an option hid, of one code, as plain data (`left_out`)."""
     return {"by": left.by, "code": left.code, "count": len(left.what), "what": list(left.what)}
 
 
@@ -105,7 +105,7 @@ def _by(rule: Rule | None) -> dict[str, Any] | None:
 
 
 def rule_object(verdict: RuleVerdict) -> dict[str, Any]:
-    """A rule and its verdict as plain data (contract 2, `rules`)."""
+    """A rule and its verdict as plain data (`rules`)."""
     return {
         **verdict.rule._asdict(),
         "verdict": verdict.verdict.value,
@@ -136,12 +136,12 @@ def _concern(concern: Concern) -> dict[str, Any]:
 
 
 def extra_object(extra: Extra) -> dict[str, Any]:
-    """A route that no Ingress explains as plain data (contract 2, `extra`)."""
+    """A route that no Ingress explains as plain data (`extra`)."""
     return extra._asdict()
 
 
 def finding_object(finding: Finding) -> dict[str, Any]:
-    """A finding as plain data (contract 2, `findings`)."""
+    """A finding as plain data (`findings`)."""
     return {
         "code": finding.code,
         "slug": finding.slug,

@@ -18,7 +18,7 @@ _SHOWN: Final = 6
 
 
 def plugin_object(plugin: PluginVerdict) -> dict[str, Any]:
-    """A plugin and its verdict as plain data (contract 2, ``plugins``)."""
+    """A plugin and its verdict as plain data (docs/reference/json.md, ``plugins``)."""
     return {
         "namespace": plugin.namespace,
         "name": plugin.name,

@@ -17,7 +17,7 @@ _NAME: Final = 16
 
 
 def status_text(rows: Sequence[ReplicaStatus], *, now: str | None = None, width: int = 80, color: bool = False) -> str:
-    """A row per replica; long causes and who hangs on whom below.
+    """A row per replica; long causes and who is connected to whom below.
 
     Args:
         rows: the replicas, in the order of the pipeline.
@@ -81,7 +81,7 @@ def _good(row: ReplicaStatus) -> bool:
 
 
 def _below(rows: Sequence[ReplicaStatus]) -> Iterator[str]:
-    """What no cell has room for: why something was not read, what is waited for, who hangs on whom."""
+    """What no cell has room for: why something was not read, what is waited for, who is connected to whom."""
     reasons: dict[str, list[str]] = {}
     for row in rows:
         if row.why:

@@ -210,7 +210,7 @@ class ControlPlane:
     def misbehave(self, how: str | None) -> None:
         """From the next request on: ``hang`` (never answer), ``reset``, ``garbage``, ``oversize`` or ``close``; None ends it."""
         if how is not None and how not in MISBEHAVIOURS:
-            raise ValueError(f"{how!r} is none of {', '.join(MISBEHAVIOURS)}")
+            raise ValueError(f"{how!r} is not one of {', '.join(MISBEHAVIOURS)}")
         self.misbehaviour = how
 
     def nacks(self) -> list[tuple[str, str, str]]:

@@ -49,7 +49,7 @@ def read_core(responses: Iterable[bytes], *, replica: str | None, decoded: Decod
         decoded: objects read before, by their bytes; those of these responses are added.
 
     Raises:
-        ReadError: bytes that are no MCP response.
+        ReadError: bytes that are not an MCP response.
     """
     objects: dict[str, list[tuple[str, Any]]] = {}
     response_class = message("envoy.service.discovery.v3.DiscoveryResponse")

@@ -1,4 +1,4 @@
-"""Pilot's debug pages as evidence: who hangs on it and what they acknowledged (syncz, adsz), what they refused (metrics).
+"""Pilot's debug pages as evidence: who is connected to it and what they acknowledged (syncz, adsz), what they refused (metrics).
 
 Pages are hints; content is proof. Nothing here calls a rule lost.
 """
@@ -29,7 +29,7 @@ def _list(data: bytes, name: str) -> list[Any]:
     except BROKEN as error:
         raise ReadError(f"{name} ({len(data)} bytes) is not JSON: {error}; read pilot's debug page again") from error
     if not isinstance(page, list):
-        raise ReadError(f"{name} is no list; read pilot's /debug/syncz again")
+        raise ReadError(f"{name} is not a list; read pilot's /debug/syncz again")
     return [x for x in page if isinstance(x, dict)]
 
 

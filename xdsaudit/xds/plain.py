@@ -33,7 +33,7 @@ def duration(seconds: int, nanos: int) -> str:
 
 
 def digest(data: bytes) -> str:
-    """Short fingerprint of bytes nobody decodes."""
+    """Short fingerprint of bytes that are not decoded."""
     return hashlib.sha256(data).hexdigest()[:16]
 
 

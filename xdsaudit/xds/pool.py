@@ -70,12 +70,14 @@ def inside(name: str, data: bytes, of: str) -> Any:
     """The message of that full name that another one carries.
 
     Raises:
-        ReadError: the bytes are none; the message names what carries it.
+        ReadError: the bytes are not such a message; the error names what carries them.
     """
     try:
         return message(name).FromString(data)
     except DecodeError as error:
-        raise ReadError(f"{of} holds no {name.rpartition('.')[2]}: {error}; read the control plane again") from error
+        raise ReadError(
+            f"{of} does not hold a {name.rpartition('.')[2]}: {error}; read the control plane again"
+        ) from error
 
 
 def resource_class(short: str) -> Any:

@@ -94,7 +94,7 @@ def read_pilot(
             same share them.
 
     Raises:
-        ReadError: bytes that are no DiscoveryResponse.
+        ReadError: bytes that are not a DiscoveryResponse.
     """
     folded = fold(responses, decoded)
     reader = RouteReader()

@@ -57,7 +57,7 @@ class Node:
 
 
 def type_of(response: bytes) -> str:
-    """Type URL of a DiscoveryResponse, "" when the bytes are none."""
+    """Type URL of a DiscoveryResponse, "" for other bytes."""
     try:
         type_url: str = message("envoy.service.discovery.v3.DiscoveryResponse").FromString(response).type_url
     except Exception:
@@ -157,7 +157,7 @@ class AdsSession:
         """Take a response; returns the requests to send: its ACK or NACK, then new subscriptions.
 
         Raises:
-            ReadError: the bytes are no DiscoveryResponse at all, so that there is no nonce to answer.
+            ReadError: the bytes are not a DiscoveryResponse at all, so that there is no nonce to answer.
         """
         try:
             decoded = message("envoy.service.discovery.v3.DiscoveryResponse").FromString(response)
@@ -246,7 +246,7 @@ def mcp_ack(response: bytes) -> bytes:
     """The acknowledgement of an MCP response.
 
     Raises:
-        ReadError: it is none.
+        ReadError: it is not one.
     """
     decoded = inside("envoy.service.discovery.v3.DiscoveryResponse", response, "an answer of core")
     request = message("envoy.service.discovery.v3.DiscoveryRequest")(

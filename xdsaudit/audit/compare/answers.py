@@ -64,7 +64,7 @@ class Change(NamedTuple):
 
 @dataclass
 class Differences:
-    """What differs, and why nobody can say that this is all; without doubts it is."""
+    """What differs, and why that may not be all; without doubts it is."""
 
     changes: list[Change] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)

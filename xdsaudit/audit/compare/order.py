@@ -48,7 +48,7 @@ def reordered(
         pairs: for each expected route the index of its served one.
         hidden: further pairs to look at: an expected route, and the served one that takes its requests in this view alone.
         secure: whether the place is behind TLS.
-        hosts: tells of a host whether it has routes of its own.
+        hosts: whether a host has routes of its own.
     """
     own = [(number, index) for number, index in enumerate(pairs) if index is not None]
     back = {index: number for number, index in own}

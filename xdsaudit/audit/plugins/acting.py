@@ -30,7 +30,7 @@ class PluginAction(NamedTuple):
         view: where it runs.
         replica: its name.
         plugin: ``namespace/name``.
-        acts: whether it acts; None where that hangs on what is not known here.
+        acts: whether it acts; None where that depends on what is not known here.
         rule: number of the match rule that it follows, in ``matchRules`` where its object was read; None for what holds by default.
         said: the same for people.
         keys: names of the keys of the configuration that it acts with.
@@ -89,7 +89,7 @@ def _chosen(plugin: Plugin, request: Request, route: Route, plan: PluginPlan | N
         number = numbers.get(place, place)
         fits = _fits(rule, request, route)
         if fits is None:
-            doubt = doubt or f"matchRules[{number}] may take it, which hangs on the cluster that is chosen"
+            doubt = doubt or f"matchRules[{number}] may take it, depending on the cluster that is chosen"
         elif fits:
             action: PluginAction = done(
                 None if doubt else True, doubt or f"acts by matchRules[{number}] ({_why(rule)})", number, _keys(rule)

@@ -47,7 +47,7 @@ class Sight(NamedTuple):
 
 
 def look(view: View, plan: PluginPlan, masks: Masks) -> Sight | None:
-    """What a view says of a plugin; None where it does not tell."""
+    """What a view says of a plugin; None where it shows none of it."""
     expected = plan.expected
     assert expected is not None
     if view.name is ViewName.CORE:

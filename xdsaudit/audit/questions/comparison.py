@@ -59,7 +59,7 @@ class Comparison:
         refused: rules that are refused after and were not before.
         cured: rules that were refused before and are not after.
         notes: what depends on the gateway's version.
-        doubts: why nobody can say that nothing else changes; empty where it is proved.
+        doubts: why it is not proved that nothing else changes; empty where it is.
     """
 
     changed: tuple[Changed, ...]
@@ -187,7 +187,7 @@ def _frozen(value: Any) -> Any:
 
 
 def _not_modelled(one: Expectation, two: Expectation, before: KubeObjects, after: KubeObjects) -> list[str]:
-    """Ingresses that nobody can foretell and that are not the same on both sides."""
+    """Ingresses whose routes cannot be foretold and that are not the same on both sides."""
     objects = [{(i.namespace, i.metadata.name): i.spec for i in o.ingresses} for o in (before, after)]
     notes = [{(i.namespace, i.metadata.name): i.annotations for i in o.ingresses} for o in (before, after)]
     reasons = []

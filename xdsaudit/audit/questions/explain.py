@@ -33,12 +33,12 @@ class ReplicaAnswer(NamedTuple):
     Attributes:
         view: its view, or ``expected`` for what the Ingresses ask for.
         replica: its name.
-        rule: whose route answers, None where none does or it is nobody's known here.
+        rule: whose route answers, None where none does, or where its owner is unknown.
         route: name and match of the route that answers, None when none does.
         goes_to: the cluster, or what else becomes of the request.
         why: why none answers, or a doubt.
         does: what the route makes of the request, a line each.
-        origin: the object the route was made of, where that is no Ingress (``VirtualService default/a``), else "".
+        origin: the object the route was generated from, where that is not an Ingress (``VirtualService default/a``), else "".
     """
 
     view: ViewName | Literal["expected"]

@@ -19,9 +19,9 @@ class ReplicaStatus(NamedTuple):
         replica: its name.
         state: how far it could be read.
         why: why not, or None.
-        connected: whether a gateway hangs on a control plane; None where it does not tell, or is none.
-        attached: the pilots a gateway hangs on; for a pilot, the gateways on it. Empty where no debug page tells.
-        since: time of the newest route table of a gateway, "" where not told.
+        connected: whether a gateway is connected to a control plane; None if unknown, and for what is not a gateway.
+        attached: the pilots a gateway is connected to; for a pilot, the gateways connected to it. Empty if unknown.
+        since: time of the newest route table of a gateway, "" if unknown.
         rejecting: whether a rejection is proven beside a standing difference.
         rejected: sum of update_rejected since Envoy's start; it keeps old rejections and proves none now.
         warming: names of warming listeners, clusters and certificates.

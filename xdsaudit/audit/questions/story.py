@@ -97,7 +97,7 @@ def _between(first: Event, last: Event) -> float | None:
 
 
 def event_of(loaded: Any) -> Event | None:
-    """An event from a line of a recorder's file; None for a line that is none, such as one that was cut off."""
+    """An event from a line of a recorder's file; None for any other line, such as one that was cut off."""
     if (
         not isinstance(loaded, dict)
         or not isinstance(loaded.get("at"), str)

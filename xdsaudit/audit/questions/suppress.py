@@ -44,10 +44,10 @@ def since(audit: Audit, baseline: Mapping[str, Any]) -> Audit:
 
     A rule is known by its namespace, Ingress, host, path, path type, verdict, stage and code, a finding by its code and
     what it concerns; neither by the replica. Of findings that are alike, only as many are known as were said then: a second
-    gateway that hangs on nothing is news.
+    gateway without a control plane is news.
 
     Raises:
-        InputError: the baseline is no audit.
+        InputError: the baseline is not a JSON report.
     """
     if baseline.get("schema") != "xdsaudit.audit/1":
         raise InputError("the baseline is no xdsaudit audit: write one with xdsaudit diff -o json")

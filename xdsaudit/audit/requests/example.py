@@ -34,7 +34,7 @@ def witness(key: MatchKey, place: Place, *, secure: bool, hosts: Callable[[str],
         key: of the route.
         place: where it stands.
         secure: whether the place is behind TLS.
-        hosts: tells of a host whether it has routes of its own, so that an example for ``*.shop.test`` is not one of them.
+        hosts: whether a host has routes of its own, so that an example for ``*.shop.test`` is not one of them.
     """
     return next(requests((key,), place, secure=secure, hosts=hosts), None)
 

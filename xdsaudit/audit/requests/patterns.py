@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 SPECIAL: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
-"""A sign that is no plain character in a regex."""
+"""A sign that is not a plain character in a regex."""
 
 
 @lru_cache(maxsize=4096)

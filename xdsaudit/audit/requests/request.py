@@ -102,14 +102,14 @@ def parse_request(
         https_port: of its HTTPS server.
 
     Raises:
-        InputError: the URL names no host, or a header is none.
+        InputError: the URL names no host, or a header is not valid.
     """
     text = url if "://" in url else f"http://{url}"
     try:
         parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port  # a port that is none raises
+        host, _ = parts.hostname, parts.port  # a port that is not valid raises
     except ValueError as error:
-        raise InputError(f"URL {url!r}: is none ({error}); write https://HOST/PATH") from error
+        raise InputError(f"URL {url!r}: is not valid ({error}); write https://HOST/PATH") from error
     if parts.scheme not in ("http", "https", "ws", "wss") or not host:
         raise InputError(f"URL {url!r}: names no host, or a scheme other than http and https; write https://HOST/PATH")
     secure = parts.scheme in ("https", "wss")
@@ -117,7 +117,7 @@ def parse_request(
     for header in headers:
         name, colon, value = header.partition(":")
         if not colon or not name.strip():
-            raise InputError(f"header {header!r}: is none; write 'Name: value'")
+            raise InputError(f"header {header!r}: is not valid; write 'Name: value'")
         by_name[name.strip().lower()] = (*by_name.get(name.strip().lower(), ()), value.strip())
     dialled = _ascii(url, host)
     authority = _ascii(url, by_name.pop("host", (parts.netloc.rpartition("@")[2].lower(),))[-1])
