@@ -139,7 +139,7 @@ def effect(row: Row) -> str:
         return (
             "It leaves the routes as they are and shapes the cluster's policy (a DestinationRule), which is compared."
         )
-    slugs = [{p.slug for p in found.plans if p.slug} for found in (without, with_it)]
+    slugs = [{p.refusal for p in found.plans if p.refusal} for found in (without, with_it)]
     if slugs[0] != slugs[1]:
         said = [f"refused (`{', '.join(sorted(each))}`)" if each else "taken" for each in slugs]
         return f"Without it this Ingress, beside an older one of the same path, is {said[0]}; with it, it is {said[1]}."

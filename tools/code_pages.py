@@ -25,8 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from xdsaudit import Audit, Snapshot, audit, load, render  # noqa: E402
 from xdsaudit.audit.causes.catalogue import CATALOGUE  # noqa: E402
-from xdsaudit.audit.causes.code import Code  # noqa: E402
-from xdsaudit.audit.causes.commands import COMMANDS  # noqa: E402
+from xdsaudit.audit.causes.cause import Cause  # noqa: E402
 from xdsaudit.audit.causes.fix import examples  # noqa: E402
 from xdsaudit.model.plugin_verdict import PluginVerdict  # noqa: E402
 from xdsaudit.model.verdict import Finding, Rule, RuleVerdict  # noqa: E402
@@ -137,7 +136,7 @@ def _plain(value: Any) -> Any:
 Own = RuleVerdict | Finding | PluginVerdict
 
 
-def _own(result: Audit, row: Code) -> Own | None:
+def _own(result: Audit, row: Cause) -> Own | None:
     """The rule, finding or plugin that carries the code, whichever there is."""
     carriers: tuple[Own, ...] = (*result.rules, *result.not_selected, *result.findings)
     found = next((each for each in carriers if each.slug == row.slug), None)
@@ -145,7 +144,7 @@ def _own(result: Audit, row: Code) -> Own | None:
     return found or next(plugins, None)
 
 
-def printed(result: Audit, row: Code) -> str:
+def printed(result: Audit, row: Cause) -> str:
     """The audit as the terminal shows it, with nothing but what carries the code."""
     own = _own(result, row)
 
@@ -218,7 +217,7 @@ def proven() -> dict[str, list[str]]:
     return found
 
 
-def how_far(row: Code) -> str:
+def how_far(row: Cause) -> str:
     """In a sentence or two, how far the code is proven."""
     said = []
     if row.code in _REAL_ENVOY:
@@ -232,7 +231,7 @@ def how_far(row: Code) -> str:
     return f"By {'; '.join(said)}. A world of the tests must get it, and a near miss must not."
 
 
-def how_far_in_a_word(row: Code) -> str:
+def how_far_in_a_word(row: Cause) -> str:
     """The same for a table."""
     words = ["real Envoy"] * (row.code in _REAL_ENVOY) + ["recording"] * (row.slug in proven())
     return ", ".join(words) or "simulation"
@@ -249,15 +248,15 @@ def issue(text: str) -> str:
     return f"[{text}]({_TRACKERS[project]}/{number})" if project in _TRACKERS else text
 
 
-def commands(row: Code) -> list[str]:
+def commands(row: Cause) -> list[str]:
     """The commands with invented names; an audit prints them with the real ones."""
-    if row.slug not in COMMANDS:
+    if not row.fix:
         return []
-    blocks = [f"{fix.title}:\n\n```sh\n{fix.command}\n```" for fix in examples(row.slug)]
+    blocks = [f"{fix.title}:\n\n```sh\n{fix.command}\n```" for fix in examples(row)]
     return ["### Commands\n\nAn audit prints them with the real names. xdsaudit runs none of them.", *blocks]
 
 
-def page(row: Code) -> str:
+def page(row: Cause) -> str:
     """The page of one code.
 
     Raises:

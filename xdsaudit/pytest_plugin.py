@@ -33,7 +33,6 @@ _OPTIONS = {
     "gateways": "admin URLs of gateways (several separated by blanks)",
     "no_cluster": "what a missing cluster does to a test: fail (default) or skip",
 }
-_DIRTY = frozenset({"envoy-rejected", "listener-rejected", "listener-warming", "pilots-disagree", "replicas-disagree"})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -179,11 +178,13 @@ def _xds_clean(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.node.get_closest_marker("xds_clean") is None:
         return
     from xdsaudit.audit import audit
+    from xdsaudit.audit.causes.catalogue import slugs
     from xdsaudit.collect.snapshot import load
 
     configured = _setting(request.config, "snapshot")
     result = audit(load(configured) if configured else _read(request, {}))
-    left = [f for f in result.findings if f.slug in _DIRTY]
+    dirty = slugs(lambda cause: cause.dirty)
+    left = [f for f in result.findings if f.slug in dirty]
     if left:
         lines = "\n".join(f"{f.code} {f.slug}: {f.message}" for f in left)
         pytest.fail(f"the test leaves the gateway unclean (marker xds_clean):\n{lines}", pytrace=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from xdsaudit.audit.causes.validate import flaw_of
+from xdsaudit.audit.compare.flaws import flaw_of
 from xdsaudit.model.route import HeaderMatch, MatchKey, Route
 from xdsaudit.model.view import View, ViewName
 

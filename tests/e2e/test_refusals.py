@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests import worlds
-from xdsaudit.audit.causes.validate import flaw_of
+from xdsaudit.audit.compare.flaws import flaw_of
 from xdsaudit.envoy.plain import bootstrap, plain_route
 from xdsaudit.ingress.annotation_table import TABLE
 from xdsaudit.model.route import Route

@@ -98,7 +98,7 @@ def expected(items: list[dict[str, Any]], version: tuple[int, int, int]) -> Expe
 def said(found: Expectation) -> Any:
     return (
         {place: [(*r[:4], r.uncertain) for r in routes] for place, routes in found.tables.items()},
-        sorted((p.rule, p.slug or "", p.unknown or "") for p in found.plans),
+        sorted((p.rule, p.refusal or "", p.unknown or "") for p in found.plans),
         found.policies,
     )
 

@@ -132,7 +132,7 @@ def expected(notes: Notes, version: tuple[int, int, int] = NEWEST) -> Any:
     found = translate(objects, Profile(version=version))
     return (
         {place: [(*r[:4], r.uncertain) for r in routes] for place, routes in found.tables.items()},
-        sorted((p.rule, p.slug or "", p.unknown or "") for p in found.plans),
+        sorted((p.rule, p.refusal or "", p.unknown or "") for p in found.plans),
         found.policies,
         found.secrets,
     )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.ingress.test_translate import BASE, H, N, bridge, canary, fields, keys, run, slugs, weights, with_default
-from xdsaudit.audit.causes.validate import flaw_of
+from xdsaudit.audit.compare.flaws import flaw_of
 from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.model.route import Route

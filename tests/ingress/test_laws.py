@@ -26,7 +26,7 @@ def tables(items: list[dict[str, Any]]) -> Any:
     found = translate(objects, Profile())
     return (
         {place: [r[:4] for r in routes] for place, routes in found.tables.items()},
-        sorted((p.rule, p.slug, p.by) for p in found.plans),
+        sorted((p.rule, p.refusal, p.by) for p in found.plans),
     )
 
 

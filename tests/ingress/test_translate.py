@@ -37,7 +37,7 @@ def keys(found: Expectation, host: str, port: int = 80) -> list[str]:
 
 
 def slugs(found: Expectation) -> dict[str, str | None]:
-    return {f"{p.rule.ingress}{p.rule.path}": p.slug for p in found.plans}
+    return {f"{p.rule.ingress}{p.rule.path}": p.refusal for p in found.plans}
 
 
 def fields(found: Expectation, host: str, port: int = 80, index: int = 0) -> Json:
@@ -106,7 +106,7 @@ def test_the_older_rule_wins_whatever_the_order_of_the_list() -> None:
     for items in ((old, new), (new, old)):
         found = run(*items)
         assert keys(found, "foo.com") == ["default/b path /x", "default/b prefix /x/"]
-        (loser,) = [p for p in found.plans if p.slug]
+        (loser,) = [p for p in found.plans if p.refusal]
         assert (loser.slug, loser.rule.ingress, loser.by.ingress if loser.by else None) == (
             "duplicated-route",
             "a",
@@ -155,7 +155,7 @@ def test_missing_service_by_number_is_kept_and_by_name_is_refused() -> None:
 def test_services_that_were_not_read_make_a_named_port_unknown() -> None:
     objects, _ = read_objects({"ingresses": ingress_list([ingress("a", "foo.com", "/x", port="http")])})
     (plan,) = translate(objects, Profile()).plans
-    assert plan.slug is None
+    assert plan.refusal is None
     assert plan.unknown is not None
     assert "services were not read" in plan.unknown
 
@@ -414,7 +414,7 @@ def test_default_backend_alone_has_no_gateway() -> None:
 
 def test_the_default_backend_of_a_canary_is_ignored() -> None:
     found = run(BASE, with_default(canary("c", canary_weight="30")))
-    assert [p.slug for p in found.plans if p.rule.path_type == "DefaultBackend"] == ["default-backend-unreachable"]
+    assert [p.refusal for p in found.plans if p.rule.path_type == "DefaultBackend"] == ["default-backend-unreachable"]
     assert not any("-default" in k for k in keys(found, "foo.com"))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsaudit.audit.causes.catalogue import BY_SLUG
+from xdsaudit.audit.causes import manifest
 from xdsaudit.audit.compare.manifest import Unapplied, unapplied
 from xdsaudit.ingress.objects import KubeObjects, decode_list
 from xdsaudit.model.snapshot import Snapshot
@@ -46,7 +46,7 @@ def with_manifest(
 
 def _lost(each: Unapplied, snapshot: Snapshot) -> RuleVerdict:
     ref = each.rule.ref
-    cause = BY_SLUG["not-applied"]
+    cause = manifest.NOT_APPLIED
     there = f"the API holds {ref}, without this rule" if each.exists else f"the API holds no Ingress {ref}"
     return RuleVerdict(
         each.rule,
@@ -67,7 +67,7 @@ def _changed(verdict: RuleVerdict, each: Unapplied, snapshot: Snapshot) -> RuleV
         verdict.verdict is Verdict.NOT_SELECTED and any(d.field == "ingressClassName" for d in each.fields)
     ):
         return verdict._replace(fields=(*verdict.fields, *each.fields), evidence=(*verdict.evidence, *said))
-    cause = BY_SLUG["applied-differently"]
+    cause = manifest.APPLIED_DIFFERENTLY
     return verdict._replace(
         verdict=Verdict.CHANGED,
         stage=Stage.APPLY,

@@ -20,8 +20,6 @@ from xdsaudit.ingress.translate import translate
 from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.model.view import State, View, ViewInfo, ViewName
 
-PIPELINE = (ViewName.CORE, ViewName.PILOT_FRESH, ViewName.PILOT, ViewName.GATEWAY)
-
 T = TypeVar("T")
 Pages = Callable[[View, Mapping[str, bytes]], tuple[View, list[str]]]
 """Adds to a view what other pages of its replica tell, and names those that could not be read."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from xdsaudit.audit.causes.catalogue import slugs
 from xdsaudit.audit.sayings import Labels, Likewise, folded, generic
 from xdsaudit.model.verdict import Audit, Finding, Fix, Rule, RuleVerdict, Stage, Verdict
 from xdsaudit.model.view import ViewName
@@ -22,7 +23,7 @@ ORDER: Final = (
 """Verdicts as people read them, what is worst first; those in sync are no cause."""
 _WINNERS: Final = frozenset({Verdict.REFUSED, Verdict.SHADOWED})
 """Verdicts whose ``by`` is who won over the rule, and no cause that several rules share."""
-_DIVERGENCE: Final = frozenset({"replicas-disagree", "pilots-disagree"})
+_DIVERGENCE: Final = slugs(lambda cause: cause.divergence)
 
 
 class Share(NamedTuple):

@@ -1,27 +1,22 @@
-"""Attribution: the stage that lost a rule, named no finer than the views that were read allow, and its cause."""
+"""The stage that lost a rule, named no finer than the views that were read allow, and what gateways refuse."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from xdsaudit.audit.case import PIPELINE, World
-from xdsaudit.audit.causes.guilt import guilty
-from xdsaudit.audit.causes.validate import FORK, FORK_FIELDS, Flaw, flaw_of
-from xdsaudit.audit.compare.view import Judgement, Missing
+from xdsaudit.audit.case import World
+from xdsaudit.audit.compare.flaws import Flaw, flaw_of
+from xdsaudit.audit.compare.view import Judgement
 from xdsaudit.audit.connections import node_of
+from xdsaudit.audit.guilt import guilty
+from xdsaudit.audit.signs import LISTENER, UNSUBSCRIBED, dropped, listener_error
 from xdsaudit.model.route import MatchKey, Place, Route
 from xdsaudit.model.verdict import Stage
-from xdsaudit.model.view import State, View, ViewName
+from xdsaudit.model.view import PIPELINE, State, View, ViewName
 
 Lacks = Callable[[Judgement, int], bool]
-
-LISTENER: Final = frozenset({"no-chain"})
-"""Reasons for a missing route that no route table can be to blame for."""
-
-UNSUBSCRIBED: Final = LISTENER | {"no-scope", "no-table", "not-fetched"}
-"""Reasons that a refused listener explains: what it alone would ask for never comes."""
 
 
 class Where(NamedTuple):
@@ -151,30 +146,6 @@ def _of_table(judged: Judgement, rule: int) -> bool:
     return not beside and not dropped(judged, rule)
 
 
-def listener_error(gateway: View) -> str:
-    """Envoy's words on a listener update that this gateway refused, "" where it refused none."""
-    return next((li.error for li in gateway.listeners or () if li.error), "")
-
-
-def dropped(judged: Judgement, rule: int) -> bool:
-    """Whether an Envoy that is not Higress's own took the route and dropped the fields that only Higress's has."""
-    extensions = judged.view.extensions
-    deltas = judged.changed.get(rule)
-    if not deltas or rule in judged.missing or extensions is None or any(FORK in e for e in extensions):
-        return False
-    return all(d.actual is None and d.field.startswith(FORK_FIELDS) for d in deltas)
-
-
-def initializing(gateway: View) -> bool:
-    """Whether an Envoy still waits for its first listeners; one that has some and waits for more is warming."""
-    return not gateway.listeners and gateway.own.state in ("INITIALIZING", "PRE_INITIALIZING")
-
-
-def silent(gateway: View, *, secure: bool) -> bool:
-    """Whether no listener of a gateway takes any connection of a kind, plain or TLS."""
-    return gateway.listeners is not None and not any(c.tls == secure for c in gateway.chains)
-
-
 def _places(world: World, rules: set[int]) -> list[Place]:
     return [
         place
@@ -199,57 +170,3 @@ def _culprits(world: World, pilot: View, gateway: View, place: Place) -> list[Cu
         if flaw is not None:
             found.append(Culprit(guilty(world, place, route, flaw, gateway), place, route, flaw))
     return found
-
-
-def delivery_slug(rejected: dict[str | None, Rejection], judged: Judgement, rule: int, https_port: int) -> str:
-    """Why a gateway does not have what pilot serves, by the strongest evidence (disconnection outranks all)."""
-    gateway = judged.view
-    if gateway.connected is False:
-        return "gateway-disconnected"
-    if initializing(gateway):
-        return "gateway-initializing"
-    missing = judged.missing.get(rule, [])
-    reasons = {m.reason for m in missing}
-    if "no-chain" in reasons:
-        if listener_error(gateway):
-            return "listener-rejected"
-        ports = {m.place[0] for m in missing if m.reason == "no-chain"}
-        unheard = any(silent(gateway, secure=port == https_port) for port in ports)
-        return "nothing-listens" if unheard else "no-filter-chain"
-    if dropped(judged, rule):
-        return "field-unknown-to-envoy"
-    rejection = rejected.get(gateway.replica)
-    if rejection is not None and rule in rejection.held:
-        return "envoy-rejected"
-    if reasons and reasons <= UNSUBSCRIBED and listener_error(gateway):
-        return "listener-rejected"
-    if "not-fetched" in reasons:
-        return "table-not-fetched"
-    if "no-scope" in reasons:
-        return "scope-not-applied"
-    return "not-delivered"
-
-
-def control_plane_slug(stage: Stage | None, missing: list[Missing], host: str) -> str:
-    """Why the control plane does not serve a rule, as far as the stage and what is missing tell."""
-    if stage is Stage.TRANSLATION:
-        return "not-translated"
-    reasons = {m.reason for m in missing}
-    if stage is Stage.CACHE:
-        return "stale-listener-cache" if reasons == {"no-chain"} else "stale-route-cache"
-    if stage is None:
-        return "differs-in-gateway"
-    if reasons == {"no-chain"}:
-        return "no-filter-chain"
-    if "blackhole" in reasons or single_label(host):
-        return "blackhole-table"
-    if stage is Stage.CONTROL_PLANE:
-        return "lost-in-control-plane"
-    if "no-scope" in reasons:
-        return "scope-missing"
-    return "route-omitted" if stage is Stage.GENERATION else "lost-in-pilot"
-
-
-def single_label(host: str) -> bool:
-    """Whether a host has a single label, which pilot expands to another name than the gateway keeps."""
-    return host != "*" and "." not in host

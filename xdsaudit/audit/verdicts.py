@@ -6,41 +6,28 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
-from typing import Final
 
 from xdsaudit.audit.applied import with_manifest
-from xdsaudit.audit.case import PIPELINE, World, build, counts, told
-from xdsaudit.audit.causes.catalogue import BY_SLUG
+from xdsaudit.audit.case import World, build, counts, told
+from xdsaudit.audit.causes import auditor, control_plane, delivery, intake, rejection, shadowing
+from xdsaudit.audit.causes.catalogue import refused
+from xdsaudit.audit.causes.cause import Cause, Fault
 from xdsaudit.audit.causes.evidence import journey, upstream_view
-from xdsaudit.audit.causes.exposure import exposed_by_ref, exposure, known_exposures
 from xdsaudit.audit.causes.findings import findings
 from xdsaudit.audit.causes.fix import with_fixes
-from xdsaudit.audit.causes.remedy import refusal_of, remedy_of
-from xdsaudit.audit.causes.upstream import Upstream, judge_upstream
+from xdsaudit.audit.causes.protection import exposed_by_ref, exposure, known_exposures
+from xdsaudit.audit.causes.upstream import judge_upstream
 from xdsaudit.audit.memory import Memory, Verdicts
 from xdsaudit.audit.plugins.report import judge_plugins
 from xdsaudit.audit.ports import Ports
 from xdsaudit.audit.requests.dead import dead_rules
 from xdsaudit.audit.requests.example import witness
-from xdsaudit.audit.stage import Lacks, Rejection, Where, control_plane_slug, delivery_slug, locate, rejections
+from xdsaudit.audit.stage import Lacks, Rejection, Where, locate, rejections
 from xdsaudit.audit.unchanged import Held, turns
 from xdsaudit.ingress.expectation import RulePlan
 from xdsaudit.model.snapshot import Snapshot, moment_of
 from xdsaudit.model.verdict import Audit, Extra, FieldDelta, ReplicaVerdict, Rule, RuleVerdict, Stage, Verdict
-from xdsaudit.model.view import State, ViewName
-
-PROVEN: Final = frozenset(
-    {
-        "stale-route-cache",
-        "stale-listener-cache",
-        "envoy-rejected",
-        "gateway-disconnected",
-        "listener-rejected",
-        "field-unknown-to-envoy",
-        "protection-not-applied",
-    }
-)
-"""Slugs that no grace period excuses: something shows that the rule will not come by itself."""
+from xdsaudit.model.view import PIPELINE, State, ViewName
 
 
 def audit(snapshot: Snapshot, *, memory: Memory | None = None) -> Audit:
@@ -153,7 +140,7 @@ class _Judge:
     """Judges one rule after the other against the same world."""
 
     def __init__(
-        self, world: World, rejected: dict[str | None, Rejection], upstream: dict[int, Upstream], memory: Memory
+        self, world: World, rejected: dict[str | None, Rejection], upstream: dict[int, Fault], memory: Memory
     ) -> None:
         self.world = world
         self.rejected = rejected
@@ -214,7 +201,7 @@ class _Judge:
         rule = plan.rule
         if not plan.selected:
             return self._not_selected(plan)
-        if plan.slug:
+        if plan.refusal:
             return self._refused(plan)
         if index in self.troubled:
             missing = self._where(
@@ -235,51 +222,49 @@ class _Judge:
         self,
         rule: Rule,
         verdict: Verdict,
-        slug: str,
+        cause: Cause,
         evidence: tuple[str, ...],
         *,
         stage: Stage | None = None,
         by: Rule | None = None,
     ) -> RuleVerdict:
-        row = BY_SLUG[slug]
         return RuleVerdict(
             rule,
             verdict,
             stage=stage,
-            code=row.code,
-            slug=slug,
+            code=cause.code,
+            slug=cause.slug,
             by=by,
             replicas=self.fine,
             evidence=evidence,
-            remedy=row.remedy,
+            remedy=cause.remedy,
         )
 
     def _not_selected(self, plan: RulePlan) -> RuleVerdict:
         profile = self.world.expectation.profile
-        outside = not profile.watches(plan.rule.namespace)
-        row = BY_SLUG["namespace-not-watched" if outside else "class-not-ours"]
+        cause = intake.why(profile, plan.rule.namespace)
         said = (
             f"the controller watches the namespace {profile.watch_namespace} alone"
-            if outside
+            if cause is intake.NAMESPACE_NOT_WATCHED
             else f"the controller takes the class {profile.ingress_class!r}, and the Ingress asks for another or none"
         )
         return RuleVerdict(
-            plan.rule, Verdict.NOT_SELECTED, code=row.code, slug=row.slug, evidence=(said,), remedy=row.remedy
+            plan.rule, Verdict.NOT_SELECTED, code=cause.code, slug=cause.slug, evidence=(said,), remedy=cause.remedy
         )
 
     def _refused(self, plan: RulePlan) -> RuleVerdict:
-        assert plan.slug is not None
-        row = BY_SLUG[plan.slug]
-        said = [row.title + (f": {plan.by}" if plan.by else "")]
+        assert plan.refusal is not None
+        cause = refused(plan.refusal)
+        said = [cause.title + (f": {plan.by}" if plan.by else "")]
         return RuleVerdict(
             plan.rule,
             Verdict.REFUSED,
             Stage.TRANSLATION,
-            code=row.code,
-            slug=plan.slug,
+            code=cause.code,
+            slug=cause.slug,
             by=plan.by,
             evidence=tuple(said),
-            remedy=row.remedy,
+            remedy=cause.remedy,
         )
 
     def _rest(self, index: int, plan: RulePlan) -> RuleVerdict:
@@ -288,18 +273,20 @@ class _Judge:
         ports = self.ports.of(index, rule)
         if self.warming and ports & self.warming:
             return self._said(
-                rule, Verdict.PENDING, "listener-warming", ("its listener is warming and serves nothing yet",)
+                rule, Verdict.PENDING, delivery.LISTENER_WARMING, ("its listener is warming and serves nothing yet",)
             )
         if plan.unknown or not ports:
             said = plan.unknown or "no route is expected of it, and none is judged"
-            return self._said(rule, Verdict.UNKNOWN, "not-modelled", (said,))
+            return self._said(rule, Verdict.UNKNOWN, auditor.NOT_MODELLED, (said,))
         unsure = [j for j in self.judged if not j.holds(index) and self.world.partial(j.view)]
         if unsure:
-            return self._said(rule, Verdict.UNKNOWN, "unreadable", (f"{unsure[0].view.label} was not read to the end",))
+            return self._said(
+                rule, Verdict.UNKNOWN, auditor.UNREADABLE, (f"{unsure[0].view.label} was not read to the end",)
+            )
         if self.blind:
-            return self._said(rule, Verdict.UNKNOWN, "unreadable", (self.blind,))
+            return self._said(rule, Verdict.UNKNOWN, auditor.UNREADABLE, (self.blind,))
         if index in self.dead:
-            return self._said(rule, Verdict.SHADOWED, "unmatchable-path", (self.dead[index].said,))
+            return self._said(rule, Verdict.SHADOWED, shadowing.UNMATCHABLE_PATH, (self.dead[index].said,))
         if index not in self.troubled:
             return RuleVerdict(rule, Verdict.IN_SYNC, replicas=self.fine)
         for j in self.serving:
@@ -312,10 +299,10 @@ class _Judge:
                 )
                 text = f"{j.view.label}: on port {shadow.place[0]}, host {shadow.place[1]}, {shadow.route} takes every request first"
                 proof = (text, f"for example: {example}") if example is not None else (text,)
-                return self._said(rule, Verdict.SHADOWED, "shadowed", proof, by=by)
+                return self._said(rule, Verdict.SHADOWED, shadowing.SHADOWED, proof, by=by)
         if index in self.upstream:
             found = self.upstream[index]
-            return self._said(rule, Verdict.NO_UPSTREAM, found.slug, (found.evidence,), stage=Stage.UPSTREAM)
+            return self._said(rule, Verdict.NO_UPSTREAM, found.cause, (found.evidence,), stage=Stage.UPSTREAM)
         if any(index in j.dormant for j in self.judged):
             return RuleVerdict(
                 rule,
@@ -329,10 +316,10 @@ class _Judge:
         where = locate(self.world, self.rejected, index, lacks)
         if where is None:
             return None
-        slug, by = self._cause(index, plan, where, verdict)
-        row = BY_SLUG[slug]
-        refused = (refusal_of(j.view, self.rejected) for j in where.proof if j.view.name is ViewName.GATEWAY)
-        if slug not in PROVEN and self._young(plan):
+        cause, by = self._cause(index, plan, where, verdict)
+        gateways = (j.view for j in where.proof if j.view.name is ViewName.GATEWAY)
+        held_by = (rejection.refused_by(view, self.rejected) for view in gateways)
+        if not cause.proven and self._young(plan):
             verdict = Verdict.PENDING
         # A rule's routes differ alike: each difference is said once.
         fields: dict[str, FieldDelta] = {repr(d): d for j in self.judged for d in j.changed.get(index, ())}
@@ -342,34 +329,34 @@ class _Judge:
             where.stage,
             where.last_seen,
             where.first_missing,
-            row.code,
-            slug,
+            cause.code,
+            cause.slug,
             by,
             tuple(fields.values()) if verdict is Verdict.CHANGED else (),
             self._replicas(index, where),
-            tuple(journey(self.world, self.rejected, index, slug)),
-            remedy_of(slug, self.world.expectation.profile, next(filter(None, refused), "")),
+            tuple(journey(self.world, self.rejected, index, cause)),
+            cause.remedy_for(self.world.expectation.profile.version, next(filter(None, held_by), None)),
         )
 
-    def _cause(self, index: int, plan: RulePlan, where: Where, verdict: Verdict) -> tuple[str, Rule | None]:
+    def _cause(self, index: int, plan: RulePlan, where: Where, verdict: Verdict) -> tuple[Cause, Rule | None]:
         first = where.proof
         if where.first_missing is ViewName.GATEWAY and where.stage is Stage.DELIVERY:
             port = self.world.expectation.profile.https_port
-            causes = [(delivery_slug(self.rejected, j, index, port), j) for j in first]
-            # A gateway that hangs on no pilot has a finding of its own; the others' cause is what is still to be told.
-            slug, judged = next((c for c in causes if c[0] != "gateway-disconnected"), causes[0])
-            rejection = self.rejected.get(judged.view.replica)
-            if slug == "envoy-rejected" and rejection is not None:
-                guilty = [c.rule for c in rejection.culprits]
+            causes = [(delivery.why(self.rejected, j, index, port), j) for j in first]
+            # A disconnected gateway has a finding of its own; the others' cause is what is still to be told.
+            cause, judged = next((c for c in causes if c[0] is not delivery.GATEWAY_DISCONNECTED), causes[0])
+            refusal = self.rejected.get(judged.view.replica)
+            if cause is rejection.ENVOY_REJECTED and refusal is not None:
+                guilty = [c.rule for c in refusal.culprits]
                 if guilty and index not in guilty and guilty[0] is not None:
-                    return slug, self.world.expectation.plans[guilty[0]].rule
-            return slug, None
+                    return cause, self.world.expectation.plans[guilty[0]].rule
+            return cause, None
         if where.stage is None:
-            return "differs-in-gateway", None
+            return delivery.DIFFERS_IN_GATEWAY, None
         if verdict is Verdict.CHANGED and where.stage is not Stage.CACHE:
-            return "changed-in-control-plane", None
+            return control_plane.CHANGED_IN_CONTROL_PLANE, None
         missing = [m for j in first for m in j.missing.get(index, ())]
-        return control_plane_slug(where.stage, missing, plan.rule.host), None
+        return control_plane.why(where.stage, missing, plan.rule.host), None
 
     def _replicas(self, index: int, where: Where) -> tuple[ReplicaVerdict, ...]:
         found = []

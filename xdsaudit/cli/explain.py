@@ -88,7 +88,7 @@ def _code(word: str | None, output: str) -> int:
     if output == "json":
         from xdsaudit.report.json import as_json
 
-        emit(as_json(code._asdict() if code is not None else [r._asdict() for r in CATALOGUE]))
+        emit(as_json(code.plain() if code is not None else [r.plain() for r in CATALOGUE]))
     elif code is None:
         emit(_listed(CATALOGUE))
     else:

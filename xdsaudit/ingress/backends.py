@@ -14,19 +14,17 @@ from xdsaudit.ingress.objects import Backend, KubeObjects, ResourceBackend, Serv
 from xdsaudit.ingress.policy import TrafficPolicy
 from xdsaudit.ingress.profile import BOUND_INFORMERS, Profile
 from xdsaudit.ingress.registries import Registries
-
-INVALID = "invalid-backend-service"
-UNRESOLVED = "port-name-resolve-error"
+from xdsaudit.model.refusal import Refusal
 
 
 class Resolved(NamedTuple):
-    """Destinations of a backend, or the slug of its refusal.
+    """Destinations of a backend, or why it is refused.
 
     ``unknown`` names the list that would have to be read to tell.
     """
 
     destinations: Sequence[Destination]
-    slug: str | None = None
+    refusal: Refusal | None = None
     unknown: str | None = None
 
 
@@ -107,7 +105,7 @@ class Backends:
                 defaultBackends are made of it).
         """
         if backend is None:
-            return Resolved([], INVALID)
+            return Resolved([], Refusal.INVALID_BACKEND_SERVICE)
         if backend.service is not None:
             port: int | None = backend.service.port.number
             if not port:
@@ -115,12 +113,12 @@ class Backends:
                     return Resolved([], unknown="services")
                 port = self.named_port(namespace, backend.service.name, backend.service.port.name)
                 if port is None:
-                    return Resolved([], UNRESOLVED)
+                    return Resolved([], Refusal.PORT_NAME_RESOLVE_ERROR)
             return Resolved([Destination(self.host(namespace, backend.service.name), port)])
         if destinations is None or backend.resource is None:
-            return Resolved([], INVALID)
+            return Resolved([], Refusal.INVALID_BACKEND_SERVICE)
         if bridge_only and not is_bridge(backend.resource):
-            return Resolved([], INVALID)
+            return Resolved([], Refusal.INVALID_BACKEND_SERVICE)
         return Resolved(destinations)
 
     def named_port(self, namespace: str, service: str, port: str) -> int | None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from xdsaudit.ingress.policy import TrafficPolicy
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.protection import Unprotected
+from xdsaudit.model.refusal import Refusal
 from xdsaudit.model.route import Fields, MatchKey, Place
 from xdsaudit.model.verdict import Rule
 
@@ -42,7 +43,7 @@ class RulePlan:
     Attributes:
         rule: as written.
         selected: False when class or namespace are not this gateway's.
-        slug: why the controller refuses it, or None.
+        refusal: why the controller refuses it, or None.
         by: who won over it.
         unknown: why nothing can be said of it, or None.
         changed_at: newest time its Ingress may have changed (RFC 3339), or None.
@@ -50,7 +51,7 @@ class RulePlan:
 
     rule: Rule
     selected: bool = True
-    slug: str | None = None
+    refusal: Refusal | None = None
     by: Rule | None = None
     unknown: str | None = None
     changed_at: str | None = None

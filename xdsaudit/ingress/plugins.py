@@ -13,6 +13,7 @@ from xdsaudit.ingress.plugin_objects import MatchRule, PluginSpec, WasmPlugin
 from xdsaudit.ingress.profile import ALL_CONDITIONS, BOUND_INFORMERS, ROUTE_TYPES, Profile
 from xdsaudit.model.plugin import CONDITIONS, PHASES, RULES, Plugin, environment, image_of, settings_of
 from xdsaudit.model.plugin_verdict import match_said
+from xdsaudit.model.refusal import Refusal
 
 _ENUMS: Final = {
     "phase": ("UNSPECIFIED_PHASE", "AUTHN", "AUTHZ", "STATS"),
@@ -32,7 +33,7 @@ class RulePlan(NamedTuple):
         number: its place in ``matchRules``, from 0.
         ingress: route names it is for; so are ``service`` and ``domain``, and all three are as written.
         disabled: whether it is switched off.
-        slug: why the controller drops it although it is on, or None.
+        refusal: why the controller drops it although it is on, or None.
         place: its place among the rules that are served; None when it is not.
         unread: kinds of conditions that this version does not read, since another kind stands beside them.
     """
@@ -42,7 +43,7 @@ class RulePlan(NamedTuple):
     service: tuple[str, ...]
     domain: tuple[str, ...]
     disabled: bool = False
-    slug: str | None = None
+    refusal: Refusal | None = None
     place: int | None = None
     unread: tuple[str, ...] = ()
 
@@ -60,7 +61,7 @@ class PluginPlan:
         namespace: of the object.
         name: of the object.
         selected: False for one outside the controller's namespace.
-        slug: why nothing is served of it, or None.
+        refusal: why nothing is served of it, or None.
         unknown: why it is unknown what is served of it, or None.
         expected: what must be served, None when nothing must, or when it is unknown.
         rules: its match rules.
@@ -71,7 +72,7 @@ class PluginPlan:
     namespace: str
     name: str
     selected: bool
-    slug: str | None
+    refusal: Refusal | None
     unknown: str | None
     expected: Plugin | None
     rules: tuple[RulePlan, ...]
@@ -122,17 +123,18 @@ def _plan(plugin: WasmPlugin, profile: Profile) -> PluginPlan:
     selected = plugin.namespace == profile.system_namespace and watched
     whole = spec.pluginConfig is not None
     rules = _rules(spec.matchRules or (), whole, profile)
-    slug = unknown = None
+    refusal: Refusal | None = None
+    unknown = None
     if not selected:
-        slug = "plugin-elsewhere"
+        refusal = Refusal.PLUGIN_ELSEWHERE
     elif not whole and any(not r.disabled and not (r.ingress or r.service or r.domain) for r in rules):
-        slug = "plugin-rule-without-condition"
+        refusal = Refusal.PLUGIN_RULE_WITHOUT_CONDITION
     elif not whole and spec.defaultConfigDisable and all(r.disabled for r in rules):
-        slug = "plugin-disabled"
+        refusal = Refusal.PLUGIN_DISABLED
     else:
         unknown = _unforeseen(spec, rules, profile)
     expected = None
-    if slug is None and unknown is None:
+    if refusal is None and unknown is None:
         try:
             expected = _expected(plugin, rules)
         except RecursionError:
@@ -141,7 +143,7 @@ def _plan(plugin: WasmPlugin, profile: Profile) -> PluginPlan:
         plugin.namespace,
         plugin.metadata.name,
         selected,
-        slug,
+        refusal,
         unknown,
         expected,
         rules,
@@ -161,7 +163,7 @@ def _rules(listed: Iterable[MatchRule], whole: bool, profile: Profile) -> tuple[
             bool(rule.configDisable),
         )
         if whole:
-            plan = plan._replace(slug="plugin-rules-ignored")
+            plan = plan._replace(refusal=Refusal.PLUGIN_RULES_IGNORED)
         elif not plan.disabled:
             plan = plan._replace(place=place, unread=_unread(plan, profile))
             place += 1

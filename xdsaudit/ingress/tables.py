@@ -15,10 +15,11 @@ from xdsaudit.ingress.order import sort_routes
 from xdsaudit.ingress.policy import TrafficPolicy
 from xdsaudit.ingress.profile import REGISTRY_TLS, Profile
 from xdsaudit.ingress.with_services import fallback_route
+from xdsaudit.model.refusal import Refusal
 from xdsaudit.model.route import Place, clusters_of_fields
 
 Policies = Mapping[tuple[str, int | None], TrafficPolicy]
-Refuse = Callable[[int, str, int | None], None]
+Refuse = Callable[[int, Refusal, int | None], None]
 
 
 class Tables:
@@ -32,7 +33,7 @@ class Tables:
         plans: Mapping[int, RulePlan],
         refuse: Refuse,
     ) -> None:
-        """Keep what every table needs; ``refuse(index, slug, by)`` notes a rule that is hidden behind a catch-all."""
+        """Keep what every table needs; ``refuse(index, refusal, by)`` notes a rule that is hidden behind a catch-all."""
         self._backends, self._profile, self._policies = backends, profile, policies
         self._plans, self._refuse = plans, refuse
 
@@ -65,14 +66,14 @@ class Tables:
 
     def _hide(self, work: Work, catch_all: ExpectedRoute) -> None:
         for index in work.rules:
-            if self._plans[index].slug is None:
-                self._refuse(index, "behind-catch-all", catch_all.rules[0] if catch_all.rules else None)
+            if self._plans[index].refusal is None:
+                self._refuse(index, Refusal.BEHIND_CATCH_ALL, catch_all.rules[0] if catch_all.rules else None)
 
     def _app_root(self, host: str, app_roots: Mapping[str, tuple[str, list[int]]]) -> list[Work]:
         if host not in app_roots:
             return []
         target, rules = app_roots[host]
-        alive = [i for i in rules if self._plans[i].slug is None][:1]
+        alive = [i for i in rules if self._plans[i].refusal is None][:1]
         work = Work(f"{host}-app-root", alive, "", "", [("path", "/")], [])
         work.redirect = {"path_redirect": target, "response_code": "FOUND"}
         return [work]

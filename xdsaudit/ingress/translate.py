@@ -29,6 +29,7 @@ from xdsaudit.ingress.tables import Tables
 from xdsaudit.ingress.taken import Taken, taken
 from xdsaudit.ingress.tls import first_secrets
 from xdsaudit.ingress.with_services import NEED_SERVICES, fall_back, fallback_of, mirror, stateful_session
+from xdsaudit.model.refusal import Refusal
 from xdsaudit.model.route import Place
 from xdsaudit.model.verdict import Rule
 
@@ -107,7 +108,7 @@ class _Translation:
         self._default_backends(bases)
         for each in later:
             if each.default_index is not None:  # a canary's defaultBackend is ignored
-                self._refuse(each.default_index, "default-backend-unreachable")
+                self._refuse(each.default_index, Refusal.DEFAULT_BACKEND_UNREACHABLE)
         secrets = first_secrets(self.gateways, self.around.certificates)
         tables = Tables(self.backends, self.profile, self.around.policies, self.plans, self._refuse)
         built = tables.build(self.hosts, self.app_roots, {host for _, host in self.gateways}, secrets)
@@ -137,10 +138,10 @@ class _Translation:
         unknown = unforeseen(ingress, self.profile) if mine else None
         changed = ingress.changed_at
 
-        def add(host: str, path: str, kind: str | None, slug: str | None = None) -> int:
+        def add(host: str, path: str, kind: str | None, refusal: Refusal | None = None) -> int:
             rule = Rule(ingress.namespace, ingress.metadata.name, host, path, kind)
             number = next(self.numbers)
-            self.plans[number] = RulePlan(rule, mine, slug, unknown=unknown, changed_at=changed)
+            self.plans[number] = RulePlan(rule, mine, refusal, unknown=unknown, changed_at=changed)
             return number
 
         rules = ingress.spec.rules or []
@@ -149,16 +150,16 @@ class _Translation:
             for p, path in enumerate(paths):
                 indices[r, p] = add(rule.host or "*", path.path or "/", path.pathType or None)
             if not paths and ingress.spec.defaultBackend is None:
-                add(rule.host or "*", "/", None, "empty-rule")
+                add(rule.host or "*", "/", None, Refusal.EMPTY_RULE)
         if ingress.spec.defaultBackend is not None:
             return indices, add("*", "/", "DefaultBackend")
         if not rules:
-            add("*", "/", None, "empty-rule")
+            add("*", "/", None, Refusal.EMPTY_RULE)
         return indices, None
 
-    def _refuse(self, index: int, slug: str, by: int | None = None) -> None:
+    def _refuse(self, index: int, refusal: Refusal, by: int | None = None) -> None:
         plan = self.plans[index]
-        plan.slug = slug
+        plan.refusal = refusal
         plan.by = self.plans[by].rule if by is not None else None
 
     # -- base Ingresses -----------------------------------------------------------------------------------------------
@@ -183,7 +184,7 @@ class _Translation:
                 first = seen.setdefault((kind, value), index)
                 winner = self.owners.setdefault(key, index)
                 if first != index or winner != index:
-                    self._refuse(index, "duplicated-route", winner if winner != index else first)
+                    self._refuse(index, Refusal.DUPLICATED_ROUTE, winner if winner != index else first)
                     continue
                 resolved = self.backends.resolve(ingress.namespace, path.backend, each.destinations)
                 if self._usable(index, resolved):
@@ -201,8 +202,8 @@ class _Translation:
         if resolved.unknown:
             self.plans[index].unknown = f"{resolved.unknown} were not read, and the backend's port is given by name"
             return False
-        if resolved.slug:
-            self._refuse(index, resolved.slug)
+        if resolved.refusal:
+            self._refuse(index, resolved.refusal)
             return False
         return True
 
@@ -230,7 +231,7 @@ class _Translation:
         for host, _, paths in each.rules():
             if host not in self.hosts:
                 for index, _ in paths:
-                    self._refuse(index, "orphan-canary")
+                    self._refuse(index, Refusal.ORPHAN_CANARY)
                 continue
             for index, path in paths:
                 kind, value, written = effective(effects, path)
@@ -240,7 +241,7 @@ class _Translation:
                 self.crashes.convert(each)
                 base = self.bases.get((host, (kind, value, *each.conditions)))
                 if base is None:
-                    self._refuse(index, "orphan-canary")
+                    self._refuse(index, Refusal.ORPHAN_CANARY)
                     continue
                 own = self._work(each, index, (kind, value, written), resolved)
                 if not own.destinations:
@@ -327,8 +328,8 @@ class _Translation:
             self.hosts[host].append(work)
         for each in bases:
             index = each.default_index
-            if index is None or index in used or self.plans[index].slug or self.plans[index].unknown:
+            if index is None or index in used or self.plans[index].refusal or self.plans[index].unknown:
                 continue
             winner = chosen.get("*")
             by = winner[0].default_index if winner and winner[0] is not each else None
-            self._refuse(index, "default-backend-unreachable", by)
+            self._refuse(index, Refusal.DEFAULT_BACKEND_UNREACHABLE, by)

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypedDict, Unpack
 
 from xdsaudit.audit.case import World
+from xdsaudit.audit.causes import control_plane
+from xdsaudit.audit.causes.catalogue import slugs
 from xdsaudit.audit.memory import Memory
-from xdsaudit.audit.plugins.judge import PROVEN as PLUGIN_PROVEN
 from xdsaudit.audit.questions.in_core import Cores
-from xdsaudit.audit.stage import single_label
-from xdsaudit.audit.verdicts import PROVEN, audit, judged
+from xdsaudit.audit.signs import single_label
+from xdsaudit.audit.verdicts import audit, judged
 from xdsaudit.errors import near
 from xdsaudit.live.arrivals import Arrivals, summary
 from xdsaudit.model.plugin_verdict import PluginVerdict
@@ -24,6 +25,8 @@ from xdsaudit.model.verdict import FAILING, IN_EFFECT, Audit, RuleVerdict, Stage
 from xdsaudit.model.view import State, ViewName
 
 _NEVER: Final = frozenset({Verdict.REFUSED, Verdict.NOT_SELECTED})
+_PROVEN: Final = slugs(lambda cause: cause.proven)
+_LASTING: Final = slugs(lambda cause: cause.lasting)
 _PLUGIN: Final = "wasmplugin/"
 _PARTS: Final = "of the gateways only what concerns the hosts of the batch was read"
 _SETTLE_SECONDS: Final = 1.0
@@ -279,7 +282,7 @@ class _Wait:
             return whole
 
         def judged(rule: RuleVerdict) -> RuleVerdict:
-            if rule.verdict not in FAILING or rule.slug in PROVEN or rule.verdict is Verdict.REFUSED:
+            if rule.verdict not in FAILING or rule.slug in _PROVEN or rule.verdict is Verdict.REFUSED:
                 return rule
             return rule._replace(verdict=Verdict.PENDING)
 
@@ -320,11 +323,7 @@ def _for_good(never: Sequence[object]) -> str:
 
 def _young(plugin: PluginVerdict) -> PluginVerdict:
     """A plugin that may still come: one lost or changed without proof is pending, and so are its match rules."""
-    if (
-        plugin.slug in PLUGIN_PROVEN
-        or plugin.stage is Stage.APPLY
-        or not plugin.verdicts & {Verdict.LOST, Verdict.CHANGED}
-    ):
+    if plugin.slug in _PROVEN or plugin.stage is Stage.APPLY or not plugin.verdicts & {Verdict.LOST, Verdict.CHANGED}:
         return plugin
     held = (Verdict.LOST, Verdict.CHANGED)
     rules = tuple(r._replace(verdict=Verdict.PENDING) if r.verdict in held else r for r in plugin.rules)
@@ -333,10 +332,14 @@ def _young(plugin: PluginVerdict) -> PluginVerdict:
 
 def _never(rule: RuleVerdict) -> bool:
     """Whether waiting longer changes nothing: the controller itself leaves the rule out, or what its Ingress wants it protected by."""
-    if rule.verdict in _NEVER or rule.slug in ("protection-not-applied", "unmatchable-path"):
+    if rule.verdict in _NEVER or rule.slug in _LASTING:
         return True
     # Pilot expands a single label for good (higress@v2.0.1, istio's ResolveHostname of the default namespace).
-    return rule.slug == "blackhole-table" and rule.verdict is Verdict.LOST and single_label(rule.rule.host)
+    return (
+        rule.slug == control_plane.BLACKHOLE_TABLE.slug
+        and rule.verdict is Verdict.LOST
+        and single_label(rule.rule.host)
+    )
 
 
 def _differs_in_api(rule: RuleVerdict) -> bool:

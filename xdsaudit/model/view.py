@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from xdsaudit.model.facts import CoreFacts, GatewayFacts, PilotFacts, ProxyState
 from xdsaudit.model.plugin import Plugin, Slot
@@ -22,6 +22,10 @@ class ViewName(StrEnum):
     PILOT_FRESH = "pilot_fresh"
     PILOT = "pilot"
     GATEWAY = "gateway"
+
+
+PIPELINE: Final = (ViewName.CORE, ViewName.PILOT_FRESH, ViewName.PILOT, ViewName.GATEWAY)
+"""The views that hold routes, in the order in which a rule passes through them."""
 
 
 class State(StrEnum):

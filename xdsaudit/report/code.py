@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from xdsaudit.audit.causes.code import Code
-from xdsaudit.audit.causes.commands import COMMANDS
+from xdsaudit.audit.causes.cause import Cause
 from xdsaudit.audit.causes.fix import examples
 from xdsaudit.report.terminal import wrapped, wrapped_command
 
 
-def code_text(row: Code, *, width: int = 80) -> str:
+def code_text(row: Cause, *, width: int = 80) -> str:
     """What a code means, for people, without colours: the page is read as often in a file as on a terminal."""
     lines = [*wrapped(f"{row.code} {row.slug} ({row.severity.value})", width), *wrapped(row.title, width)]
     for head, text in (
@@ -20,9 +19,9 @@ def code_text(row: Code, *, width: int = 80) -> str:
     ):
         if text:
             lines += ["", *wrapped(f"{head}. {text}", width)]
-    if row.slug in COMMANDS:
+    if row.fix:
         lines += ["", *wrapped("Commands, with invented names; an audit prints them with the real ones.", width)]
-        for fix in examples(row.slug):
+        for fix in examples(row):
             lines += [
                 *wrapped(f"  {fix.title}:", width),
                 *(f"    {x}" for x in wrapped_command(fix.command, width - 4)),

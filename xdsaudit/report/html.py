@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from xdsaudit.audit.causes.catalogue import CATALOGUE
-from xdsaudit.audit.causes.code import Code
+from xdsaudit.audit.causes.cause import Cause
 from xdsaudit.audit.groups import Group, causes
 from xdsaudit.model.plugin_verdict import said
 from xdsaudit.model.verdict import FAILING, Audit, RuleVerdict, Severity, Verdict
@@ -121,7 +121,7 @@ def _matrix(audit: Audit) -> dict[str, Any] | None:
     return {"columns": columns(rules), "rules": rules[:_ROWS], "more": max(len(rules) - _ROWS, 0)}
 
 
-def _codes(audit: Audit) -> list[Code]:
+def _codes(audit: Audit) -> list[Cause]:
     """What the codes on the page mean, each once."""
     used = {r.code for r in audit.rules} | {f.code for f in audit.findings} | {p.code for p in audit.plugins}
     used |= {r.code for p in audit.plugins for r in p.rules if r.code}

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from xdsaudit.audit.causes.catalogue import BY_SLUG, CATALOGUE
+from xdsaudit.audit.causes.auditor import UNREADABLE
+from xdsaudit.audit.causes.catalogue import CATALOGUE
 from xdsaudit.model.plugin_verdict import PluginVerdict, said
 from xdsaudit.model.verdict import FAILING, IN_EFFECT, Audit, Finding, Origin, RuleVerdict, Severity, Verdict
 from xdsaudit.report.head import left_out, unseen
@@ -65,14 +66,13 @@ def entries(audit: Audit) -> Iterator[Entry]:
     for finding in audit.findings:
         yield _of_finding(finding)
     for info in audit.gaps:
-        row = BY_SLUG["unreadable"]
         yield Entry(
             info.label,
             Severity.WARNING,
-            row.code,
+            UNREADABLE.code,
             f"{info.label} is {info.state.value}",
             (info.why or "",),
-            row.remedy,
+            UNREADABLE.remedy,
             None,
         )
 

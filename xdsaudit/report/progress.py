@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from xdsaudit.audit.causes.auditor import UNREADABLE
 from xdsaudit.model.verdict import IN_EFFECT, Audit, RuleVerdict, Stage, Verdict
 from xdsaudit.report.terminal import many, printable
 
@@ -41,7 +42,7 @@ def _where(verdict: Verdict, stage: Stage | None, first_missing: str | None, slu
     if stage is Stage.APPLY:
         return "not in the API as the manifest asks for it"
     if verdict is Verdict.UNKNOWN:
-        return "not judged, since a view could not be read" if slug == "unreadable" else f"not judged ({slug})"
+        return "not judged, since a view could not be read" if slug == UNREADABLE.slug else f"not judged ({slug})"
     if first_missing is not None:
         word = "otherwise in" if verdict is Verdict.CHANGED else "not yet in"
         return f"{word} {_VIEWS.get(first_missing, first_missing)}"

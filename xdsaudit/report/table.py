@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Final
 
+from xdsaudit.audit.causes.auditor import UNREADABLE
 from xdsaudit.audit.groups import Group, Told, causes
 from xdsaudit.audit.sayings import listed
 from xdsaudit.model.verdict import Audit, RuleVerdict, Severity, Verdict
@@ -69,7 +70,7 @@ def _group(page: Page, group: Group, wide: bool) -> None:
     say(page, f"{name_of(group.rules[0])}{reach}" if single else reach, indent=4, hang=2)
     for text in group.lines:
         # Why something could not be read stands in the first lines.
-        short = re.sub(r"( could not be read): .*", r"\1", text) if group.slug == "unreadable" else text
+        short = re.sub(r"( could not be read): .*", r"\1", text) if group.slug == UNREADABLE.slug else text
         say(page, f"- {short}", indent=6 if single else 4, hang=2)
     if group.verdict is Verdict.UNKNOWN and not wide and len(group.parts) == 1 and len(group.rules) > 3:
         for line in _runs(group.rules):  # one reason for all of them: their names say nothing more

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from xdsaudit.audit.case import PIPELINE, World
+from xdsaudit.audit.case import World
+from xdsaudit.audit.causes.cause import Cause
 from xdsaudit.audit.compare.view import Judgement, Missing
-from xdsaudit.audit.stage import Rejection, single_label
-from xdsaudit.model.view import View, ViewName
+from xdsaudit.audit.signs import short
+from xdsaudit.audit.stage import Rejection
+from xdsaudit.model.view import PIPELINE, ViewName
 
 _REASONS = {
     "no-table": "has no virtual host for {host} on port {port}",
@@ -31,44 +33,18 @@ def _lacking(missing: list[Missing]) -> str:
     return text + (f" (and {len(missing) - 1} more of its routes)" if len(missing) > 1 else "")
 
 
-def journey(world: World, rejected: dict[str | None, Rejection], rule: int, slug: str) -> Iterator[str]:
+def journey(world: World, rejected: Mapping[str | None, Rejection], rule: int, cause: Cause | None) -> Iterator[str]:
     """One line per view in the order of the pipeline, then what tells the cause."""
     for name in PIPELINE:
         for judged in world.read(name):
             yield _line(judged, rule)
     proofs = (j.reordered[rule] for name in PIPELINE for j in world.read(name) if rule in j.reordered)
     yield from islice(proofs, 1)
-    host = world.expectation.plans[rule].rule.host
-    if slug == "blackhole-table" and single_label(host):
-        system = world.expectation.profile.system_namespace
-        port = world.expectation.profile.http_port
-        yield (
-            f"{host} is a single label, which pilot expands to {host}.{system}"
-            + (
-                f": its scope leads to a table with the virtual host blackhole:{port}"
-                if world.expectation.profile.scoped_rds
-                else " and binds to no virtual host"
-            )
-        )
-    if slug in ("stale-route-cache", "stale-listener-cache"):
-        yield "a private cache line of the same pilot has it: what gateways are served is stale"
-    if slug == "gateway-disconnected":
-        for judged in world.read(ViewName.GATEWAY):
-            if judged.view.connected is False:
-                yield f"{judged.view.label}: control_plane.connected_state is 0{frozen_since(judged.view)}"
-    for judged in world.read(ViewName.GATEWAY):
-        rejection = rejected.get(judged.view.replica)
-        if slug == "envoy-rejected" and rejection is not None and rule in rejection.held:
-            yield from _rejection_lines(world, rejection)
+    if cause is not None and cause.evidence is not None:
+        yield from cause.evidence(world, rejected, rule)
     yield from _attachment(world, rule)
     if _lost_above(world, rule) and _held_below(world, rule):
         yield "the gateway still serves the route from an older table: the next push or a restart ends that"
-
-
-def frozen_since(view: View) -> str:
-    """When the newest route table of a gateway came, as the end of a sentence; empty where it does not tell."""
-    updated = view.own.updated
-    return f"; its newest route table is of {updated}" if updated else ""
 
 
 def _attachment(world: World, rule: int) -> Iterator[str]:
@@ -95,27 +71,6 @@ def _line(judged: Judgement, rule: int) -> str:
         delta = judged.changed[rule][0]
         return f"{label} differs in {delta.field}: expected {short(delta.expected)}, has {short(delta.actual)}"
     return f"{label} has it"
-
-
-def short(value: object) -> str:
-    """A value cut to what fits a line."""
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= 120 else text[:117] + "..."
-
-
-def _rejection_lines(world: World, rejection: Rejection) -> Iterator[str]:
-    for culprit in rejection.culprits[:3]:
-        rule = world.expectation.plans[culprit.rule].rule if culprit.rule is not None else culprit.route.name
-        word = "culprit" if culprit.flaw.sure else "probable culprit"
-        yield f"{word}: {rule}: {culprit.flaw.reason}"
-    if rejection.reported:
-        yield "pilot's metrics count a refused RDS response of this gateway"
-    if rejection.unacknowledged:
-        yield "pilot's syncz: the gateway has not acknowledged the last RDS response"
-    if rejection.counted:
-        yield "update_rejected of the table is above zero beside this difference"
-    if not rejection.culprits:
-        yield "the culprit is not known: no route that pilot serves breaks a rule known here; see the gateway's log"
 
 
 def _lost_above(world: World, rule: int) -> bool:

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from xdsaudit.audit.causes import rejection, translation
 from xdsaudit.audit.causes.catalogue import BY_SLUG
-from xdsaudit.audit.causes.commands import COMMANDS, EXAMPLES
+from xdsaudit.audit.causes.cause import Cause
+from xdsaudit.audit.causes.commands import EXAMPLES
 from xdsaudit.model.verdict import Audit, Finding, Fix, RuleVerdict, Verdict
 from xdsaudit.model.view import State, ViewName
 
@@ -31,32 +33,35 @@ def with_fixes(audit: Audit) -> Audit:
     base = _controller(audit.controller)
 
     def fixed(rule: RuleVerdict) -> RuleVerdict:
-        if rule.slug not in COMMANDS:
+        cause = BY_SLUG.get(rule.slug or "")
+        if cause is None or not cause.fix:
             return rule
-        return rule._replace(fix=_filled(rule.slug, {**base, **_of_rule(audit, rule, whole)}, rule.remedy))
+        return rule._replace(fix=_filled(cause, {**base, **_of_rule(audit, rule, whole)}, rule.remedy))
+
+    def mended(finding: Finding) -> Finding:
+        cause = BY_SLUG.get(finding.slug)
+        if cause is None or not cause.fix:
+            return finding
+        return replace(finding, fix=_filled(cause, {**base, **_of_finding(finding)}, finding.remedy))
 
     return replace(
         audit,
         rules=tuple([r if r.slug is None else fixed(r) for r in audit.rules]),
         not_selected=tuple([r if r.slug is None else fixed(r) for r in audit.not_selected]),
-        findings=tuple(
-            replace(f, fix=_filled(f.slug, {**base, **_of_finding(f)}, f.remedy)) if f.slug in COMMANDS else f
-            for f in audit.findings
-        ),
+        findings=tuple(mended(f) for f in audit.findings),
     )
 
 
-def examples(slug: str) -> tuple[Fix, ...]:
+def examples(cause: Cause) -> tuple[Fix, ...]:
     """The commands of a cause with invented names, for the page of its code."""
-    row = BY_SLUG[slug]
-    return _filled(slug, dict(EXAMPLES), row.remedy)
+    return _filled(cause, dict(EXAMPLES), cause.remedy)
 
 
-def _filled(slug: str | None, values: Values, remedy: str | None) -> tuple[Fix, ...]:
+def _filled(cause: Cause, values: Values, remedy: str | None) -> tuple[Fix, ...]:
     """The commands of which every place is known. A remedy that differs from the catalogue's forbids a restart of the gateway."""
     found = []
-    for command in COMMANDS[slug or ""]:
-        if command.restarts and not (remedy or "").startswith(BY_SLUG[slug or ""].remedy):
+    for command in cause.fix:
+        if command.restarts and not (remedy or "").startswith(cause.remedy):
             continue
         try:
             found.append(Fix(command.title.format_map(values), command.text.format_map(values)))
@@ -79,7 +84,7 @@ def _of_rule(audit: Audit, verdict: RuleVerdict, whole: frozenset[str]) -> Value
     values["duplicate" if rule.ref in whole else "partly"] = rule.ingress
     if verdict.by is not None:
         values |= {"by_namespace": verdict.by.namespace, "by_ingress": verdict.by.ingress}
-    elif verdict.slug == "envoy-rejected" and any(
+    elif verdict.slug == rejection.ENVOY_REJECTED.slug and any(
         line.startswith(f"culprit: {rule.ref} ") for line in verdict.evidence
     ):
         values |= {"by_namespace": rule.namespace, "by_ingress": rule.ingress}
@@ -139,7 +144,8 @@ def _named(evidence: Iterable[str]) -> Values:
 
 def _duplicates(rules: Sequence[RuleVerdict]) -> frozenset[str]:
     """Ingresses of which every rule is a duplicate of another Ingress's."""
-    doubled = [r for r in rules if r.slug == "duplicated-route" and r.by is not None and r.by.ref != r.rule.ref]
+    slug = translation.DUPLICATED_ROUTE.slug
+    doubled = [r for r in rules if r.slug == slug and r.by is not None and r.by.ref != r.rule.ref]
     refs = {r.rule.ref for r in doubled}
     total = Counter(r.rule.ref for r in rules if r.rule.ref in refs) if refs else Counter()
     found = Counter(r.rule.ref for r in doubled)

@@ -1,23 +1,30 @@
-"""What an Ingress says is known: codes that its annotation ``xdsaudit.io/ignore`` lists are not said of it."""
+"""What an Ingress says is known: causes that its annotation ``xdsaudit.io/ignore`` lists are not said of it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from xdsaudit.audit.causes.catalogue import find
-from xdsaudit.ingress.objects import Ingress
+if TYPE_CHECKING:
+    from xdsaudit.audit.causes.cause import Cause
+    from xdsaudit.ingress.objects import Ingress
+    from xdsaudit.model.verdict import Finding
 
 KEY: Final = "xdsaudit.io/ignore"
 
 
-def ignored(ingress: Ingress) -> frozenset[str]:
-    """Slugs that the annotation of an Ingress lists, by code (``XA204``) or by name, separated by commas or blanks."""
-    words = re.split(r"[\s,]+", ingress.annotations.get(KEY, ""))
-    return frozenset(row.slug for word in words if word and (row := find(word)) is not None)
+class Ignored:
+    """The causes that Ingresses list, by ``namespace/ingress``: by code (``XA204``) or by slug, separated by commas or blanks."""
 
+    def __init__(self, ingresses: Iterable[Ingress]) -> None:
+        """Read their annotations."""
+        self._words: Mapping[str, frozenset[str]] = {
+            f"{i.namespace}/{i.metadata.name}": frozenset(re.split(r"[\s,]+", i.annotations[KEY].lower()))
+            for i in ingresses
+            if KEY in i.annotations
+        }
 
-def ignored_by_ref(ingresses: Iterable[Ingress]) -> Mapping[str, frozenset[str]]:
-    """Ignored slugs by ``namespace/ingress``, of the Ingresses that list any."""
-    return {f"{i.namespace}/{i.metadata.name}": ignored(i) for i in ingresses if KEY in i.annotations}
+    def covers(self, ref: str, said: Cause | Finding) -> bool:
+        """Whether an Ingress lists a cause, or that of a finding."""
+        return not self._words.get(ref, frozenset()).isdisjoint((said.code.lower(), said.slug))

@@ -4,18 +4,73 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
-from xdsaudit.model.route import Place, Route
-from xdsaudit.model.view import Certificate, View
+from xdsaudit.audit.causes import certificates
+from xdsaudit.audit.causes.cause import Cause, Command, Fault
+from xdsaudit.audit.causes.commands import EDIT, ENDPOINTS, RESTART_CONTROLLER, SERVICE
+from xdsaudit.model.verdict import Severity
+
+if TYPE_CHECKING:
+    from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
+    from xdsaudit.model.route import Place, Route
+    from xdsaudit.model.view import View
 
 
-class Upstream(NamedTuple):
-    """Why a rule's requests cannot be answered: a slug of the catalogue and a line of evidence."""
-
-    slug: str
-    evidence: str
+NO_ENDPOINTS = Cause(
+    code="XA701",
+    slug="no-endpoints",
+    severity=Severity.ERROR,
+    title="The cluster has no healthy endpoint",
+    meaning="Requests get 503 no_healthy_upstream.",
+    remedy="Check that the Service's pods are ready and its selector matches them.",
+    shows="503 UH no_healthy_upstream.",
+    prevention="Readiness probes that tell the truth.",
+    issues=("higress#2881",),
+    fix=(ENDPOINTS, SERVICE),
+)
+ENDPOINTS_NOT_DELIVERED = Cause(
+    code="XA702",
+    slug="endpoints-not-delivered",
+    severity=Severity.ERROR,
+    title="The Service has ready endpoints and the cluster has none",
+    meaning="EndpointSlices list ready endpoints, and neither pilot nor the gateway holds one: they were lost on the way.",
+    remedy="Look again after a push; restart the controller if it stays. Check that the Service's targetPort names a port of the pods.",
+    shows="503 UH though the pods are ready.",
+    prevention="Audit after roll-outs.",
+    issues=("contour#1523", "istio#23161"),
+    fix=(ENDPOINTS, SERVICE, RESTART_CONTROLLER),
+)
+CLUSTER_ABSENT = Cause(
+    code="XA703",
+    slug="cluster-absent",
+    severity=Severity.ERROR,
+    title="The route's cluster does not exist",
+    meaning="Pilot makes a cluster only of a Service and port that exist. Requests get 503 cluster_not_found.",
+    remedy="Create the Service with that port, or correct the backend of the Ingress.",
+    shows="503 NC cluster_not_found.",
+    prevention="Apply Services with their Ingresses; xdsaudit check says which are missing.",
+    issues=("istio#27650",),
+    fix=(
+        Command(
+            "Create the Service, for pods with the label app={service}",
+            "kubectl -n {service_namespace} create service clusterip {service} --tcp={port}:{port}",
+        ),
+        EDIT,
+    ),
+)
+CLUSTER_WARMING = Cause(
+    code="XA704",
+    slug="cluster-warming",
+    severity=Severity.ERROR,
+    title="The cluster is still warming",
+    meaning="A new cluster waits for its endpoints before it takes requests; until then they get 503.",
+    remedy="Wait for the next push; if it stays, look for the Service's endpoints.",
+    shows="503 for the first seconds of a new Service.",
+    prevention="xdsaudit wait before sending traffic.",
+    issues=("istio#50214",),
+    fix=(ENDPOINTS,),
+)
 
 
 Remembered = Callable[[int, tuple[object, ...]], dict[int, object]]
@@ -28,7 +83,7 @@ def judge_upstream(
     ready: Mapping[tuple[str, str], int] | None,
     now: datetime | None,
     remembered: Remembered,
-) -> dict[int, Upstream]:
+) -> dict[int, Fault]:
     """Rules whose route is right and whose upstream is not, by rule index.
 
     Args:
@@ -40,15 +95,15 @@ def judge_upstream(
         remembered: gives, for a view's number and all that its clusters are judged by, the lists of routes whose clusters were
             found well, by their ids; those of this view are added.
     """
-    found: dict[int, Upstream] = {}
+    found: dict[int, Fault] = {}
     for number, view in enumerate(views):
-        certificates = view.chain_secrets()
-        verdicts: dict[tuple[str, ...], Upstream | None] = {}
+        secrets = view.chain_secrets()
+        verdicts: dict[tuple[str, ...], Fault | None] = {}
         answering = endpoints.endpoints if endpoints is not None else None
         well = remembered(number, (view.clusters, view.endpoints, answering, ready))
         for place, routes in expectation.tables.items():
             secure = place[0] == expectation.profile.https_port
-            held = _certificate(view, place[1], certificates.get(place[1], ()), now) if secure else None
+            held = certificates.why(view, place[1], secrets.get(place[1], ()), now) if secure else None
             if held is None and id(routes) in well:
                 continue
             clean = held is None
@@ -71,12 +126,12 @@ def judge_upstream(
 
 
 def _cached(
-    verdicts: dict[tuple[str, ...], Upstream | None],
+    verdicts: dict[tuple[str, ...], Fault | None],
     view: View,
     endpoints: View | None,
     names: tuple[str, ...],
     ready: Mapping[tuple[str, str], int] | None,
-) -> Upstream | None:
+) -> Fault | None:
     if names not in verdicts:
         verdicts[names] = next((p for n in names if (p := _cluster(view, endpoints, n, ready)) is not None), None)
     return verdicts[names]
@@ -97,43 +152,14 @@ def _targets(route: ExpectedRoute | Route) -> tuple[str, ...]:
     return tuple(c["name"] for c in weighted["clusters"]) if weighted else ()
 
 
-def _certificate(view: View, host: str, secrets: tuple[str, ...], now: datetime | None) -> Upstream | None:
-    """What is wrong with the certificates of a host; one good one among several is enough."""
-    waiting = [s for s in secrets if s in (view.warming_secrets or ())]
-    if waiting:
-        return Upstream("certificate-warming", f"{view.label}: the certificate {waiting[0]} of {host} never arrived")
-    shown = [(s, c) for s in secrets if (c := (view.certificates or {}).get(s)) is not None]
-    if not shown or len(shown) < len(secrets):
-        return None
-    problems = [_flaw(view, host, name, certificate, now) for name, certificate in shown]
-    return None if None in problems else problems[0]
-
-
-def _flaw(view: View, host: str, name: str, certificate: Certificate, now: datetime | None) -> Upstream | None:
-    if now is not None:
-        for bound, wrong, said in (
-            (certificate.ends, now > datetime.fromisoformat(certificate.ends), "ended"),
-            (certificate.begins, now < datetime.fromisoformat(certificate.begins), "only begins"),
-        ):
-            if wrong:
-                text = f"{view.label}: the certificate {name} of {host} {said} at {bound}"
-                return Upstream("certificate-expired", text)
-    if host != "*" and certificate.names and not certificate.covers(host):
-        names = ", ".join(certificate.names[:5])
-        return Upstream("certificate-mismatch", f"{view.label}: the certificate {name} shown for {host} is for {names}")
-    return None
-
-
-def _cluster(view: View, eds: View | None, name: str, ready: Mapping[tuple[str, str], int] | None) -> Upstream | None:
+def _cluster(view: View, eds: View | None, name: str, ready: Mapping[tuple[str, str], int] | None) -> Fault | None:
     if view.clusters is None:
         return None
     cluster = view.clusters.get(name)
     if cluster is None:
-        return Upstream("cluster-absent", f"{view.label}: cluster {name} does not exist: requests get 503 NC")
+        return Fault(CLUSTER_ABSENT, f"{view.label}: cluster {name} does not exist: requests get 503 NC")
     if cluster.warming:
-        return Upstream(
-            "cluster-warming", f"{view.label}: cluster {name} is still warming, waiting for its first endpoints"
-        )
+        return Fault(CLUSTER_WARMING, f"{view.label}: cluster {name} is still warming, waiting for its first endpoints")
     if cluster.discovery != "EDS":
         return None
     for source in (view, eds):
@@ -150,5 +176,5 @@ def _cluster(view: View, eds: View | None, name: str, ready: Mapping[tuple[str, 
         slices = (ready or {}).get((rest.partition(".")[0], service))
         if ready is not None:
             said += f" (EndpointSlices: {'none' if slices is None else slices} ready)"
-        return Upstream("endpoints-not-delivered" if slices else "no-endpoints", said)
+        return Fault(ENDPOINTS_NOT_DELIVERED if slices else NO_ENDPOINTS, said)
     return None

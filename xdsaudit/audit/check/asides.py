@@ -13,11 +13,9 @@ from xdsaudit.audit.check.values import values
 
 def asides(world: World, ref: str) -> tuple[str, ...]:
     """Values without effect, what breaks requests, protection that does not apply, in sentences that begin with a code."""
-    from xdsaudit.audit.causes.catalogue import BY_SLUG
-
     mine = tuple(i for i in world.objects.ingresses if f"{i.namespace}/{i.metadata.name}" == ref)
     one = replace(world.objects, ingresses=mine)
     case = Case(one, world.objects, world.objects, world.expectation, world.expectation, frozenset({ref}))
     remarks = [*security(case), *values(case), *results(case)]
-    said = (f"{BY_SLUG[r.slug].code} {r.slug}: {r.message.removeprefix(f'{ref}: ')}" for r in remarks)
+    said = (f"{r.cause.code} {r.cause.slug}: {r.message.removeprefix(f'{ref}: ')}" for r in remarks)
     return tuple(dict.fromkeys(said))

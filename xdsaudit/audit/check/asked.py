@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from xdsaudit.audit.causes.rejection import ENVOY_REJECTED
 from xdsaudit.audit.check.case import Remark
 from xdsaudit.envoy.plain import plain_route
 from xdsaudit.ingress.annotations import HIGRESS, NGINX
@@ -149,7 +150,7 @@ def remarks_of(
         key = annotations.get(rule.ref)
         why = f" (annotation {key}: without it Envoy takes the Ingress)" if key else ""
         text = f"{rule} will be rejected by Envoy, with every change that comes along: {name} says {words}{why}"
-        yield Remark("envoy-rejected", rule, text, Severity.ERROR, resource=key)
+        yield Remark(ENVOY_REJECTED, rule, text, Severity.ERROR, resource=key)
 
 
 def _annotation(ingress: Ingress, objects: KubeObjects, after: Expectation, refuses: Refuses) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from xdsaudit.audit.causes.cause import Cause
 from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.objects import Ingress, KubeObjects
 from xdsaudit.model.verdict import Rule, Severity
@@ -15,7 +16,7 @@ class Remark(NamedTuple):
     """Something that is to be said of an Ingress, or of another object of the batch.
 
     Attributes:
-        slug: of its code.
+        cause: what it is.
         rule: whose it is; without a path it is the Ingress as a whole.
         message: a sentence.
         severity: where it is not that of its code.
@@ -23,7 +24,7 @@ class Remark(NamedTuple):
         by: another rule that has to do with it.
     """
 
-    slug: str
+    cause: Cause
     rule: Rule
     message: str
     severity: Severity | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xdsaudit.audit.causes import written
 from xdsaudit.audit.check.case import Case, Remark
 from xdsaudit.audit.questions.comparison import Comparison, of_expectations
 from xdsaudit.model.verdict import Rule
@@ -26,7 +27,7 @@ def changed_rules(comparison: Comparison, case: Case) -> Iterator[Remark]:
         told.add(rule)
         what = ", ".join(each.fields) or f"{each.before.does} before, {each.after.does} after"
         yield Remark(
-            "live-rule-changed",
+            written.LIVE_RULE_CHANGED,
             rule,
             f"the batch changes what {rule}, which is live, does: {what}; for example {each.request}",
         )

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from xdsaudit.audit.causes import written
 from xdsaudit.audit.check.case import Case, Remark, whole
 from xdsaudit.ingress.annotation_table import BY_KEY
 from xdsaudit.ingress.annotations import HIGRESS, NGINX, boolean, look, protects, text
@@ -20,7 +21,7 @@ from xdsaudit.ingress.objects import Ingress
 from xdsaudit.ingress.values import void
 from xdsaudit.model.verdict import Rule, Severity
 
-LOST, DIFFERS = "nginx-annotation-lost", "nginx-differs"
+LOST, DIFFERS = written.NGINX_ANNOTATION_LOST, written.NGINX_DIFFERS
 _REGEX: Final = re.compile(r"[\\^$*+?()|\[\]{}]")
 
 

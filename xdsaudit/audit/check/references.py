@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Final
 
+from xdsaudit.audit.causes import certificates, translation, written
 from xdsaudit.audit.check.case import Case, Remark, whole
 from xdsaudit.ingress.annotation_table import BY_KEY
 from xdsaudit.ingress.annotations import HIGRESS, NGINX, look, namespaced, text
@@ -21,7 +22,11 @@ from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.registries import DISCOVERING, Registries
 from xdsaudit.model.verdict import Rule, Severity
 
-MISSING, UNREGISTERED, MISPLACED = "reference-missing", "destination-unregistered", "annotation-misplaced"
+MISSING, UNREGISTERED, MISPLACED = (
+    written.REFERENCE_MISSING,
+    written.DESTINATION_UNREGISTERED,
+    written.ANNOTATION_MISPLACED,
+)
 _NAME: Final = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 
 
@@ -93,7 +98,7 @@ def _bridges(ingress: Ingress, case: Case, known: Known) -> Iterator[Remark]:
             )
     if len(destinations) > 1 and (total := sum(d.weight for d in destinations)) != 100:
         why = f"the weights of higress.io/destination sum up to {total}, and the first line gets what the others leave of 100"
-        yield Remark("value-without-effect", rule, f"{rule.ref}: {why}", resource=f"{HIGRESS}destination")
+        yield Remark(written.VALUE_WITHOUT_EFFECT, rule, f"{rule.ref}: {why}", resource=f"{HIGRESS}destination")
 
 
 def _service(each: Destination, known: Known) -> bool:
@@ -222,7 +227,7 @@ def _shapes(ingress: Ingress, case: Case) -> Iterator[Remark]:
         if keys is not None and not {"tls.crt", "tls.key"} <= keys:
             said = f"Secret {ingress.namespace}/{name} has the keys {', '.join(sorted(keys))}, and a certificate needs tls.crt and tls.key"
             yield Remark(
-                "certificate-warming",
+                certificates.CERTIFICATE_WARMING,
                 rule,
                 f"{rule.ref}: {said}: HTTPS will fail in the handshake",
                 resource=f"secret/{name}",
@@ -253,4 +258,4 @@ def _certificates(case: Case) -> Iterator[Remark]:
         return
     rule = Rule(system, "higress-https", "", "", None) if brought else whole(asking[0])
     said = f"ConfigMap {system}/higress-https is void, and no certificate of it applies: {why}"
-    yield Remark("certificates-invalid", rule, said, resource=f"configmap/{system}/higress-https")
+    yield Remark(translation.CERTIFICATES_INVALID, rule, said, resource=f"configmap/{system}/higress-https")

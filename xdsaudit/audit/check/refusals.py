@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
-from xdsaudit.audit.causes.catalogue import BY_SLUG
+from xdsaudit.audit.causes import auditor, control_plane, intake, upstream
+from xdsaudit.audit.causes.catalogue import refused
 from xdsaudit.audit.check.case import Case, Remark
 from xdsaudit.ingress.annotations import HIGRESS, NGINX, boolean, look
 from xdsaudit.ingress.backends import parse_destinations
@@ -15,6 +16,7 @@ from xdsaudit.ingress.canary import is_canary
 from xdsaudit.ingress.expectation import RulePlan
 from xdsaudit.ingress.go import fields, parse_int
 from xdsaudit.ingress.objects import Ingress
+from xdsaudit.model.refusal import Refusal
 from xdsaudit.model.verdict import Rule, Severity
 
 _CANARY: Mapping[str, str] = {
@@ -33,36 +35,36 @@ def refusals(case: Case) -> Iterator[Remark]:
         if rule.ref not in case.refs:
             continue
         if not plan.selected:
-            slug = "class-not-ours" if profile.watches(rule.namespace) else "namespace-not-watched"
-            yield Remark(slug, rule, f"{rule} will be left alone: {BY_SLUG[slug].title.lower()}", Severity.WARNING)
-        elif plan.slug is not None:
+            cause = intake.why(profile, rule.namespace)
+            yield Remark(cause, rule, f"{rule} will be left alone: {cause.title.lower()}", Severity.WARNING)
+        elif plan.refusal is not None:
             yield _refused(plan, case, by_ref)
         elif plan.unknown:
-            yield Remark("not-modelled", rule, f"{rule} is not judged: {plan.unknown}")
+            yield Remark(auditor.NOT_MODELLED, rule, f"{rule} is not judged: {plan.unknown}")
 
 
 def _refused(plan: RulePlan, case: Case, by_ref: Mapping[str, Ingress]) -> Remark:
-    rule, slug = plan.rule, plan.slug or ""
+    assert plan.refusal is not None
+    rule, cause = plan.rule, refused(plan.refusal)
     mine = by_ref[rule.ref]
-    if slug == "duplicated-route" and plan.by is not None and plan.by.ref == rule.ref:
+    if plan.refusal is Refusal.DUPLICATED_ROUTE and plan.by is not None and plan.by.ref == rule.ref:
         said = f"{rule} is said twice by its own Ingress: the first of the two counts, and this one is left out"
-        return Remark(slug, rule, said, Severity.WARNING, by=plan.by)
-    row = BY_SLUG[slug]
-    title = row.title[0].lower() + row.title[1:]
+        return Remark(cause, rule, said, Severity.WARNING, by=plan.by)
+    title = cause.title[0].lower() + cause.title[1:]
     who = f" (won by {plan.by})" if plan.by else ""
-    return Remark(slug, rule, f"{rule} will be refused: {title}{who}{_cause(plan, mine, case, by_ref)}", by=plan.by)
+    return Remark(cause, rule, f"{rule} will be refused: {title}{who}{_cause(plan, mine, case, by_ref)}", by=plan.by)
 
 
 def _cause(plan: RulePlan, mine: Ingress, case: Case, by_ref: Mapping[str, Ingress]) -> str:
     """The cause behind a refusal, where the refusal is only its symptom."""
-    if plan.slug == "duplicated-route":
+    if plan.refusal is Refusal.DUPLICATED_ROUTE:
         for ref in (plan.rule.ref, plan.by.ref if plan.by else ""):
             meant = _meant_as_canary(by_ref[ref]) if ref in by_ref else None
             if meant:
                 return f"; the cause is {ref}, {meant}"
-    if plan.slug == "orphan-canary":
+    if plan.refusal is Refusal.ORPHAN_CANARY:
         return _orphan(plan.rule, mine, case, by_ref)
-    if plan.slug == "invalid-backend-service":
+    if plan.refusal is Refusal.INVALID_BACKEND_SERVICE:
         return _no_backend(mine)
     return ""
 
@@ -83,10 +85,10 @@ def _meant_as_canary(ingress: Ingress) -> str | None:
 def _orphan(rule: Rule, mine: Ingress, case: Case, by_ref: Mapping[str, Ingress]) -> str:
     same = [p for p in case.after.plans if p.selected and p.rule.ref != rule.ref and p.rule.host == rule.host]
     same = [p for p in same if p.rule.path.rstrip("/") == rule.path.rstrip("/")]
-    twin = next((p.rule.ref for p in same if p.slug == "orphan-canary"), None)
+    twin = next((p.rule.ref for p in same if p.refusal is Refusal.ORPHAN_CANARY), None)
     if twin is not None:
         return f"; {twin} is a canary of the same rule too: remove canary from the one that is the base"
-    base = next((p.rule for p in same if p.slug is None and not is_canary(by_ref[p.rule.ref].annotations)), None)
+    base = next((p.rule for p in same if p.refusal is None and not is_canary(by_ref[p.rule.ref].annotations)), None)
     if base is None:
         return ""
     if base.path_type != rule.path_type and {base.path_type, rule.path_type} & {"Exact"}:
@@ -128,18 +130,18 @@ def _no_backend(ingress: Ingress) -> str:
 
 def hurt(case: Case) -> Iterator[Remark]:
     """Rules that are live, not in the batch, and would be refused because of it."""
-    refused_before = Counter(p.rule for p in case.before.plans if p.slug is not None)
-    fine = {p.rule for p in case.before.plans if p.selected and p.slug is None}
-    refused: Counter[Rule] = Counter()
+    refused_before = Counter(p.rule for p in case.before.plans if p.refusal is not None)
+    fine = {p.rule for p in case.before.plans if p.selected and p.refusal is None}
+    count: Counter[Rule] = Counter()
     for plan in case.after.plans:
-        if plan.rule.ref in case.refs or plan.slug is None or plan.rule not in fine:
+        if plan.rule.ref in case.refs or plan.refusal is None or plan.rule not in fine:
             continue
-        refused[plan.rule] += 1
-        if refused[plan.rule] <= refused_before[plan.rule]:
+        count[plan.rule] += 1
+        if count[plan.rule] <= refused_before[plan.rule]:
             continue  # its Ingress says it twice, and one of the two was left out before
         culprit = plan.by if plan.by is not None and plan.by.ref in case.refs else plan.rule
-        said = f"the batch would put {plan.rule}, which is live, out of effect ({plan.slug})"
-        yield Remark(plan.slug, culprit, said, by=plan.by)
+        said = f"the batch would put {plan.rule}, which is live, out of effect ({plan.refusal})"
+        yield Remark(refused(plan.refusal), culprit, said, by=plan.by)
 
 
 def short_hosts(case: Case) -> Iterator[Remark]:
@@ -148,7 +150,7 @@ def short_hosts(case: Case) -> Iterator[Remark]:
         for host in dict.fromkeys(r.host for r in ingress.spec.rules or () if _LABEL.fullmatch(r.host)):
             rule = Rule(ingress.namespace, ingress.metadata.name, host, "", None)
             why = "pilot completes it by its own namespace while the gateway keeps it, and every request gets 404: use a host with a dot"
-            yield Remark("blackhole-table", rule, f"{rule.ref}: the host {host} has no dot; {why}")
+            yield Remark(control_plane.BLACKHOLE_TABLE, rule, f"{rule.ref}: the host {host} has no dot; {why}")
 
 
 def near_services(case: Case) -> Iterator[Remark]:
@@ -171,4 +173,4 @@ def near_services(case: Case) -> Iterator[Remark]:
                         ingress.namespace, ingress.metadata.name, rule.host or "*", path.path or "/", path.pathType
                     )
                     said = f"{at}: Service {ingress.namespace}/{service.name} is not in the batch, and {near[0]} is: did you mean that one?"
-                    yield Remark("cluster-absent", at, said, Severity.WARNING)
+                    yield Remark(upstream.CLUSTER_ABSENT, at, said, Severity.WARNING)

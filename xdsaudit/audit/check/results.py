@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+from xdsaudit.audit.causes import written
+from xdsaudit.audit.causes.cause import Cause
 from xdsaudit.audit.check.case import Case, Remark, whole
 from xdsaudit.ingress.annotations import HIGRESS, NGINX, boolean, header_pairs, look, text
 from xdsaudit.ingress.effects import Effects, rewrite_target, url_of
@@ -15,7 +17,7 @@ from xdsaudit.ingress.taken import taken
 from xdsaudit.model.verdict import Rule, Severity
 
 Annotations = Mapping[str, str]
-BREAKS, NOWHERE, LITERAL = "breaks-requests", "redirects-to-nothing", "pattern-taken-literally"
+BREAKS, NOWHERE, LITERAL = written.BREAKS_REQUESTS, written.REDIRECTS_TO_NOTHING, written.PATTERN_TAKEN_LITERALLY
 _GROUP: Final = re.compile(r"\$\d")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VARIABLE: Final = re.compile(r"\$[a-z_]{3,}")
@@ -37,8 +39,8 @@ def results(case: Case) -> Iterator[Remark]:
                 )
         for host, path in _paths(ingress):
             rule = Rule(ingress.namespace, ingress.metadata.name, host, path.path or "/", path.pathType)
-            for slug, why in _of_path(each.annotations, effects, path):
-                yield Remark(slug, rule, f"{rule}: {why}")
+            for cause, why in _of_path(each.annotations, effects, path):
+                yield Remark(cause, rule, f"{rule}: {why}")
         yield from _redirects(ingress, each.annotations, secure | unsure, case)
 
 
@@ -94,25 +96,25 @@ def _header_names(key: str, lines: str | None) -> Iterator[tuple[str, str, Sever
             yield key, f"{said}: Envoy may answer 503, and clients may refuse the answer", None
 
 
-def _of_path(notes: Annotations, effects: Effects, path: Path) -> Iterator[tuple[str, str]]:
-    kind, _, written = effective(effects, path)
+def _of_path(notes: Annotations, effects: Effects, path: Path) -> Iterator[tuple[Cause, str]]:
+    kind, _, pattern = effective(effects, path)
     target = rewrite_target(notes) if look(notes, "rewrite-path", text) is None else None
     if kind not in ("prefixRegex", "fullPathRegex"):
-        sign = _PATTERN.search(written)
+        sign = _PATTERN.search(pattern)
         if sign:
             yield (
                 LITERAL,
                 f"{sign[0]} in the path is no pattern here but that very text: ask for use-regex, or write the path without it",
             )
-        if target is not None and kind == "prefix" and written != "/" and target.endswith("/"):
-            stem = written.rstrip("/")
+        if target is not None and kind == "prefix" and pattern != "/" and target.endswith("/"):
+            stem = pattern.rstrip("/")
             yield (
                 BREAKS,
                 f"rewrite-target {target!r} puts itself for {stem} and leaves the rest, so that {stem}/x is asked for as "
                 f"{target}/x; higress.io/rewrite-path: {target} does what is meant",
             )
         return
-    groups = _groups(written)
+    groups = _groups(pattern)
     asked = max((int(n) for n in re.findall(r"\\(\d)", target or "")), default=0)
     if target is not None and groups is not None and asked > groups:
         has = f"has only {groups} group{'s' * (groups != 1)}" if groups else "has no group"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xdsaudit.audit.causes import protection
 from xdsaudit.audit.check.case import Case, Remark
 from xdsaudit.ingress.annotations import HIGRESS, look, text
 from xdsaudit.ingress.effects import methods
 from xdsaudit.model.verdict import Rule, Severity
 
-SLUG = "protection-not-applied"
+SLUG = protection.PROTECTION_NOT_APPLIED
 
 
 def security(case: Case) -> Iterator[Remark]:

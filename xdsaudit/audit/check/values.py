@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xdsaudit.audit.causes import written
 from xdsaudit.audit.check.case import Case, Remark, whole
 from xdsaudit.ingress.values import void
 
@@ -13,4 +14,4 @@ def values(case: Case) -> Iterator[Remark]:
     for ingress in case.ingresses():
         rule = whole(ingress)
         for each in void(ingress.annotations, case.after.profile):
-            yield Remark("value-without-effect", rule, f"{rule.ref}: {each}", resource=each.key.partition(",")[0])
+            yield Remark(written.VALUE_WITHOUT_EFFECT, rule, f"{rule.ref}: {each}", resource=each.key.partition(",")[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsaudit.audit.causes.catalogue import BY_SLUG
+from xdsaudit.audit.causes import auditor, manifest
 from xdsaudit.audit.plugins.sight import differences
 from xdsaudit.ingress.objects import decode_list
 from xdsaudit.ingress.plugins import PluginPlan, plan_plugins
@@ -48,7 +48,7 @@ def with_manifest(
 
 
 def _unknown(wanted: PluginPlan, asked: str) -> PluginVerdict:
-    cause = BY_SLUG["unreadable"]
+    cause = auditor.UNREADABLE
     said = "the API's WasmPlugins could not be listed: allow list and watch of wasmplugins.extensions.higress.io"
     return PluginVerdict(
         wanted.namespace,
@@ -62,7 +62,7 @@ def _unknown(wanted: PluginPlan, asked: str) -> PluginVerdict:
 
 
 def _lost(wanted: PluginPlan, asked: str) -> PluginVerdict:
-    cause = BY_SLUG["not-applied"]
+    cause = manifest.NOT_APPLIED
     return PluginVerdict(
         wanted.namespace,
         wanted.name,
@@ -84,7 +84,7 @@ def _changed(verdict: PluginVerdict, wanted: PluginPlan, held: PluginPlan, asked
     said = (asked, f"the API differs in {', '.join(d.field for d in names)}")
     if verdict.verdict in (Verdict.REFUSED, Verdict.LOST, Verdict.NOT_SELECTED):
         return verdict._replace(fields=(*verdict.fields, *names), evidence=(*verdict.evidence, *said))
-    cause = BY_SLUG["applied-differently"]
+    cause = manifest.APPLIED_DIFFERENTLY
     return verdict._replace(
         verdict=Verdict.CHANGED,
         stage=Stage.APPLY,
@@ -108,7 +108,7 @@ def _differing(wanted: PluginPlan, held: PluginPlan) -> tuple[FieldDelta, ...]:
     if wanted.expected is not None and held.expected is not None:
         listed = differences(wanted.expected, held.expected, wanted, Masks())
         return tuple(delta(*each) for each in listed)
-    mine, theirs = (p.slug or p.unknown or "is served" for p in (wanted, held))
+    mine, theirs = (p.refusal or p.unknown or "is served" for p in (wanted, held))
     if mine != theirs:
         return (delta("spec", mine, theirs),)
     return () if wanted.rules == held.rules else (delta("matchRules", len(wanted.rules), len(held.rules)),)

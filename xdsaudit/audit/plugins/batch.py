@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from xdsaudit.audit.causes.catalogue import BY_SLUG
+from xdsaudit.audit.causes import plugins
+from xdsaudit.audit.causes.cause import Cause
 from xdsaudit.audit.plugins.report import written
 from xdsaudit.audit.plugins.traps import Names, hosts_by_route, route_name, traps
 from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.objects import KubeObjects
 from xdsaudit.ingress.plugins import PluginPlan, plan_plugins
+from xdsaudit.model.refusal import Refusal
 from xdsaudit.model.verdict import Concern, Finding, Origins
 from xdsaudit.model.view import ViewName
 
@@ -40,25 +42,23 @@ def check_plugins(
             yield replace(finding, at=at)
         for rule in plan.rules:
             trap = caught.get((plan.ref, rule.number))
-            if trap is not None and trap.slug == "plugin-rule-unreachable":
+            if trap is not None and trap.cause is plugins.PLUGIN_RULE_UNREACHABLE:
                 said = f"WasmPlugin {plan.ref}: {rule.said} is never reached: {trap.said}"
-                yield replace(_finding(trap.slug, plan, said), at=at)
+                yield replace(_finding(trap.cause, plan, said), at=at)
 
 
 def _dropped(plan: PluginPlan) -> Iterator[Finding]:
-    if plan.slug == "plugin-rule-without-condition":
+    if plan.refusal is Refusal.PLUGIN_RULE_WITHOUT_CONDITION:
         bad = next(r for r in plan.rules if not (r.disabled or r.ingress or r.service or r.domain))
         said = f"WasmPlugin {plan.ref}: matchRules[{bad.number}] has neither ingress, nor service, nor domain: the controller refuses the whole plugin"
-        yield _finding(plan.slug, plan, said)
-    ignored = [r for r in plan.rules if r.slug == "plugin-rules-ignored"]
+        yield _finding(plugins.PLUGIN_RULE_WITHOUT_CONDITION, plan, said)
+    ignored = [r for r in plan.rules if r.refusal is Refusal.PLUGIN_RULES_IGNORED]
     if plan.selected and ignored:
         count = f"{len(ignored)} match rule{'s' * (len(ignored) != 1)}"
         yield _finding(
-            "plugin-rules-ignored", plan, f"WasmPlugin {plan.ref} has a pluginConfig, which hides its {count}"
+            plugins.PLUGIN_RULES_IGNORED, plan, f"WasmPlugin {plan.ref} has a pluginConfig, which hides its {count}"
         )
 
 
-def _finding(slug: str, plan: PluginPlan, message: str) -> Finding:
-    row = BY_SLUG[slug]
-    concern = Concern(ViewName.INGRESS, None, f"wasmplugin/{plan.ref}")
-    return Finding(row.code, slug, row.severity, message, (concern,), remedy=row.remedy)
+def _finding(cause: Cause, plan: PluginPlan, message: str) -> Finding:
+    return cause.finding(message, Concern(ViewName.INGRESS, None, f"wasmplugin/{plan.ref}"))

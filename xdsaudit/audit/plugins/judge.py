@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from xdsaudit.audit.case import PIPELINE, World
-from xdsaudit.audit.causes.catalogue import BY_SLUG
-from xdsaudit.audit.causes.evidence import frozen_since
-from xdsaudit.audit.plugins.rejection import Refusal
+from xdsaudit.audit.case import World
+from xdsaudit.audit.causes import auditor, delivery, plugins, rejection
+from xdsaudit.audit.causes.catalogue import BY_SLUG, refused
+from xdsaudit.audit.causes.cause import Cause
+from xdsaudit.audit.plugins.rejection import PluginRejection
 from xdsaudit.audit.plugins.sight import Sight, look, order_of
 from xdsaudit.audit.plugins.traps import Trap
+from xdsaudit.audit.signs import frozen_since, listener_error
 from xdsaudit.ingress.plugins import PluginPlan, RulePlan, run_order
 from xdsaudit.model.plugin_verdict import MatchVerdict, PluginVerdict
 from xdsaudit.model.sensitive import Masks
 from xdsaudit.model.snapshot import moment_of
 from xdsaudit.model.verdict import FieldDelta, ReplicaVerdict, Stage, Verdict
-from xdsaudit.model.view import State, View, ViewName
+from xdsaudit.model.view import PIPELINE, State, View, ViewName
 
-PROVEN: Final = frozenset({"gateway-disconnected", "listener-rejected"})
-"""Slugs that no grace period excuses. A rejection is none: its counters may be of before the change that heals it, which takes the
-time to fetch an image."""
+_UNHARMED: Final = {plugins.PLUGIN_ELSEWHERE: Verdict.NOT_SELECTED, plugins.PLUGIN_DISABLED: Verdict.DORMANT}
+"""Plugins that are not served as it is meant; any other that is dropped is refused."""
 
 
 class Where(NamedTuple):
@@ -39,7 +40,7 @@ class PluginJudge:
         self,
         world: World,
         plans: tuple[PluginPlan, ...],
-        refused: Mapping[str | None, Refusal],
+        refused: Mapping[str | None, PluginRejection],
         traps: Mapping[tuple[str, int], Trap],
     ) -> None:
         """Work out once what all plugins share."""
@@ -54,15 +55,15 @@ class PluginJudge:
 
     def __call__(self, plan: PluginPlan) -> PluginVerdict:
         """The verdict of a plugin, with those of its match rules."""
-        if plan.slug is not None:
-            return self._dropped(plan, plan.slug)
+        if plan.refusal is not None:
+            return self._dropped(plan, refused(plan.refusal))
         if plan.unknown is not None:
-            return self._said(plan, Verdict.UNKNOWN, "not-modelled", (plan.unknown,))
+            return self._said(plan, Verdict.UNKNOWN, auditor.NOT_MODELLED, (plan.unknown,))
         try:
             sights = [s for v in self._views if (s := self._look(v, plan)) is not None]
         except RecursionError:
             said = "its configuration is nested too deeply to be compared"
-            return self._said(plan, Verdict.UNKNOWN, "not-modelled", (said,))
+            return self._said(plan, Verdict.UNKNOWN, auditor.NOT_MODELLED, (said,))
         for verdict, bad in ((Verdict.LOST, _missing), (Verdict.CHANGED, _changed)):
             where = self._locate(sights, bad)
             if where is not None:
@@ -117,34 +118,34 @@ class PluginJudge:
         return Stage.DELIVERY if ViewName.PILOT in told else None
 
     def _held_back(self, plan: PluginPlan, verdict: Verdict, where: Where, sights: list[Sight]) -> PluginVerdict:
-        slug, refusal = self._cause(plan, where)
-        if slug not in PROVEN and self._young(plan):
+        cause, refusal = self._cause(plan, where)
+        if not cause.proven and self._young(plan):
             verdict = Verdict.PENDING
         by = None
         if refusal is not None and refusal.culprit not in (None, plan.filter_name):
             by = _ref(str(refusal.culprit))
         fields = {repr(d): d for s in sights for d in s.deltas} if verdict is Verdict.CHANGED else {}
         evidence = (*(_line(s) for s in sights), *self._proof(plan, where, refusal))
-        made = self._said(plan, verdict, slug, evidence, where=where, sights=sights)
+        made = self._said(plan, verdict, cause, evidence, where=where, sights=sights)
         return made._replace(by=by, fields=tuple(fields.values()), rules=self._rules(plan, made, sights))
 
-    def _cause(self, plan: PluginPlan, where: Where) -> tuple[str, Refusal | None]:
+    def _cause(self, plan: PluginPlan, where: Where) -> tuple[Cause, PluginRejection | None]:
         if where.first_missing is ViewName.CORE:
-            return "plugin-not-translated", None
+            return plugins.PLUGIN_NOT_TRANSLATED, None
         if where.first_missing is not ViewName.GATEWAY:
-            return "plugin-not-generated", None
+            return plugins.PLUGIN_NOT_GENERATED, None
         for sight in where.proof:
             refusal = self._refused.get(sight.view.replica)
             if refusal is not None and plan.filter_name in refusal.held:
-                return "plugin-config-rejected", refusal
+                return plugins.PLUGIN_CONFIG_REJECTED, refusal
         for sight in where.proof:
             if sight.view.connected is False:
-                return "gateway-disconnected", None
-            if any(li.error for li in sight.view.listeners or ()):
-                return "listener-rejected", None
-        return "plugin-not-delivered", None
+                return delivery.GATEWAY_DISCONNECTED, None
+            if listener_error(sight.view):
+                return rejection.LISTENER_REJECTED, None
+        return plugins.PLUGIN_NOT_DELIVERED, None
 
-    def _proof(self, plan: PluginPlan, where: Where, refusal: Refusal | None) -> Iterator[str]:
+    def _proof(self, plan: PluginPlan, where: Where, refusal: PluginRejection | None) -> Iterator[str]:
         for sight in where.proof:
             if sight.view.connected is False:
                 yield f"{sight.view.label}: control_plane.connected_state is 0{frozen_since(sight.view)}"
@@ -159,11 +160,9 @@ class PluginJudge:
         )
 
     # -- what nothing holds back --------------------------------------------------------------------------------------
-    def _dropped(self, plan: PluginPlan, slug: str) -> PluginVerdict:
-        verdict = {"plugin-elsewhere": Verdict.NOT_SELECTED, "plugin-disabled": Verdict.DORMANT}.get(
-            slug, Verdict.REFUSED
-        )
-        said = [BY_SLUG[slug].title]
+    def _dropped(self, plan: PluginPlan, cause: Cause) -> PluginVerdict:
+        verdict = _UNHARMED.get(cause, Verdict.REFUSED)
+        said = [cause.title]
         if verdict is Verdict.REFUSED:
             bad = next(r for r in plan.rules if not (r.disabled or r.ingress or r.service or r.domain))
             said = [f"matchRules[{bad.number}] has neither ingress, nor service, nor domain"]
@@ -172,13 +171,13 @@ class PluginJudge:
                 for v in self._views
                 if v.plugins is not None and plan.filter_name in v.plugins
             ]
-        made = self._said(plan, verdict, slug, tuple(said))
+        made = self._said(plan, verdict, cause, tuple(said))
         stage = Stage.TRANSLATION if verdict is Verdict.REFUSED else None
         return made._replace(stage=stage, rules=self._rules(plan, made._replace(stage=stage), []))
 
     def _rest(self, plan: PluginPlan, sights: list[Sight]) -> PluginVerdict:
         if self._blind:
-            return self._said(plan, Verdict.UNKNOWN, "unreadable", (self._blind,))
+            return self._said(plan, Verdict.UNKNOWN, auditor.UNREADABLE, (self._blind,))
         serving = ViewName.GATEWAY if self._world.read(ViewName.GATEWAY) else ViewName.PILOT
         if not any(s.view.name is serving for s in sights):
             views = [j.view for j in self._world.read(serving)]
@@ -186,7 +185,7 @@ class PluginJudge:
                 said = "no listener takes requests yet, so that no filter runs"
                 return self._plain(plan, Verdict.DORMANT, (said,), sights)
             said = f"{views[0].label} does not tell of plugins: its extension configurations were not captured"
-            return self._said(plan, Verdict.UNKNOWN, "unreadable", (said,))
+            return self._said(plan, Verdict.UNKNOWN, auditor.UNREADABLE, (said,))
         return self._plain(plan, Verdict.IN_SYNC, (), sights)
 
     def _plain(
@@ -201,13 +200,12 @@ class PluginJudge:
         self,
         plan: PluginPlan,
         verdict: Verdict,
-        slug: str,
+        cause: Cause,
         evidence: tuple[str, ...],
         *,
         where: Where | None = None,
         sights: list[Sight] | None = None,
     ) -> PluginVerdict:
-        row = BY_SLUG[slug]
         made = PluginVerdict(
             plan.namespace,
             plan.name,
@@ -215,10 +213,10 @@ class PluginJudge:
             where.stage if where else None,
             where.last_seen if where else None,
             where.first_missing if where else None,
-            row.code,
-            slug,
+            cause.code,
+            cause.slug,
             evidence=evidence,
-            remedy=row.remedy,
+            remedy=cause.remedy,
             replicas=self._replicas(sights or [], where),
         )
         return made._replace(rules=self._rules(plan, made, []))
@@ -238,16 +236,20 @@ class PluginJudge:
     def _rule(self, plan: PluginPlan, rule: RulePlan, of: PluginVerdict, sights: list[Sight]) -> MatchVerdict:
         made = MatchVerdict(rule.number, rule.ingress, rule.service, rule.domain, of.verdict)
 
-        def said(verdict: Verdict, slug: str, *evidence: str, stage: Stage | None = None) -> MatchVerdict:
-            row = BY_SLUG[slug]
+        def said(verdict: Verdict, cause: Cause, *evidence: str, stage: Stage | None = None) -> MatchVerdict:
             return made._replace(
-                verdict=verdict, stage=stage, code=row.code, slug=slug, evidence=evidence, remedy=row.remedy
+                verdict=verdict,
+                stage=stage,
+                code=cause.code,
+                slug=cause.slug,
+                evidence=evidence,
+                remedy=cause.remedy,
             )
 
         if rule.disabled and of.verdict is not Verdict.NOT_SELECTED:
-            return said(Verdict.DORMANT, "plugin-disabled")
-        if rule.slug is not None and of.verdict is not Verdict.NOT_SELECTED:
-            return said(Verdict.REFUSED, rule.slug, stage=Stage.TRANSLATION)
+            return said(Verdict.DORMANT, plugins.PLUGIN_DISABLED)
+        if rule.refusal is not None and of.verdict is not Verdict.NOT_SELECTED:
+            return said(Verdict.REFUSED, refused(rule.refusal), stage=Stage.TRANSLATION)
         if of.verdict is Verdict.CHANGED or (of.verdict is Verdict.PENDING and any(s.changed for s in sights)):
             mine = [s for s in sights if rule.number in s.rules]
             if mine:
@@ -258,12 +260,12 @@ class PluginJudge:
                     f"{s.view.label} {'has no such match rule' if not s.rules[rule.number] else 'differs'}"
                     for s in mine
                 ]
-                return said(verdict, str(of.slug), *lines, stage=of.stage)._replace(fields=deltas)
+                return said(verdict, BY_SLUG[str(of.slug)], *lines, stage=of.stage)._replace(fields=deltas)
         elif of.verdict not in (Verdict.IN_SYNC, Verdict.DORMANT):
             return made._replace(stage=of.stage, code=of.code, slug=of.slug)
         trap = self._traps.get((plan.ref, rule.number))
         if trap is not None and trap.verdict is not None:
-            return said(trap.verdict, trap.slug, trap.said)._replace(by=trap.by)
+            return said(trap.verdict, trap.cause, trap.said)._replace(by=trap.by)
         return made._replace(verdict=Verdict.DORMANT if of.verdict is Verdict.DORMANT else Verdict.IN_SYNC)
 
 
@@ -291,7 +293,7 @@ def _line(sight: Sight) -> str:
     return f"{sight.view.label} {' and '.join(parts)}"
 
 
-def suspicion(refusal: Refusal, name: str = "") -> Iterator[str]:
+def suspicion(refusal: PluginRejection, name: str = "") -> Iterator[str]:
     """What a refusal shows, in sentences; of one plugin, or of the first that it holds back."""
     counts = refusal.gateway.own.extensions_rejected
     first = name or refusal.held[0]

@@ -16,7 +16,7 @@ from xdsaudit.model.plugin import WASM, Plugin, same_code
 from xdsaudit.model.view import View, ViewName
 
 
-class Refusal(NamedTuple):
+class PluginRejection(NamedTuple):
     """What a gateway refuses.
 
     Attributes:
@@ -37,7 +37,7 @@ class Refusal(NamedTuple):
         return self.suspects[0] if len(self.suspects) == 1 else None
 
 
-def refusals(world: World) -> dict[str | None, Refusal]:
+def refusals(world: World) -> dict[str | None, PluginRejection]:
     """What gateways refuse, by their replica."""
     by_replica = {}
     for judged in world.read(ViewName.GATEWAY):
@@ -52,7 +52,7 @@ def refusals(world: World) -> dict[str | None, Refusal]:
         held = {n for n in bare | stale if counted.get(n)}
         if held:
             suspects, why = _suspects(held, bare, served)
-            by_replica[gateway.replica] = Refusal(gateway, tuple(sorted(held)), suspects, why)
+            by_replica[gateway.replica] = PluginRejection(gateway, tuple(sorted(held)), suspects, why)
     return by_replica
 
 

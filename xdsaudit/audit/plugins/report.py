@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from xdsaudit.audit.case import World
-from xdsaudit.audit.causes.catalogue import BY_SLUG
-from xdsaudit.audit.causes.upstream import Upstream
+from xdsaudit.audit.causes import plugins
+from xdsaudit.audit.causes.cause import Cause, Fault
 from xdsaudit.audit.plugins.applied import with_manifest
 from xdsaudit.audit.plugins.judge import PluginJudge, suspicion
-from xdsaudit.audit.plugins.rejection import Refusal, refusals
+from xdsaudit.audit.plugins.rejection import PluginRejection, refusals
 from xdsaudit.audit.plugins.traps import Trap, names_of, traps, unread_conditions
 from xdsaudit.audit.plugins.trouble import broken_rules
 from xdsaudit.ingress.plugins import PluginPlan, plan_plugins
 from xdsaudit.model.plugin_verdict import PluginVerdict
+from xdsaudit.model.refusal import Refusal
 from xdsaudit.model.verdict import Concern, Finding, Severity, Verdict
 from xdsaudit.model.view import View, ViewName
 
@@ -42,7 +43,7 @@ class Plugins:
     verdicts: tuple[PluginVerdict, ...] = ()
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
-    broken: Mapping[int, Upstream] = field(default_factory=dict)
+    broken: Mapping[int, Fault] = field(default_factory=dict)
     plans: tuple[PluginPlan, ...] = ()
 
 
@@ -71,13 +72,13 @@ def judge_plugins(world: World) -> Plugins:
     return Plugins(verdicts, found, (), _merged(broken), plans)
 
 
-def _merged(broken: Mapping[str | None, Mapping[int, Upstream]]) -> dict[int, Upstream]:
+def _merged(broken: Mapping[str | None, Mapping[int, Fault]]) -> dict[int, Fault]:
     """Rules whose requests get 500 in some gateway, each as the first of them has it."""
     return {rule: found for each in reversed(tuple(broken.values())) for rule, found in each.items()}
 
 
 def _make(
-    slug: str,
+    cause: Cause,
     message: str,
     plan: PluginPlan | None = None,
     *,
@@ -85,9 +86,8 @@ def _make(
     evidence: tuple[str, ...] = (),
     severity: Severity | None = None,
 ) -> Finding:
-    row = BY_SLUG[slug]
     about = concern or Concern(ViewName.INGRESS, None, f"wasmplugin/{plan.ref}" if plan else None)
-    return Finding(row.code, slug, severity or row.severity, message, (about,), None, evidence, row.remedy)
+    return cause.finding(message, about, evidence=evidence, severity=severity)
 
 
 def _unjudged(world: World) -> Iterator[str]:
@@ -104,7 +104,7 @@ def _unjudged(world: World) -> Iterator[str]:
         )
 
 
-def _refused(world: World, refusal: Refusal, broken: Mapping[str | None, Mapping[int, Upstream]]) -> Finding:
+def _refused(world: World, refusal: PluginRejection, broken: Mapping[str | None, Mapping[int, Fault]]) -> Finding:
     count = len(refusal.held)
     names = [n.replace(".", "/", 1) for n in refusal.suspects]
     who = f"{names[0]} makes it" if len(names) == 1 else f"one of {', '.join(names[:5])} makes it"
@@ -122,28 +122,29 @@ def _refused(world: World, refusal: Refusal, broken: Mapping[str | None, Mapping
     concerns += [Concern(ViewName.INGRESS, None, f"wasmplugin/{n}") for n in names[:5]]
     refs = dict.fromkeys((r.namespace, r.ingress) for r in mine)
     concerns += [Concern(ViewName.INGRESS, None, None, *ref) for ref in list(refs)[:_CONCERNED]]
-    row = BY_SLUG["plugin-config-rejected"]
-    return Finding(row.code, row.slug, row.severity, message, tuple(concerns), None, tuple(evidence), row.remedy)
+    return plugins.PLUGIN_CONFIG_REJECTED.finding(message, *concerns, evidence=tuple(evidence))
 
 
 def written(plans: tuple[PluginPlan, ...], caught: Mapping[tuple[str, int], Trap]) -> Iterator[Finding]:
     """What is wrong with objects as they are written, whatever the views hold."""
     for plan in plans:
-        if plan.slug == "plugin-elsewhere":
+        if plan.refusal is Refusal.PLUGIN_ELSEWHERE:
             yield _make(
-                plan.slug, f"WasmPlugin {plan.ref} is not in the controller's own namespace and has no effect", plan
+                plugins.PLUGIN_ELSEWHERE,
+                f"WasmPlugin {plan.ref} is not in the controller's own namespace and has no effect",
+                plan,
             )
         if plan.selected and plan.ignored_default:
             yield _make(
-                "plugin-rules-ignored",
+                plugins.PLUGIN_RULES_IGNORED,
                 f"WasmPlugin {plan.ref} has a pluginConfig beside its defaultConfig, which is then ignored",
                 plan,
                 severity=Severity.WARNING,
             )
         for rule in plan.rules:
             trap = caught.get((plan.ref, rule.number))
-            if trap is not None and trap.slug != "plugin-rule-unreachable":
-                yield _make(trap.slug, f"WasmPlugin {plan.ref}: {rule.said} {trap.said}", plan)
+            if trap is not None and trap.cause is not plugins.PLUGIN_RULE_UNREACHABLE:
+                yield _make(trap.cause, f"WasmPlugin {plan.ref}: {rule.said} {trap.said}", plan)
         for rule, kinds, proven in unread_conditions(plan):
             by = (
                 "this version of Higress serves one kind alone"
@@ -151,7 +152,7 @@ def written(plans: tuple[PluginPlan, ...], caught: Mapping[tuple[str, int], Trap
                 else "plugins of Higress's SDKs do not read it then"
             )
             yield _make(
-                "plugin-condition-unread",
+                plugins.PLUGIN_CONDITION_UNREAD,
                 f"WasmPlugin {plan.ref}: {rule.said}: its {' and its '.join(kinds)} {'counts' if len(kinds) == 1 else 'count'} for nothing: {by}",
                 plan,
                 severity=None if proven else Severity.INFO,
@@ -161,7 +162,7 @@ def written(plans: tuple[PluginPlan, ...], caught: Mapping[tuple[str, int], Trap
 def _unexplained(world: World, plans: tuple[PluginPlan, ...]) -> Iterator[Finding]:
     """Plugins of the system namespace that a view holds and no WasmPlugin asks for, each said once."""
     profile = world.expectation.profile
-    known = {p.filter_name for p in plans if p.slug != "plugin-disabled"}
+    known = {p.filter_name for p in plans if p.refusal is not Refusal.PLUGIN_DISABLED}
     known |= {f"{profile.system_namespace}.{_OF_REGISTRIES}"}
     prefix = f"{profile.system_namespace}."
     said: set[str] = set()
@@ -184,12 +185,12 @@ def _of_nobody(view: View, name: str, *, stale: bool) -> Finding:
     concern = Concern(view.name, view.replica, f"wasmplugin/{called}")
     if stale:
         return _make(
-            "plugin-unexplained",
+            plugins.PLUGIN_UNEXPLAINED,
             f"{view.label} still holds the plugin {called}, which no WasmPlugin asks for and the view before it does not have",
             concern=concern,
         )
     return _make(
-        "plugin-unexplained",
+        plugins.PLUGIN_UNEXPLAINED,
         f"{view.label} holds the plugin {called}, which no WasmPlugin asks for: a registry or another object made it, and it is not judged",
         concern=concern,
         severity=Severity.INFO,

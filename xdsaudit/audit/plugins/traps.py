@@ -12,17 +12,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from xdsaudit.audit.case import PIPELINE, World
+from xdsaudit.audit.case import World
+from xdsaudit.audit.causes import plugins
+from xdsaudit.audit.causes.cause import Cause
 from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.plugins import PluginPlan, RulePlan
 from xdsaudit.model.verdict import Verdict
-from xdsaudit.model.view import ViewName
+from xdsaudit.model.view import PIPELINE, ViewName
 
 
 class Trap(NamedTuple):
     """What is wrong with one match rule; ``verdict`` is None where some of its conditions still stand."""
 
-    slug: str
+    cause: Cause
     said: str
     verdict: Verdict | None = None
     by: int | None = None
@@ -132,9 +134,11 @@ def _dangling(rule: RulePlan, names: Names) -> Trap | None:
     verdict = Verdict.DORMANT if dead else None
     if bare:
         wrong, right = next(iter(bare.items()))
-        return Trap("plugin-rule-wrong-namespace", f"names the Ingress {wrong}, whose route is called {right}", verdict)
+        return Trap(
+            plugins.PLUGIN_RULE_WRONG_NAMESPACE, f"names the Ingress {wrong}, whose route is called {right}", verdict
+        )
     if absent:
-        return Trap("plugin-rule-dangling", f"names what does not exist: {', '.join(absent[:5])}", verdict)
+        return Trap(plugins.PLUGIN_RULE_DANGLING, f"names what does not exist: {', '.join(absent[:5])}", verdict)
     return None
 
 
@@ -243,7 +247,7 @@ class _Before:
         who = " and ".join(f"matchRules[{n}]" for n in several[:3]) + (" and others" if len(several) > 3 else "")
         take = "takes" if len(several) == 1 else "take"
         said = f"{who} before it {take} all its requests"
-        return Trap("plugin-rule-unreachable", said, Verdict.SHADOWED, by)
+        return Trap(plugins.PLUGIN_RULE_UNREACHABLE, said, Verdict.SHADOWED, by)
 
     def _of_route(self, name: str) -> int | None:
         taken = self._routes.get(name)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from xdsaudit.audit.case import World
-from xdsaudit.audit.causes.upstream import Upstream
+from xdsaudit.audit.causes.cause import Fault
+from xdsaudit.audit.causes.plugins import PLUGIN_WITHOUT_CONFIGURATION
 from xdsaudit.model.view import View, ViewName
-
-SLUG = "plugin-without-configuration"
 
 
 def bare_filters(view: View) -> Iterator[tuple[bool, tuple[str, ...], str, str]]:
@@ -28,9 +27,9 @@ def bare_filters(view: View) -> Iterator[tuple[bool, tuple[str, ...], str, str]]
                     yield chain.tls, chain.server_names, listener.name, slot.name
 
 
-def broken_rules(world: World) -> dict[str | None, dict[int, Upstream]]:
+def broken_rules(world: World) -> dict[str | None, dict[int, Fault]]:
     """Rules whose requests get 500, by gateway replica and rule index."""
-    every: dict[str | None, dict[int, Upstream]] = {}
+    every: dict[str | None, dict[int, Fault]] = {}
     expectation = world.expectation
     for judged in world.read(ViewName.GATEWAY):
         view = judged.view
@@ -53,5 +52,5 @@ def broken_rules(world: World) -> dict[str | None, dict[int, Upstream]]:
             said = f"{view.label}: listener {bad[0]} asks for the plugin {bad[1]}, which has no configuration: requests get 500"
             for route in routes:
                 for rule in route.rules:
-                    found.setdefault(rule, Upstream(SLUG, said))
+                    found.setdefault(rule, Fault(PLUGIN_WITHOUT_CONFIGURATION, said))
     return every

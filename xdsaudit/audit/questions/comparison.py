@@ -109,7 +109,7 @@ def of_expectations(one: Expectation, two: Expectation, before: KubeObjects, aft
             break
     if (one.profile.scoped_rds, one.profile.https_port) != (profile.scoped_rds, profile.https_port):
         result.doubts.append("the two controllers serve hosts by different means (scoped RDS, ports)")
-    refused = {p.rule: p.slug for p in one.plans if p.slug}, {p.rule: p.slug for p in two.plans if p.slug}
+    refused = {p.rule: p.refusal for p in one.plans if p.refusal}, {p.rule: p.refusal for p in two.plans if p.refusal}
     known = {p.rule for p in one.plans}
     return Comparison(
         _grouped(_words(result, sides, one.policies, two.policies)),

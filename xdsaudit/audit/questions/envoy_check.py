@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from xdsaudit.audit.causes.suppress import ignored_by_ref
+from xdsaudit.audit.causes.rejection import ENVOY_REJECTED
+from xdsaudit.audit.causes.suppress import Ignored
 from xdsaudit.audit.check.asked import Answer, Refuses, ask, questions, remarks_of
 from xdsaudit.audit.questions.precheck import Batch, finding_of, merged
 from xdsaudit.audit.questions.suppress import left_out
@@ -16,8 +17,6 @@ from xdsaudit.ingress.objects import KubeObjects
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate
 from xdsaudit.model.verdict import Audit, Finding
-
-_SLUG = "envoy-rejected"
 
 
 def with_envoy(
@@ -43,12 +42,12 @@ def with_envoy(
     after = translate(objects, profile)
     answer = ask(questions(after, {f"{i.namespace}/{i.metadata.name}" for i in batch.objects.ingresses}), refuses)
     said = [finding_of(remark, batch.origins) for remark in remarks_of(answer, objects, after, name, refuses)]
-    ignored = ignored_by_ref(batch.objects.ingresses)
-    hidden = [f for f in said if _SLUG in ignored.get(_ref(f), ())]
+    ignored = Ignored(batch.objects.ingresses)
+    hidden = [f for f in said if ignored.covers(_ref(f), f)]
     shown = [f for f in said if f not in hidden]
     told = {_subject(f) for f in said}
-    kept = [f for f in result.findings if f.slug != _SLUG or _subject(f) not in told]
-    doubted = tuple(f for f in kept if f.slug == _SLUG)
+    kept = [f for f in result.findings if f.slug != ENVOY_REJECTED.slug or _subject(f) not in told]
+    doubted = tuple(f for f in kept if f.slug == ENVOY_REJECTED.slug)
     return replace(
         result,
         findings=(*shown, *kept),

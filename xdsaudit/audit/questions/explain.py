@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from xdsaudit.audit.case import World
-from xdsaudit.audit.causes.catalogue import BY_SLUG
 from xdsaudit.audit.causes.evidence import journey
+from xdsaudit.audit.causes.shadowing import PARTLY_SHADOWED
 from xdsaudit.audit.check.asides import asides
 from xdsaudit.audit.compare.view import foreign
 from xdsaudit.audit.plugins.acting import PluginAction, plugins_for
@@ -262,7 +262,7 @@ def journeys(world: World, audit: Audit, ref: str) -> tuple[Journey, ...]:
         verdict = verdicts[index]
         lines = verdict.evidence
         if verdict.verdict not in (Verdict.REFUSED, Verdict.NOT_SELECTED, Verdict.LOST, Verdict.CHANGED):
-            seen = tuple(journey(world, {}, index, "")) if not plan.unknown else ()
+            seen = tuple(journey(world, {}, index, None)) if not plan.unknown else ()
             lines = (*lines, *(line for line in seen if line not in lines))
         said = asides(world, ref) if not journeys else ()  # of the Ingress as a whole: once
         journeys.append(Journey(verdict, lines, tuple(_taken(world, index)), said))
@@ -301,4 +301,4 @@ def _taken(world: World, rule: int) -> Iterator[str]:
                 text = f"{example} goes to {owner or earlier.name}"
                 if text not in said:
                     said.add(text)
-                    yield f"{BY_SLUG['partly-shadowed'].code} {BY_SLUG['partly-shadowed'].slug}: {text}"
+                    yield f"{PARTLY_SHADOWED.code} {PARTLY_SHADOWED.slug}: {text}"

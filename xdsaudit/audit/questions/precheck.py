@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
-from xdsaudit.audit.causes.catalogue import BY_SLUG
-from xdsaudit.audit.causes.suppress import ignored_by_ref
-from xdsaudit.audit.causes.validate import flaw_of
+from xdsaudit.audit.causes import certificates, protection, rejection, shadowing, translation, upstream, written
+from xdsaudit.audit.causes.cause import Cause
+from xdsaudit.audit.causes.suppress import Ignored
 from xdsaudit.audit.check import migration
 from xdsaudit.audit.check.case import Case, Remark
 from xdsaudit.audit.check.changes import changed_rules, changes, notes
 from xdsaudit.audit.check.families import remarks
+from xdsaudit.audit.compare.flaws import flaw_of
 from xdsaudit.audit.compare.shadowing import hidden_rules, shadows
 from xdsaudit.audit.plugins.batch import check_plugins
 from xdsaudit.audit.questions.api_findings import findings_of, notes_of
@@ -86,15 +87,15 @@ def check(
         *(finding_of(remark, batch.origins) for remark in remarks(case)),
     ]
     if from_nginx:
-        own = "annotation-without-effect"
+        own = written.ANNOTATION_WITHOUT_EFFECT.slug
         found = [f for f in found if f.slug != own or not (f.concerns[0].resource or "").startswith(NGINX)]
         found += [finding_of(remark, batch.origins) for remark in migration.migration(case)]
     compared = changes(case)
     if compared is not None:
         found += [finding_of(remark, batch.origins) for remark in changed_rules(compared, case)]
-    known = ignored_by_ref(batch.objects.ingresses)
-    hidden = [f for f in found if f.slug in known.get(_ref(f), ())]
-    found = [f for f in found if f.slug not in known.get(_ref(f), ())]
+    ignored = Ignored(batch.objects.ingresses)
+    hidden = [f for f in found if ignored.covers(_ref(f), f)]
+    found = [f for f in found if not ignored.covers(_ref(f), f)]
     return Audit(
         left_out=left_out("ignore", ((f.code, f.message) for f in hidden)),
         captured_at=batch.now,
@@ -167,11 +168,15 @@ def _place(finding: Finding) -> tuple[str, int, str]:
 
 def _weight(finding: Finding) -> tuple[Any, ...]:
     """The worst first, what protects a route before all."""
-    return finding.slug != "protection-not-applied", list(Severity).index(finding.severity), *_place(finding)
+    return (
+        finding.slug != protection.PROTECTION_NOT_APPLIED.slug,
+        list(Severity).index(finding.severity),
+        *_place(finding),
+    )
 
 
 def _make(
-    slug: str,
+    cause: Cause,
     message: str,
     rule: Rule,
     origins: Origins,
@@ -180,10 +185,9 @@ def _make(
     severity: Severity | None = None,
     resource: str | None = None,
 ) -> Finding:
-    row = BY_SLUG[slug]
     concern = Concern(ViewName.INGRESS, None, resource, rule.namespace, rule.ingress)
     at = _written_at(origins, rule, resource) or origin_in(origins, rule)
-    return Finding(row.code, slug, severity or row.severity, message, (concern,), by, (), row.remedy, at)
+    return cause.finding(message, concern, by=by, severity=severity, at=at)
 
 
 def _written_at(origins: Origins, rule: Rule, resource: str | None) -> Origin | None:
@@ -197,7 +201,7 @@ def _written_at(origins: Origins, rule: Rule, resource: str | None) -> Origin | 
 def finding_of(remark: Remark, origins: Origins) -> Finding:
     """A remark of a family of rules as a finding, with file and line."""
     return _make(
-        remark.slug,
+        remark.cause,
         remark.message,
         remark.rule,
         origins,
@@ -221,7 +225,7 @@ def _crashes(after: Expectation, refs: set[str], origins: Origins) -> Iterator[F
     for namespace, ingress, what in after.crashes:
         if f"{namespace}/{ingress}" in refs:
             message = f"Ingress {namespace}/{ingress} carries {what}, which will stop the controller for everyone"
-            yield _make("controller-crash-key", message, _whole(namespace, ingress), origins)
+            yield _make(translation.CONTROLLER_CRASH_KEY, message, _whole(namespace, ingress), origins)
 
 
 def _meaningless(after: Expectation, refs: set[str], origins: Origins) -> Iterator[Finding]:
@@ -232,7 +236,7 @@ def _meaningless(after: Expectation, refs: set[str], origins: Origins) -> Iterat
     for (namespace, ingress, said), keys in grouped.items():
         what = f"annotation {keys[0]}" if len(keys) == 1 else f"annotations {', '.join(keys)}"
         message = f"{what} of {namespace}/{ingress} {'has' if len(keys) == 1 else 'have'} no effect: {said}"
-        yield _make("annotation-without-effect", message, _whole(namespace, ingress), origins, resource=keys[0])
+        yield _make(written.ANNOTATION_WITHOUT_EFFECT, message, _whole(namespace, ingress), origins, resource=keys[0])
 
 
 def _mine(after: Expectation, refs: set[str]) -> Iterator[tuple[Rule, ExpectedRoute]]:
@@ -251,7 +255,7 @@ def _rejected(
         flaw = flaw_of(Route(route.key, route.name, route.fields, route.cluster), envoy)
         if flaw is not None and flaw.sure:
             text = f"{rule} will be rejected by Envoy, with every change that comes along: {flaw.reason}"
-            yield _make("envoy-rejected", text, rule, origins)
+            yield _make(rejection.ENVOY_REJECTED, text, rule, origins)
 
 
 def _shadowed(after: Expectation, refs: set[str], origins: Origins) -> Iterator[Finding]:
@@ -264,14 +268,14 @@ def _shadowed(after: Expectation, refs: set[str], origins: Origins) -> Iterator[
             if other == mine or (mine.ref not in refs and (other is None or other.ref not in refs)):
                 continue
             text = f"{mine} will never be reached on port {place[0]}: {other or winner.name} takes every request first"
-            yield _make("shadowed", text, mine if mine.ref in refs else (other or mine), origins, by=other)
+            yield _make(shadowing.SHADOWED, text, mine if mine.ref in refs else (other or mine), origins, by=other)
 
 
 def _unmatchable(after: Expectation, refs: set[str], origins: Origins) -> Iterator[Finding]:
     for index, why in dead_rules(after).items():
         rule = after.plans[index].rule
         if rule.ref in refs:
-            yield _make("unmatchable-path", f"{rule} can be reached by no request: {why.said}", rule, origins)
+            yield _make(shadowing.UNMATCHABLE_PATH, f"{rule} can be reached by no request: {why.said}", rule, origins)
 
 
 def _services(route: ExpectedRoute) -> Iterable[tuple[str, str, str]]:
@@ -300,7 +304,7 @@ def _backends(after: Expectation, refs: set[str], batch: Batch, live: KubeObject
                 text = f"{rule}: Service {namespace}/{name} has no port {port}, only {', '.join(map(str, ports)) or 'none'}"
             else:
                 continue
-            yield _make("cluster-absent", text, rule, origins)
+            yield _make(upstream.CLUSTER_ABSENT, text, rule, origins)
     yield from _late_services(refs, batch, live)
 
 
@@ -323,7 +327,7 @@ def _late_services(refs: set[str], batch: Batch, live: KubeObjects) -> Iterator[
                         f"{mine} names port {service.port.name} of Service {'/'.join(key)}, which comes later in the batch: "
                         "applied in this order, the rule stays out until some Ingress changes"
                     )
-                    yield _make("port-name-resolve-error", text, mine, batch.origins)
+                    yield _make(translation.PORT_NAME_RESOLVE_ERROR, text, mine, batch.origins)
 
 
 def _certificates(after: Expectation, refs: set[str], batch: Batch, live: KubeObjects | None) -> Iterator[Finding]:
@@ -345,9 +349,9 @@ def _certificates(after: Expectation, refs: set[str], batch: Batch, live: KubeOb
                     else ""
                 )
                 text = f"{ref}: Secret {'/'.join(key)} does not exist{there}: HTTPS will fail in the handshake"
-                yield _make("certificate-warming", text, rule, batch.origins)
+                yield _make(certificates.CERTIFICATE_WARMING, text, rule, batch.origins)
         for host in sorted({r.host for r in ingress.spec.rules or () if r.host}):
             if ingress.spec.tls and host in hosts and host not in listed and host not in after.secrets and ref in refs:
                 rule = Rule(ingress.namespace, ingress.metadata.name, host, "", None)
                 text = f"{ref}: {host} gets no TLS: spec.tls lists {', '.join(sorted(listed)) or 'no host'}"
-                yield _make("tls-ignored", text, rule, batch.origins)
+                yield _make(translation.TLS_IGNORED, text, rule, batch.origins)

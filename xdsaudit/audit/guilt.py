@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from xdsaudit.audit.case import World
-from xdsaudit.audit.causes.validate import Flaw, flaw_of
+from xdsaudit.audit.compare.flaws import Flaw, flaw_of
 from xdsaudit.ingress.translate import translate
 from xdsaudit.model.route import Place, Route
 from xdsaudit.model.view import View

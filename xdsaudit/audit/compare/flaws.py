@@ -10,17 +10,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from xdsaudit.audit.causes.header_commands import COMMANDS
+from xdsaudit.audit.compare.header_commands import COMMANDS
 from xdsaudit.audit.requests.patterns import compiled
+from xdsaudit.audit.signs import FORK, FORK_FIELDS
 from xdsaudit.model.route import Route
 from xdsaudit.model.sensitive import shown
 from xdsaudit.model.view import View
-
-FORK: Final = "envoy.extensions.custom_cluster_plugins."
-"""What the names of extensions begin with that only Higress's own Envoy has."""
-
-FORK_FIELDS: Final = ("weighted_clusters.inline_cluster_specifier_plugin", "internal_active_redirect_policy")
-"""Fields that only the protos of Higress's Envoy have: any other drops them without a word, and refuses nothing."""
 
 _PREFIX = "type.googleapis.com/"
 

@@ -1,0 +1,21 @@
+"""Why the controller itself leaves a rule or a plugin out: the translation says which, the catalogue of causes what it means."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Refusal(StrEnum):
+    """What the translation finds of a rule or a plugin that is not to be served. The value is the slug of its cause."""
+
+    EMPTY_RULE = "empty-rule"
+    INVALID_BACKEND_SERVICE = "invalid-backend-service"
+    PORT_NAME_RESOLVE_ERROR = "port-name-resolve-error"
+    DUPLICATED_ROUTE = "duplicated-route"
+    ORPHAN_CANARY = "orphan-canary"
+    DEFAULT_BACKEND_UNREACHABLE = "default-backend-unreachable"
+    BEHIND_CATCH_ALL = "behind-catch-all"
+    PLUGIN_ELSEWHERE = "plugin-elsewhere"
+    PLUGIN_RULE_WITHOUT_CONDITION = "plugin-rule-without-condition"
+    PLUGIN_RULES_IGNORED = "plugin-rules-ignored"
+    PLUGIN_DISABLED = "plugin-disabled"
