@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests import worlds
-from xdsaudit.audit.questions.comparison import Comparison, compare, of_expectations
+from xdsaudit.audit.compare.comparison import Comparison, compare, of_expectations
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import look_up
 from xdsaudit.ingress.expectation import Expectation

@@ -12,12 +12,15 @@ import pytest
 from tests import worlds
 from tests.audit.test_groups import NAMES, fleet, recorded_fleet, without
 from xdsaudit import Audit, audit, render
-from xdsaudit.audit.causes.catalogue import BY_SLUG
-from xdsaudit.audit.causes.commands import COMMANDS, EXAMPLES
+from xdsaudit.audit.causes.catalogue import BY_SLUG, CATALOGUE
+from xdsaudit.audit.causes.commands import EXAMPLES
 from xdsaudit.audit.causes.fix import examples, with_fixes
 from xdsaudit.model.verdict import Origin, Rule
 from xdsaudit.report.terminal import wrapped_command
 from xdsaudit.testing import ingress, ingress_list
+
+HEALED = {c.slug for c in CATALOGUE if c.fix}
+"""Causes with commands."""
 
 
 def commands(result: Audit, slug: str) -> list[str]:
@@ -25,14 +28,13 @@ def commands(result: Audit, slug: str) -> list[str]:
     return [f.command for f in dict.fromkeys(every)]
 
 
-@pytest.mark.parametrize("slug", sorted(COMMANDS))
+@pytest.mark.parametrize("slug", sorted(HEALED))
 def test_each_cause_and_each_place_exists(slug: str) -> None:
-    assert slug in BY_SLUG
-    for each in COMMANDS[slug]:
+    for each in BY_SLUG[slug].fix:
         places = {name for text in (each.title, each.text) for _, name, _, _ in Formatter().parse(text) if name}
         assert places - {"partly"} <= set(EXAMPLES)
-    shown = examples(slug)
-    assert len(shown) == sum("{partly}" not in c.text for c in COMMANDS[slug])
+    shown = examples(BY_SLUG[slug])
+    assert len(shown) == sum("{partly}" not in c.text for c in BY_SLUG[slug].fix)
     for fix in shown:
         assert shlex.split(fix.command)[0] == "kubectl"
 
@@ -121,7 +123,7 @@ def test_names_of_strangers_stay_names(name: str, where: str) -> None:
     rule = result.rules[0]
     other = Rule(name, name, "foo.test", "/", None)
     odd = rule._replace(rule=rule.rule._replace(**{where: name})) if where != "by" else rule._replace(by=other)
-    for slug in COMMANDS:
+    for slug in HEALED:
         fixed = with_fixes(replace(result, rules=(odd._replace(slug=slug, remedy=BY_SLUG[slug].remedy),)))
         for fix in fixed.rules[0].fix:
             assert name not in shlex.split(fix.command)  # no object can have that name, and no command uses it
@@ -138,7 +140,7 @@ def test_they_stand_in_every_format_for_people_and_in_json(recording) -> None:
 
 @pytest.mark.parametrize("width", [24, 40, 80])
 def test_a_wrapped_command_is_the_same_command(width: int) -> None:
-    every: list[Any] = [fix.command for slug in COMMANDS for fix in examples(slug)]
+    every: list[Any] = [fix.command for slug in HEALED for fix in examples(BY_SLUG[slug])]
     for command in [*every, "kubectl apply -f 'a long  name with   blanks.yaml'"]:
         lines = wrapped_command(command, width)
         assert all(line.endswith(" \\") for line in lines[:-1])

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.audit.test_comparison import anything, objects, turned, world
-from xdsaudit.audit.questions.comparison import of_expectations
+from xdsaudit.audit.compare.comparison import of_expectations
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.envoy.plain import plain_match
 from xdsaudit.ingress.expectation import Expectation

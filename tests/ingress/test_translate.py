@@ -107,7 +107,7 @@ def test_the_older_rule_wins_whatever_the_order_of_the_list() -> None:
         found = run(*items)
         assert keys(found, "foo.com") == ["default/b path /x", "default/b prefix /x/"]
         (loser,) = [p for p in found.plans if p.refusal]
-        assert (loser.slug, loser.rule.ingress, loser.by.ingress if loser.by else None) == (
+        assert (loser.refusal, loser.rule.ingress, loser.by.ingress if loser.by else None) == (
             "duplicated-route",
             "a",
             "b",

@@ -14,7 +14,7 @@ from xdsaudit.cli.output import clear_progress, emit, progress
 from xdsaudit.errors import InputError
 
 if TYPE_CHECKING:
-    from xdsaudit.audit.questions.comparison import Comparison
+    from xdsaudit.audit.compare.comparison import Comparison
     from xdsaudit.ingress.objects import KubeObjects
 
 _ARCHIVES = (".tar.gz", ".tar.xz", ".tgz", ".zip", ".tar")
@@ -47,7 +47,7 @@ def compare(places: tuple[str, ...], output: str, to_version: str | None, served
     xdsaudit compare monday.tar.gz friday.tar.gz --served
     xdsaudit compare k8s/ --controller-version 2.0.7 --to 2.2.1
     """  # noqa: D301 - click reads \b as "do not wrap"
-    from xdsaudit.audit.questions.comparison import compare as judge
+    from xdsaudit.audit.compare.comparison import compare as judge
     from xdsaudit.ingress.profile import parse_version, profile_of
 
     batch = tuple(options["manifests"])
@@ -93,8 +93,8 @@ def _said(comparison: Comparison, output: str) -> int:
 def _served(*places: str) -> Comparison:
     """What the first gateway of two snapshots holds, or the first pilot."""
     from xdsaudit.audit.case import build
+    from xdsaudit.audit.compare.comparison import of_views
     from xdsaudit.audit.memory import Memory
-    from xdsaudit.audit.questions.comparison import of_views
     from xdsaudit.collect.snapshot import load
 
     views = []

@@ -8,7 +8,7 @@ from xdsaudit.report.json import as_json
 from xdsaudit.report.terminal import Page, many, say
 
 if TYPE_CHECKING:
-    from xdsaudit.audit.questions.comparison import Answer, Comparison
+    from xdsaudit.audit.compare.comparison import Answer, Comparison
     from xdsaudit.model.verdict import Rule
 
 SCHEMA = "xdsaudit.comparison/1"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from xdsaudit.audit.causes import written
 from xdsaudit.audit.check.case import Case, Remark
-from xdsaudit.audit.questions.comparison import Comparison, of_expectations
+from xdsaudit.audit.compare.comparison import Comparison, of_expectations
 from xdsaudit.model.verdict import Rule
 
 _SHOWN = 10
