@@ -96,6 +96,12 @@ def test_a_code_loads_the_catalogue_alone() -> None:
     assert loaded(["explain", "XA401"], (*HEAVY, "xdsaudit.audit.verdicts", "xdsaudit.report.json")) == []
 
 
+def test_the_audit_itself_loads_no_protobuf() -> None:
+    script = "import sys, xdsaudit.audit.verdicts; print([m for m in sys.modules if m.startswith('google.protobuf')])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def loaded(arguments: list[str], modules: tuple[str, ...]) -> list[str]:
     """Which of these modules a command line has imported when it ends."""
     script = (
