@@ -168,10 +168,10 @@ def cluster_of(options: dict[str, Any], controller: dict[str, Any]) -> tuple[Any
         if options["kubeconfig"] or options["context"]:
             raise
         return None, controller
-    found = discover(api, where_of(sources_of(options)))
-    kube, complaints = lists(api, found.namespace)
+    higress = discover(api, where_of(sources_of(options)))
+    kube, complaints = lists(api, higress.namespace)
     if "ingresses" not in kube:
         raise ReadError("; ".join(complaints) or "it lists no Ingresses")
     for complaint in complaints:
         say(f"xdsaudit: {complaint}")
-    return read_objects(kube)[0], {**found.controller, **controller}
+    return read_objects(kube)[0], {**higress.controller, **controller}

@@ -53,16 +53,16 @@ def defaults(command: click.Command, name: str, environment: Mapping[str, str], 
         InputError: the file is no TOML, or says something that is no option.
     """
     options = {_long(p): p for p in command.params if isinstance(p, click.Option)}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     file, table = _table(environment, start)
     if file is not None:
         for key, value in _chosen(table, name):
-            found |= _of_file(file, key, value, options, command)
+            values |= _of_file(file, key, value, options, command)
     for key, parameter in options.items():
         raw = environment.get(_PREFIX + key.upper().replace("-", "_"))
         if raw and not _of_others(parameter, raw):
-            found[parameter.name or key] = raw.split(",") if parameter.multiple else raw
-    return found
+            values[parameter.name or key] = raw.split(",") if parameter.multiple else raw
+    return values
 
 
 def _long(parameter: click.Option) -> str:
@@ -85,14 +85,14 @@ def _table(environment: Mapping[str, str], start: Path) -> tuple[Path | None, di
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        found = tomllib.loads(file.read_text(encoding="utf-8"))
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{file}: {error.strerror or error}; correct {CONFIG}") from error
     except ValueError as error:
         raise InputError(f"{file}: is not TOML ({error}); correct it") from error
     if file.name == "pyproject.toml":
-        found = found.get("tool", {}).get("xdsaudit", {})
-    return found
+        table = table.get("tool", {}).get("xdsaudit", {})
+    return table
 
 
 def _chosen(table: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:

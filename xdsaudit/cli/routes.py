@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,11 @@ from xdsaudit.cli.alone import alone, snapshot_of_manifests
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, emit, gaps, progress
 from xdsaudit.errors import InputError, near
+
+if TYPE_CHECKING:
+    from xdsaudit.audit.case import World
+    from xdsaudit.audit.questions.routes import Wanted
+    from xdsaudit.model.snapshot import Snapshot
 
 _REF = re.compile(r"^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*$")
 _VIEWS = ("expected", "core", "fresh", "pilot", "gateway")
@@ -61,7 +66,7 @@ def routes(subject: str | None, view: str | None, compare: str | None, output: s
     if pair is not None:
         first, second = pair
         sides = compared(world, wanted, first, second)
-        data: Any = report.comparison_objects(sides)
+        data: list[dict[str, Any]] = report.comparison_objects(sides)
         _show(lambda width, color: report.comparison_text(sides, width=width, color=color), data, output)
         any_route, same = bool(sides), all(s.equal for s in sides)
     else:
@@ -94,7 +99,7 @@ def _pair(text: str | None) -> tuple[str, str] | None:
     return parts[0], parts[1]
 
 
-def _wanted(subject: str | None) -> Any:
+def _wanted(subject: str | None) -> Wanted:
     from xdsaudit.audit.questions.routes import Wanted
 
     if subject is None:
@@ -106,7 +111,7 @@ def _wanted(subject: str | None) -> Any:
     return Wanted(ref=subject) if _REF.match(subject) else Wanted(host=subject.partition(":")[0])
 
 
-def _known(world: Any, wanted: Any) -> None:
+def _known(world: World, wanted: Wanted) -> None:
     """Raise InputError for an Ingress that does not exist, with the likeliest that does."""
     refs = {plan.rule.ref for plan in world.expectation.plans}
     if wanted.ref is not None and wanted.ref not in refs:
@@ -115,7 +120,7 @@ def _known(world: Any, wanted: Any) -> None:
         )
 
 
-def _snapshot(options: dict[str, Any]) -> Any:
+def _snapshot(options: dict[str, Any]) -> Snapshot:
     from xdsaudit.collect.connect import snapshot_of
 
     snapshot, _ = snapshot_of(sources_of(options), progress())
@@ -123,12 +128,12 @@ def _snapshot(options: dict[str, Any]) -> Any:
     return snapshot
 
 
-def _show(text: Callable[[int, bool], str], data: Any, output: str) -> None:
+def _show(text: Callable[[int, bool], str], data: list[dict[str, Any]], output: str) -> None:
     if data or output != "table":
         emit(text, _data(data, output))
 
 
-def _data(data: Any, output: str) -> str | None:
+def _data(data: list[dict[str, Any]], output: str) -> str | None:
     if output == "table":
         return None
     if output == "json":
@@ -141,7 +146,7 @@ def _data(data: Any, output: str) -> str | None:
     return text
 
 
-def _was_read(world: Any, view: str) -> bool:
+def _was_read(world: World, view: str) -> bool:
     from xdsaudit.audit.questions.routes import VIEWS
 
     name = VIEWS[view]

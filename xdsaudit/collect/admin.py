@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -12,6 +12,9 @@ from msgspec import Struct
 from xdsaudit.collect.limits import MAX_BYTES, Budget, beginning, body, guarded
 from xdsaudit.errors import ReadError
 from xdsaudit.model.json_text import BROKEN
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
 
 PAGES: Final = {
     "config_dump.json": "/config_dump?include_eds",
@@ -112,14 +115,14 @@ def plain_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def pool() -> Any:
+def pool() -> PoolManager:
     """Connections to admin ports, to be closed; a context manager."""
     import urllib3
 
     return guarded(urllib3.PoolManager(retries=False))
 
 
-def get_page(connections: Any, url: str, budget: Budget) -> bytes:
+def get_page(connections: PoolManager, url: str, budget: Budget) -> bytes:
     """Body of a GET; one that a reset ends is repeated once, within the same budget.
 
     Raises:
@@ -143,7 +146,7 @@ def get_page(connections: Any, url: str, budget: Budget) -> bytes:
     raise AssertionError  # pragma: no cover - the loop returns or raises
 
 
-def _get(connections: Any, url: str, budget: Budget) -> bytes:
+def _get(connections: PoolManager, url: str, budget: Budget) -> bytes:
     import urllib3
 
     limit = urllib3.Timeout(total=max(budget.left, 0.001))

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
@@ -21,6 +21,9 @@ from xdsaudit.collect.limits import Budget
 from xdsaudit.collect.parts import PartReader, Section, as_dump, entries
 from xdsaudit.envoy.admin import counters
 from xdsaudit.errors import ReadError
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
 
 STATS: Final = (
     "/stats?format=json&filter=(version|config_reload_time_ms|update_rejected|connected_state|membership_healthy|membership_total"
@@ -126,7 +129,7 @@ class GatewayFollower:
             self._kept = _kept(pages, stamps)
         return pages, complaints
 
-    def _stats(self, connections: Any, budget: Budget) -> bytes | None:
+    def _stats(self, connections: PoolManager, budget: Budget) -> bytes | None:
         """The page of stats, or None where it is not to be had: then everything is read whole, which says why."""
         try:
             page = get_page(connections, plain_url(self.source) + STATS, budget)
@@ -135,7 +138,7 @@ class GatewayFollower:
             return None
         return page
 
-    def _update(self, connections: Any, kept: _Kept, stamps: _Stamps, budget: Budget) -> bool:
+    def _update(self, connections: PoolManager, kept: _Kept, stamps: _Stamps, budget: Budget) -> bool:
         """Read what moved into what is kept; False where the whole must be read."""
         before, kept.stamps = kept.stamps, stamps
         moved = {name for name, stamp in stamps.tables.items() if before.tables.get(name) != stamp}
@@ -162,7 +165,7 @@ class GatewayFollower:
             kept.pages["config_dump.json"] = _page(kept)
         return True
 
-    def _moved(self, connections: Any, names: Iterable[str], budget: Budget) -> list[Raw] | None:
+    def _moved(self, connections: PoolManager, names: Iterable[str], budget: Budget) -> list[Raw] | None:
         scoped = [_SCOPED.match(name) for name in names]
         hosts = frozenset(entry["host"] for entry in scoped if entry)
         return self._parts.tables(connections, hosts, budget, unscoped=None in scoped)

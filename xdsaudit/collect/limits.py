@@ -12,9 +12,12 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from xdsaudit.errors import ReadError
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse, PoolManager
 
 MAX_BYTES: Final = 512 << 20
 """Bytes that are taken of one source, unless told otherwise."""
@@ -145,7 +148,7 @@ class _Guarded:
             budget.watch(self._handle)
 
 
-def guarded(manager: Any) -> Any:
+def guarded(manager: PoolManager) -> PoolManager:
     """Make a urllib3 pool manager open connections that a budget can end. It warns of no unverified certificate: its user does."""
     import urllib3
     from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -170,7 +173,7 @@ def guarded(manager: Any) -> Any:
     return manager
 
 
-def body(response: Any, budget: Budget, subject: str) -> bytes:
+def body(response: BaseHTTPResponse, budget: Budget, subject: str) -> bytes:
     """The whole body of a urllib3 response that was not preloaded, unpacked where it is packed.
 
     Raises:
@@ -179,7 +182,7 @@ def body(response: Any, budget: Budget, subject: str) -> bytes:
     return b"".join(parts(response, budget, subject))
 
 
-def parts(response: Any, budget: Budget, subject: str) -> Iterator[bytes]:
+def parts(response: BaseHTTPResponse, budget: Budget, subject: str) -> Iterator[bytes]:
     """The body piece by piece; packed or not, no piece is larger than a few times what arrived of it."""
     coding = str(response.headers.get("content-encoding") or "identity").strip().lower()
     unpack = None
@@ -210,7 +213,7 @@ def parts(response: Any, budget: Budget, subject: str) -> Iterator[bytes]:
         raise ReadError(f"{subject}: the answer ends in the middle; try again")
 
 
-def beginning(response: Any) -> str:
+def beginning(response: BaseHTTPResponse) -> str:
     """The first line of an error's body, for a message."""
     try:
         said: bytes = response.read(_ERROR_BYTES, decode_content=False)
@@ -219,7 +222,7 @@ def beginning(response: Any) -> str:
     return said.decode("utf-8", "replace").strip()
 
 
-def lines_of(response: Any, limit: int, subject: str) -> Iterator[bytes]:
+def lines_of(response: BaseHTTPResponse, limit: int, subject: str) -> Iterator[bytes]:
     """Lines of a stream that does not end by itself, none of them larger than the limit.
 
     Raises:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import msgspec
@@ -18,6 +18,9 @@ from msgspec import Raw, Struct
 from xdsaudit.collect.admin import get_page, is_url, plain_url, pool
 from xdsaudit.collect.limits import Budget
 from xdsaudit.errors import ReadError
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
 
 _PARTS: Final = (
     ("ListenersConfigDump", "dynamic_listeners"),
@@ -75,7 +78,7 @@ class PartReader:
         return as_dump(sections)
 
     def tables(
-        self, connections: Any, hosts: frozenset[str], budget: Budget, *, unscoped: bool = True
+        self, connections: PoolManager, hosts: frozenset[str], budget: Budget, *, unscoped: bool = True
     ) -> list[Raw] | None:
         """Route configurations of some hosts, and perhaps others, in as few requests as the gateway lets us; None where they are too many."""
         resource = _ROUTES[1]
@@ -95,7 +98,7 @@ class PartReader:
         return None
 
 
-def entries(connections: Any, source: str, resource: str, names: str, budget: Budget) -> list[Raw]:
+def entries(connections: PoolManager, source: str, resource: str, names: str, budget: Budget) -> list[Raw]:
     """Entries of one kind of a gateway's dump, those alone whose names a regex matches, where one is given.
 
     Raises:

@@ -65,10 +65,10 @@ def _gauge(row: Gauge) -> Metric:
     from prometheus_client.core import GaugeMetricFamily
 
     name, text, samples = row
-    found = GaugeMetricFamily(name, text)
+    gauge = GaugeMetricFamily(name, text)
     for labels, value in samples:
-        found.add_sample(name, dict(labels), value)
-    return found
+        gauge.add_sample(name, dict(labels), value)
+    return gauge
 
 
 def _gauges(audit: Audit) -> Iterator[Gauge]:
@@ -112,8 +112,8 @@ def _of_watch(
         yield changed
     if latency is not None:
         text = "From the round that first saw a rule in the API to the round that first saw it at a stage; core only where it is read."
-        found = HistogramMetricFamily("xdsaudit_latency_seconds", text, labels=["stage"])
+        histogram = HistogramMetricFamily("xdsaudit_latency_seconds", text, labels=["stage"])
         for stage, seen in latency.items():
             bounds = [(str(float(bound)), float(n)) for bound, n in sorted(seen.buckets.items())]
-            found.add_metric([stage], [*bounds, ("+Inf", seen.count)], seen.total)
-        yield found
+            histogram.add_metric([stage], [*bounds, ("+Inf", seen.count)], seen.total)
+        yield histogram

@@ -208,15 +208,15 @@ def _reach(
             result.shadowed.setdefault(rule, Shadow(place, mine, _said(route_), table.routes[index].key))
     numbers = {index: number for number, index in enumerate(pairs) if index is not None}
     copies = _copies(expectation, place)
-    found = []
+    stolen = []
     for index, winner in hidden.items():
         number = numbers.get(index)
         if number is None or set(expected[number].rules) & wholly.keys() or numbers.get(winner, number) < number:
             continue
         route_ = table.routes[winner]
         if (route_.key, route_.name) not in copies:
-            found.append((number, winner))
-    return found
+            stolen.append((number, winner))
+    return stolen
 
 
 def _order(

@@ -44,25 +44,25 @@ def selector_of(text: str) -> Callable[[Labels], bool]:
     """
     tests: list[Callable[[Labels], bool]] = []
     for term in re.split(r",(?![^(]*\))", text):
-        found = _TERM.match(term)
-        if not found:
+        term_match = _TERM.match(term)
+        if not term_match:
             raise InputError(
                 f"-l {text!r}: {term!r} is no label condition; write key=value, key!=value, key, !key or key in (a,b)"
             )
-        tests.append(_test(found))
+        tests.append(_test(term_match))
     return lambda labels: all(t(labels) for t in tests)
 
 
-def _test(found: re.Match[str]) -> Callable[[Labels], bool]:
-    if found["has"]:
-        wanted = not found["no"]
-        return lambda labels: (found["has"] in labels) is wanted
-    if found["key"]:
-        equal = found["op"] != "!="
-        return lambda labels: (labels.get(found["key"]) == found["value"]) is equal
-    values = {v.strip() for v in found["set"].split(",")}
-    inside = found["sop"] == "in"
-    return lambda labels: (labels.get(found["skey"]) in values) is inside
+def _test(match: re.Match[str]) -> Callable[[Labels], bool]:
+    if match["has"]:
+        wanted = not match["no"]
+        return lambda labels: (match["has"] in labels) is wanted
+    if match["key"]:
+        equal = match["op"] != "!="
+        return lambda labels: (labels.get(match["key"]) == match["value"]) is equal
+    values = {v.strip() for v in match["set"].split(",")}
+    inside = match["sop"] == "in"
+    return lambda labels: (labels.get(match["skey"]) in values) is inside
 
 
 def narrow(audit: Audit, snapshot: Snapshot, scope: Scope) -> Audit:
@@ -107,8 +107,8 @@ def narrow(audit: Audit, snapshot: Snapshot, scope: Scope) -> Audit:
     names = {ref.partition("/")[0] for ref in kept}
 
     def ours(route: str) -> bool:
-        found = ingress_of(route, system)
-        return found is None or (found[0] in names and not scope.ingresses) or "/".join(found) in kept
+        ingress = ingress_of(route, system)
+        return ingress is None or (ingress[0] in names and not scope.ingresses) or "/".join(ingress) in kept
 
     return replace(
         audit,
