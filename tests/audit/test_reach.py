@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import worlds
+from xdsaudit import audit
 from xdsaudit.audit.compare.shadowing import _hides, covers, shadows
 from xdsaudit.audit.requests.patterns import literal_prefix
 from xdsaudit.model.route import HeaderMatch, MatchKey, Route
+from xdsaudit.model.verdict import Verdict
+from xdsaudit.testing import ingress
 
 PATHS = ("/", "/a", "/a/", "/a/b", "/ab", "/A", "/b/c")
 KEYS = st.builds(
@@ -87,3 +91,26 @@ def test_looking_up_finds_what_asking_every_pair_finds(routes: list[Route]) -> N
         if (earlier := next((e for e in range(later) if _hides(routes[e], routes[later])), None)) is not None
     }
     assert shadows(routes) == every_pair
+
+
+@pytest.mark.parametrize(
+    ("regex", "taken"),
+    [("/foo$", True), ("^/foo$", True), ("/foo", True), ("/foo.$", False), ("/fooo$", False), ("(?i)/foo$", False)],
+)
+def test_a_regex_without_signs_is_hidden_by_its_exact_path(regex: str, taken: bool) -> None:
+    routes = [Route(MatchKey("path", "/foo"), "exact", {}, "a"), Route(MatchKey("safe_regex", regex), "regex", {}, "b")]
+    assert shadows(routes) == ({1: 0} if taken else {})
+    assert shadows(routes[::-1]) == ({1: 0} if regex in ("/foo$", "^/foo$", "/foo", "(?i)/foo$") else {})
+
+
+def test_a_full_path_regex_behind_its_exact_path_is_told() -> None:
+    notes = {"higress.io/full-path-regex": "true"}
+    items = [
+        ingress("exact", "foo.test", ("/foo", "Exact")),
+        ingress("regex", "foo.test", ("/foo", "Exact"), annotations=notes),
+    ]
+    found = {r.rule.ingress: r for r in audit(worlds.world(items)).rules}
+    assert found["exact"].verdict is Verdict.IN_SYNC
+    assert (found["regex"].verdict, found["regex"].by) == (Verdict.SHADOWED, found["exact"].rule)
+    items[1] = ingress("regex", "foo.test", ("/foo.", "Exact"), annotations=notes)
+    assert {r.verdict for r in audit(worlds.world(items)).rules} == {Verdict.IN_SYNC}

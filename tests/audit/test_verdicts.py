@@ -256,6 +256,31 @@ def test_from_2_1_on_a_controller_sees_the_services_of_its_namespace_alone(
     assert found.verdict is (Verdict.CHANGED if mirrored else Verdict.IN_SYNC)
 
 
+@pytest.mark.parametrize(
+    ("version", "watched", "told"),
+    [("2.0.7", "default", False), ("2.1.0", "default", True), ("2.1.0", "", False)],
+)
+def test_a_bridge_that_the_controller_does_not_see_is_why_its_cluster_is_absent(
+    version: str, watched: str, told: bool
+) -> None:
+    meta = {"name": "default", "namespace": "higress-system"}
+    registry = {"name": "ext", "type": "dns", "domain": "ext.test", "port": 443}
+    bridge = ingress_list([{"kind": "McpBridge", "metadata": meta, "spec": {"registries": [registry]}}], "McpBridge")
+    items = [bridged("default", "ext.dns:443"), ITEMS[0]]
+
+    def empty(configs: Json) -> None:
+        clusters = configs[0]["dynamic_active_clusters"]
+        clusters[:] = [c for c in clusters if "ext.dns" not in c["cluster"]["name"]]
+
+    snapshot = worlds.world(items, pages={"config_dump.json": edited(empty, worlds.expectation(items).tables)})
+    controller = {**snapshot.controller, "version": version, "watch_namespace": watched}
+    result = audit(replace(snapshot, kube={**snapshot.kube, "mcpbridges": bridge}, controller=controller))
+    (found,) = [r for r in result.rules if r.rule.host == "a.test"]
+    assert (found.verdict, found.slug) == (Verdict.NO_UPSTREAM, "cluster-absent")
+    assert ("watches the namespace default alone and sees no McpBridge" in found.evidence[0]) is told
+    assert next(r for r in result.rules if r.rule.host == "foo.test").verdict is Verdict.IN_SYNC
+
+
 # --- memory -----------------------------------------------------------------------------------------------------------
 def test_what_was_in_sync_is_not_so_for_an_audit_that_remembers_when_nobody_can_tell_any_more() -> None:
     memory = Memory()

@@ -682,3 +682,35 @@ def test_a_longer_regex_stands_behind_a_shorter_prefix_whatever_else_is_there() 
     for others in ((), (ingress("exact", "foo.com", ("/e", "Exact")),)):
         routes = run(regex, ingress("short", "foo.com", "/a"), *others).tables[80, "foo.com"]
         assert [r.name for r in routes if r.name != "default/exact"][-1] == "default/regex"
+
+
+@pytest.mark.parametrize("weight", ["1", "30", "100"])
+@pytest.mark.parametrize(
+    ("notes", "field", "value"),
+    [
+        (
+            {"response_header_control_add": "x-a b"},
+            "response_headers_to_add",
+            [{"header": {"key": "x-a", "value": "b"}}],
+        ),
+        ({"request_header_control_remove": "x-a"}, "request_headers_to_remove", ["x-a"]),
+        ({"request_header_control_update": "host new.test"}, "host_rewrite_literal", "new.test"),
+    ],
+    ids=["added to the response", "removed from the request", "another host"],
+)
+def test_a_weight_canary_brings_its_own_header_operations(
+    weight: str, notes: dict[str, str], field: str, value: object
+) -> None:
+    """As a real 2.0.1 serves it: on its destination, or on the route where it takes all the weight."""
+    keys = {H + name.replace("_", "-"): text for name, text in notes.items()}
+    plain = fields(run(BASE, canary("c", canary_weight=weight)), "foo.com")
+    item = canary("c", canary_weight=weight)
+    item["metadata"]["annotations"].update(keys)
+    found = fields(run(BASE, item), "foo.com")
+    if weight == "100":
+        assert found[field] == value
+        assert field not in plain
+    else:
+        mine = {c["name"]: c for c in found["weighted_clusters"]["clusters"]}
+        assert [c.get(field) for c in mine.values()] == [None, value]
+        assert all(field not in c for c in plain["weighted_clusters"]["clusters"])

@@ -106,6 +106,11 @@ class Profile:
         """Whether the controller reads Ingresses of this namespace."""
         return not self.watch_namespace or namespace == self.watch_namespace
 
+    @property
+    def sees_bridges(self) -> bool:
+        """Whether the controller reads McpBridges, which it takes from its own namespace alone."""
+        return not self.has(BOUND_INFORMERS) or self.watches(self.system_namespace)
+
 
 _OPTIONS: Final = (
     ("ingress_class", "ingress_class"),

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from xdsaudit.ingress.objects import Registry
-from xdsaudit.ingress.profile import BOUND_INFORMERS, Profile
+from xdsaudit.ingress.profile import Profile
 
 _DIRECT: Final = frozenset({"static", "dns"})
 DISCOVERING: Final = ("nacos", "zookeeper", "consul", "eureka")
@@ -30,8 +30,7 @@ class Registries:
     def __init__(self, registries: Iterable[Registry] | None, profile: Profile) -> None:
         """Keep those of the system namespace's McpBridge; None means that McpBridges were not read."""
         self._read = registries is not None
-        hidden = profile.has(BOUND_INFORMERS) and profile.watch_namespace not in ("", profile.system_namespace)
-        mine = [] if hidden else [r for r in registries or () if r.bridge in (None, profile.system_namespace)]
+        mine = [r for r in registries or () if profile.sees_bridges and r.bridge in (None, profile.system_namespace)]
         self._direct = {f"{r.name}.{r.type}": r for r in mine if r.type in _DIRECT}
         self._suffixes = {d for r in mine for d in DISCOVERING if r.type.startswith(d)}
         self._profile = profile

@@ -116,6 +116,10 @@ def judge_upstream(
                     clean = clean and certain and problem is None
                 if problem is None:
                     continue
+                outside = problem.cause is CLUSTER_ABSENT and ".svc." not in problem.evidence
+                if outside and not expectation.profile.sees_bridges:
+                    why = f"the controller watches the namespace {expectation.profile.watch_namespace} alone and sees no McpBridge"
+                    problem = problem._replace(evidence=f"{problem.evidence}; {why}")
                 for rule in route.rules:
                     found.setdefault(rule, problem)
             if clean:

@@ -1,7 +1,7 @@
 """First-match semantics of a virtual host: which earlier route takes every request of a later one.
 
 Only what is certain counts: a route is shadowed by one earlier route whose conditions are among its own and whose path
-covers its path. Regexes are compared by their literal beginning, or by running them on an exact path.
+covers its path. Regexes are compared by their literal beginning, by running them on an exact path, or as the one text they match.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Final, Literal
 
-from xdsaudit.audit.requests.patterns import SPECIAL, compiled, literal_prefix
+from xdsaudit.audit.requests.patterns import SPECIAL, compiled, literal_prefix, only_text
 from xdsaudit.ingress.expectation import ExpectedRoute
 from xdsaudit.model.route import MatchKey, Route
 
@@ -69,6 +69,7 @@ class _Earlier:
         conditions = _conditions(key)
         regex = key.kind == "safe_regex"
         text = literal_prefix(key.value) if regex else key.value
+        whole = only_text(key.value) if regex else key.value if key.kind == "path" else None
         for reach, texts in self._at.items():
             asked = text.lower() if reach in _ANY_CASE else text
             if reach in _BEGINNINGS:
@@ -76,10 +77,11 @@ class _Earlier:
                     for length in self._lengths[reach]:
                         if length <= len(asked) and (held := texts.get(asked[:length])) is not None:
                             indices += _asking_no_more(held, conditions)
-            elif (key.kind == "path") is not (reach == "regex"):
-                held = texts.get(key.value if reach == "regex" else asked)
-                if held is not None:
-                    indices += _asking_no_more(held, conditions)
+                continue
+            one = (None if key.kind == "path" else key.value) if reach == "regex" else whole
+            if one is not None:
+                held = texts.get(one.lower() if reach in _ANY_CASE else one)
+                indices += _asking_no_more(held, conditions) if held is not None else ()
         return indices
 
 
@@ -158,7 +160,8 @@ def covers(earlier: MatchKey, later: MatchKey) -> bool:
     if earlier.ignore_case:
         mine, theirs = mine.lower(), theirs.lower()
     if earlier.kind == "path":
-        return later.kind == "path" and mine == theirs
+        text: str | None = theirs if later.kind == "path" else None
+        return mine == (only_text(theirs) if later.kind == "safe_regex" else text)
     if earlier.kind == "prefix":
         if later.kind == "safe_regex":
             theirs = literal_prefix(theirs)

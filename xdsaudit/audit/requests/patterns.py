@@ -33,3 +33,9 @@ def literal_prefix(regex: str) -> str:
         return regex
     at = sign.start()
     return regex[: max(0, at - 1)] if regex[at] in "*?{" else regex[:at]
+
+
+def only_text(regex: str) -> str | None:
+    """The one text that a regex without signs matches, with or without its anchors; None for any other."""
+    text = regex.removeprefix("^").removesuffix("$")
+    return None if SPECIAL.search(text) else text
