@@ -101,3 +101,10 @@ def test_the_measured_world(tmp_path: Path) -> None:
     result = audit(load(Path(__file__).with_name("worlds") / "dead-braces"))
     assert {v.slug for v in result.rules if "{" in v.rule.path or not v.rule.path.isascii()} == {"unmatchable-path"}
     assert result.exit_code() == 1
+
+
+def test_dots_with_parameters_are_reached_by_a_backslash_and_dots_alone_are_not() -> None:
+    assert dead("path", "/a/..;x") is None
+    assert dead("prefix", "/a/..;x/b") is None
+    assert dead("path", "/a/..") is not None
+    assert dead("prefix", "/a/../b") is not None

@@ -22,6 +22,7 @@ from tests.e2e.clients import One, Two
 from xdsaudit.audit.compare.shadowing import shadows
 from xdsaudit.audit.requests.dead import dead_key
 from xdsaudit.audit.requests.example import witness
+from xdsaudit.audit.requests.paths import normalised, refusal
 from xdsaudit.audit.requests.request import Request, parse_request
 from xdsaudit.audit.requests.routing import Answer, look_up
 from xdsaudit.errors import InputError
@@ -44,6 +45,7 @@ REGEXES = ("/a.*", "/a(/|$)(.*)", "/[a-z]+", "/(a|b)/.*", "(?i)/A.*", "/a/b", "/
 VALUES = ("1", "2", "12", "", "a", "A", "a b")
 COOKIES = (r"^(.*?;\s*)?(beta=always)(;.*)?$", r"^(.*?;\s*)?(beta=(a|b)+)(;.*)?$")
 SEGMENTS = ("a", "b", ".", "..", "%61", "%2F", "%2e", "A", "c;d", "..;x", "{id}", "", "a\\b", "%c3%A9", "%zz", "a|b")
+PIECES = (*"///..;;xa~%|", "..", "%2e", "%2E", "\\", "%2F", "%5c", "%61", "%41", "%30", "%00", "%c3", '"')
 TYPES = "type.googleapis.com/envoy.extensions.filters"
 
 
@@ -141,8 +143,8 @@ def sent(draw: random.Random) -> tuple[str, str, str, list[tuple[str, str]]]:
     return method, (changed(draw, path) if draw.random() < 0.5 else path) + query, authority, headers
 
 
-def listener(number: int, port: int, hosts: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """A listener with one table, whose routes answer with their name."""
+def listener(number: int, port: int, hosts: dict[str, list[dict[str, Any]]], shown: str) -> dict[str, Any]:
+    """A listener with one table, whose routes answer with their name, or with what is to be shown."""
     listed = [
         {
             "name": host,
@@ -151,7 +153,7 @@ def listener(number: int, port: int, hosts: dict[str, list[dict[str, Any]]]) -> 
                 {
                     "match": match,
                     "direct_response": {"status": 200},
-                    "response_headers_to_add": [{"header": {"key": "x-route", "value": f"{host}#{n}"}}],
+                    "response_headers_to_add": [{"header": {"key": "x-route", "value": shown or f"{host}#{n}"}}],
                 }
                 for n, match in enumerate(matches)
             ],
@@ -174,13 +176,13 @@ def listener(number: int, port: int, hosts: dict[str, list[dict[str, Any]]]) -> 
 
 
 @contextmanager
-def serving(tables: Sequence[dict[str, list[dict[str, Any]]]], place: Path) -> Iterator[list[int]]:
+def serving(tables: Sequence[dict[str, list[dict[str, Any]]]], place: Path, shown: str = "") -> Iterator[list[int]]:
     """A real Envoy with a port for each table."""
     chosen: set[int] = set()
     while len(chosen) < len(tables):
         chosen.add(free_port())
     ports = sorted(chosen)
-    listeners = [listener(n, p, t) for n, (p, t) in enumerate(zip(ports, tables, strict=True))]
+    listeners = [listener(n, p, t, shown) for n, (p, t) in enumerate(zip(ports, tables, strict=True))]
     file = place / "envoy.json"
     file.write_text(json.dumps({"static_resources": {"listeners": listeners}}))
     command = [str(envoy_path()), "-c", str(file), "--use-dynamic-base-id", "-l", "error", "--concurrency", "1"]
@@ -222,6 +224,27 @@ def disagreement(
         return "" if status == 404 else f"said 404, got {status} {named}"
     expected = tables[found.place][found.index].name
     return "" if (status, named) == (200, expected) else f"said {expected}, got {status} {named}"
+
+
+def odd_bytes(draw: random.Random) -> str:
+    return "/" + "".join(draw.choice(PIECES) for _ in range(draw.randrange(1, 9)))
+
+
+def test_the_path_that_routes_see_is_the_one_we_say(tmp_path: Path) -> None:
+    draw = random.Random(SEED + 2)
+    whole = {"*": [{"prefix": "/"}]}
+    wrong: list[str] = []
+    with serving([whole], tmp_path, shown="%REQ(:PATH)%") as (port,):
+        clients = One(port), Two(port)
+        for number in range(TABLES * 25):
+            target = odd_bytes(draw)
+            status, path = clients[number % 2].ask("GET", target, "a.test", [])
+            said = refusal(target)
+            if status != 400 if said else (status, path) != (200, normalised(target)):
+                wrong.append(f"{target}: said {said or normalised(target)}, got {status} {path}")
+        for client in clients:
+            client.close()
+    assert wrong == []
 
 
 def test_what_we_say_is_what_envoy_does(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.model.route import MatchKey
 
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
-_CLOSED_DOTS: Final = re.compile(r"/(\.{1,2}(?:;[^/]*)?)/")
+_CLOSED_DOTS: Final = re.compile(r"/(\.{1,2})/")
+_DOTS_WITH_PARAMETERS: Final = re.compile(r"/(?=\.{1,2};)")
 _PLAIN: Final = re.compile(r"/[A-Za-z0-9_~/-]*")
 _TEXTS: Final = frozenset({"path", "prefix", "path_separated_prefix"})
 
@@ -54,7 +55,9 @@ def dead(kind: str, value: str) -> Dead | None:
 
 
 def _whole(value: str) -> str:
-    if value.startswith("/") and (refusal(value) or normalised(value) == value):
+    # ``/..;x`` is what a backslash before the dots leaves.
+    sent = _DOTS_WITH_PARAMETERS.sub(r"/.\\", value)
+    if value.startswith("/") and (refusal(value) or normalised(sent) == value):
         return refusal(value) and f"Envoy answers {refusal(value)}"
     return _beginning(value) or f"Envoy makes {normalised(value)} of it before it looks at routes"
 

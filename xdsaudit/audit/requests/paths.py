@@ -14,8 +14,12 @@ UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvw
 SURVIVING: Final = UNRESERVED | frozenset("!$&'()*+,;=:@/%")
 """What a normalised path may hold."""
 
-_ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
-_DOTS: Final = re.compile(r"(\.|%2[eE]){1,2}(;.*)?", re.DOTALL)
+_HEX: Final = "(?:[0-9A-Fa-f]|%3[0-9]|%[46][1-6])"
+_ESCAPE: Final = re.compile(rf"%([0-9A-Fa-f]{{2}})|%({_HEX}{_HEX})")
+"""An escape, or a sign that begins none and would begin one once what is behind it is decoded (the ``%`` of ``%%361``)."""
+_DOTS: Final = re.compile(r"(?:\.|%2[eE]){1,2}")
+_PARAMETERS: Final = re.compile(r"(?<=/)(\.{1,2});[^/]*")
+"""Of a segment of dots, which are cut off before backslashes become slashes."""
 _REFUSED: Final = re.compile(r"[\x00-\x20\x7f#]|%00")
 _LIMIT: Final = 60 * 1024
 
@@ -32,7 +36,7 @@ def refusal(target: str) -> str:
 
 def normalised(target: str) -> str:
     """The path of a request target (which may end in a query) as routes are matched against it."""
-    path = target.partition("?")[0].replace("\\", "/")
+    path = _PARAMETERS.sub(r"\1", target.partition("?")[0]).replace("\\", "/")
     kept: list[str] = []
     closed = False
     for segment in path.split("/")[1:]:
@@ -46,17 +50,14 @@ def normalised(target: str) -> str:
 
 
 def _dots(segment: str) -> int:
-    """1 for ``.``, 2 for ``..``, with a parameter behind or escaped; 0 for any other segment."""
-    if not _DOTS.fullmatch(segment):
-        return 0
-    name, semicolon, _ = segment.partition(";")
-    if semicolon and "%" in name:
-        return 0  # an escaped dot counts only where the segment is dots alone
-    return len(name.lower().replace("%2e", "."))
+    """1 for ``.``, 2 for ``..``, escaped or not; 0 for any other segment."""
+    return len(segment.lower().replace("%2e", ".")) if _DOTS.fullmatch(segment) else 0
 
 
 def _escaped(segment: str) -> str:
     def undo(escape: re.Match[str]) -> str:
+        if escape[2]:
+            return f"%25{_ESCAPE.sub(undo, escape[2])}"
         text = chr(int(escape[1], 16))
         return text if text in UNRESERVED else escape[0]
 
