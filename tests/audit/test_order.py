@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests import worlds
 from xdsaudit import audit
 from xdsaudit.audit.compare.align import Comparer, align
-from xdsaudit.audit.compare.order import apart, in_order, inversions, reordered
+from xdsaudit.audit.compare.order import Paired, apart, in_order, inversions, reordered
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import matches
 from xdsaudit.ingress.expectation import ExpectedRoute
@@ -104,7 +104,7 @@ def test_only_what_two_answers_prove_is_told(lists: tuple[list[MatchKey], list[M
     def first(keys: list[MatchKey], request: Request) -> MatchKey | None:
         return next((k for k in keys if matches(k, request)), None)
 
-    told = list(reordered(PLACE, expected, served, pairs, (), secure=False, hosts=lambda _: False))
+    told = list(reordered(Paired(PLACE, expected, served, pairs), (), secure=False, hosts=lambda _: False))
     for proof in told:
         assert first(wanted, proof.request) == wanted[proof.wanted]
         assert first(given_, proof.request) == given_[proof.given] != wanted[proof.wanted]
@@ -151,7 +151,7 @@ def told(wanted: list[MatchKey], given_: list[MatchKey], *, alike: bool = False)
     expected = [ExpectedRoute(k, f"r{n}", {}, clusters[k], (n,)) for n, k in enumerate(wanted)]
     served = [Route(k, f"r{wanted.index(k)}", {}, clusters[k]) for k in given_]
     pairs = align(expected, served, Comparer()).pairs
-    found = reordered(PLACE, expected, served, pairs, (), secure=False, hosts=lambda _: False)
+    found = reordered(Paired(PLACE, expected, served, pairs), (), secure=False, hosts=lambda _: False)
     return [(proof.wanted, proof.given) for proof in found]
 
 

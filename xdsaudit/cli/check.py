@@ -70,7 +70,6 @@ def check(
     from xdsaudit.audit.questions.precheck import Batch
     from xdsaudit.audit.questions.precheck import check as judge
     from xdsaudit.audit.questions.suppress import by_code
-    from xdsaudit.cli.options import controller_of
     from xdsaudit.collect.manifests import read_manifests
     from xdsaudit.ingress.objects import read_objects
     from xdsaudit.ingress.profile import profile_of
@@ -82,21 +81,7 @@ def check(
     mine, complaints = read_objects(given.lists)
     if complaints:
         raise InputError("; ".join(complaints))
-    live, extensions, controller, trouble = None, None, controller_of(options), ""
-    if options["snapshot"]:
-        from xdsaudit.audit.case import abilities
-        from xdsaudit.collect.connect import snapshot_of
-
-        snapshot, _ = snapshot_of(replace(sources_of(options), manifests=()), progress())
-        clear_progress()
-        live, _ = read_objects(snapshot.kube)
-        extensions, controller = abilities(snapshot), dict(snapshot.controller)
-    elif not offline:
-        try:
-            live, controller = cluster_of(options, controller)
-        except ReadError as error:  # the batch itself can be judged all the same
-            trouble = f"the cluster could not be read: {error}"
-            say(f"xdsaudit: {trouble}")
+    live, extensions, controller, trouble = _live(options, offline=offline)
     if origin == "nginx":
         controller.setdefault("ingress_class", "nginx")
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -115,6 +100,31 @@ def check(
     if statistics:
         _count(result, output)
     return result.exit_code(fail_on)
+
+
+def _live(
+    options: dict[str, Any], *, offline: bool
+) -> tuple[KubeObjects | None, frozenset[str] | None, dict[str, Any], str]:
+    """What is live, what its gateways can decode, the controller's options, and why the cluster could not be read."""
+    from xdsaudit.audit.case import abilities
+    from xdsaudit.cli.options import controller_of
+    from xdsaudit.collect.connect import snapshot_of
+    from xdsaudit.ingress.objects import read_objects
+
+    controller = controller_of(options)
+    if options["snapshot"]:
+        snapshot, _ = snapshot_of(replace(sources_of(options), manifests=()), progress())
+        clear_progress()
+        return read_objects(snapshot.kube)[0], abilities(snapshot), dict(snapshot.controller), ""
+    if offline:
+        return None, None, controller, ""
+    try:
+        live, controller = cluster_of(options, controller)
+    except ReadError as error:  # the batch itself can be judged all the same
+        trouble = f"the cluster could not be read: {error}"
+        say(f"xdsaudit: {trouble}")
+        return None, None, controller, trouble
+    return live, None, controller, ""
 
 
 def _validated(

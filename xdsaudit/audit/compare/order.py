@@ -29,27 +29,34 @@ class Reordered(NamedTuple):
     given: int
 
 
+class Paired(NamedTuple):
+    """Two lists of one place.
+
+    Attributes:
+        place: where both stand.
+        expected: what must be served, in order.
+        served: what a view serves.
+        pairs: for each expected route the index of its served one.
+    """
+
+    place: Place
+    expected: Sequence[ExpectedRoute]
+    served: Sequence[Route]
+    pairs: Sequence[int | None]
+
+
 def reordered(
-    place: Place,
-    expected: Sequence[ExpectedRoute],
-    served: Sequence[Route],
-    pairs: Sequence[int | None],
-    hidden: Sequence[tuple[int, int]],
-    *,
-    secure: bool,
-    hosts: Callable[[str], bool],
+    lists: Paired, hidden: Sequence[tuple[int, int]], *, secure: bool, hosts: Callable[[str], bool]
 ) -> Iterator[Reordered]:
     """Requests that show that a list's order matters, one for each expected route that loses some.
 
     Args:
-        place: where both lists stand.
-        expected: what must be served, in order.
-        served: what a view serves.
-        pairs: for each expected route the index of its served one.
+        lists: what must be served, and what is.
         hidden: further pairs to look at: an expected route, and the served one that takes its requests in this view alone.
         secure: whether the place is behind TLS.
         hosts: whether a host has routes of its own.
     """
+    place, expected, served, pairs = lists
     own = [(number, index) for number, index in enumerate(pairs) if index is not None]
     back = {index: number for number, index in own}
     wanted = {place: [expected[number] for number, _ in own]}

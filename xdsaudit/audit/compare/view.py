@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from xdsaudit.audit.compare.align import Comparer, align
-from xdsaudit.audit.compare.order import in_order, reordered
+from xdsaudit.audit.compare.order import Paired, in_order, reordered
 from xdsaudit.audit.compare.policies import beside
 from xdsaudit.audit.compare.shadowing import hidden_rules, shadows
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
@@ -96,7 +96,11 @@ def judge(
         if table is None or reason:
             _miss(result, place, expected, reason or "no-table")
             continue
-        _compare(result, place, expected, table, expectation, comparer, tolerated, reach)
+        how = "reach" if reach else "presence"
+        if not comparer.fine(expected, table.routes, how) and _compare(
+            _Lists(result, place, expected, table.routes, expectation), comparer, tolerated, reach=reach
+        ):
+            comparer.remember(expected, table.routes, how)
     for place, table in view.tables.items():
         if place not in expectation.tables and place not in expectation.open:
             _extras(result, place, table.routes, _copies(expectation, place), tolerated)
@@ -138,43 +142,40 @@ def _miss(result: Judgement, place: Place, expected: Iterable[ExpectedRoute], re
             result.missing.setdefault(rule, []).append(Missing(place, str(route.key), reason))
 
 
-def _compare(
-    result: Judgement,
-    place: Place,
-    expected: tuple[ExpectedRoute, ...],
-    table: Table,
-    expectation: Expectation,
-    comparer: Comparer,
-    tolerated: frozenset[str],
-    reach: bool,
-) -> None:
+class _Lists(NamedTuple):
+    """What must be served at a place, what is, and where differences are noted."""
+
+    result: Judgement
+    place: Place
+    expected: tuple[ExpectedRoute, ...]
+    served: Sequence[Route]
+    expectation: Expectation
+
+
+def _compare(lists: _Lists, comparer: Comparer, tolerated: frozenset[str], *, reach: bool) -> bool:
+    """Note what differs at a place; True where there is nothing to note."""
+    result, place, expected, served, expectation = lists
     view = result.view
-    how = "reach" if reach else "presence"
-    if comparer.fine(expected, table.routes, how):
-        return
-    pairs, rest = align(expected, table.routes, comparer)
+    pairs, rest = align(expected, served, comparer)
     clean = not rest
     for route, index in zip(expected, pairs, strict=True):
         if index is None:
             clean = False
-            if not _foretold_in_part(route, table.routes, tolerated):
+            if not _foretold_in_part(route, served, tolerated):
                 _miss(result, place, (route,), "no-route")
-        elif not comparer.same(route, table.routes[index]):
+        elif not comparer.same(route, served[index]):
             clean = False
             rules = () if route.name in tolerated else route.rules
-            result.differ(rules, comparer.deltas(route, table.routes[index], view.name, view.replica))
+            result.differ(rules, comparer.deltas(route, served[index], view.name, view.replica))
     if rest:
-        _extras(result, place, [table.routes[i] for i in rest], _copies(expectation, place), tolerated)
+        _extras(result, place, [served[i] for i in rest], _copies(expectation, place), tolerated)
     stolen: list[tuple[int, int]] = []
     if reach:
-        hidden = shadows(table.routes)
+        hidden = shadows(served)
         if hidden:
             clean = False
-            stolen = _reach(result, place, expected, pairs, table, expectation, hidden)
-    if _order(result, place, expected, table.routes, pairs, stolen, expectation):
-        clean = False
-    if clean:
-        comparer.remember(expected, table.routes, how)
+            stolen = _reach(lists, pairs, hidden)
+    return not _order(lists, pairs, stolen) and clean
 
 
 def _foretold_in_part(route: ExpectedRoute, served: Iterable[Route], tolerated: frozenset[str]) -> bool:
@@ -182,30 +183,23 @@ def _foretold_in_part(route: ExpectedRoute, served: Iterable[Route], tolerated: 
     return route.name in tolerated and any(r.name == route.name for r in served)
 
 
-def _reach(
-    result: Judgement,
-    place: Place,
-    expected: tuple[ExpectedRoute, ...],
-    pairs: list[int | None],
-    table: Table,
-    expectation: Expectation,
-    hidden: Mapping[int, int],
-) -> list[tuple[int, int]]:
+def _reach(lists: _Lists, pairs: list[int | None], hidden: Mapping[int, int]) -> list[tuple[int, int]]:
     """Note the rules that are never reached at a place.
 
     Returns:
         Routes that are hidden here and not in the expectation, each with the one that hides it, of rules that have others left.
     """
+    result, place, expected, served, expectation = lists
     owned = [(index, route) for route, index in zip(expected, pairs, strict=True) if index is not None]
     owner = {index: route.rules[0] for index, route in owned if route.rules}
     wholly = hidden_rules(owned, hidden)
     for rule, (index, winner) in wholly.items():
-        route_ = table.routes[winner]
+        taker = served[winner]
         mine = owner.get(winner)
         if mine is None and expectation.profile.merge_subset:
-            mine = _copied_from(expectation, place, route_)
+            mine = _copied_from(expectation, place, taker)
         if mine != rule:
-            result.shadowed.setdefault(rule, Shadow(place, mine, _said(route_), table.routes[index].key))
+            result.shadowed.setdefault(rule, Shadow(place, mine, _said(taker), served[index].key))
     numbers = {index: number for number, index in enumerate(pairs) if index is not None}
     copies = _copies(expectation, place)
     stolen = []
@@ -213,24 +207,17 @@ def _reach(
         number = numbers.get(index)
         if number is None or set(expected[number].rules) & wholly.keys() or numbers.get(winner, number) < number:
             continue
-        route_ = table.routes[winner]
-        if (route_.key, route_.name) not in copies:
+        taker = served[winner]
+        if (taker.key, taker.name) not in copies:
             stolen.append((number, winner))
     return stolen
 
 
-def _order(
-    result: Judgement,
-    place: Place,
-    expected: tuple[ExpectedRoute, ...],
-    served: Sequence[Route],
-    pairs: list[int | None],
-    stolen: Sequence[tuple[int, int]],
-    expectation: Expectation,
-) -> bool:
+def _order(lists: _Lists, pairs: list[int | None], stolen: Sequence[tuple[int, int]]) -> bool:
     """Note the rules that lose requests because routes stand in another order; False where they stand as expected."""
     if not stolen and in_order(pairs):
         return False
+    result, place, expected, served, expectation = lists
     view = result.view
     port = place[0]
 
@@ -239,7 +226,7 @@ def _order(
 
     numbers = {index: number for number, index in enumerate(pairs) if index is not None}
     secure = port == expectation.profile.https_port
-    for proof in reordered(place, expected, served, pairs, stolen, secure=secure, hosts=known):
+    for proof in reordered(Paired(place, expected, served, pairs), stolen, secure=secure, hosts=known):
         wanted = expected[proof.wanted]
         rules = expected[numbers[proof.given]].rules if proof.given in numbers else ()
         given = str(expectation.plans[rules[0]].rule) if rules else _said(served[proof.given])

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from xdsaudit.audit.causes import certificates, protection, rejection, shadowing, translation, upstream, written
-from xdsaudit.audit.causes.cause import Cause
 from xdsaudit.audit.causes.suppress import Ignored
 from xdsaudit.audit.check import migration
 from xdsaudit.audit.check.case import Case, Remark
@@ -31,6 +30,8 @@ from xdsaudit.ingress.translate import translate
 from xdsaudit.model.route import Route, clusters_of_fields
 from xdsaudit.model.verdict import Audit, Concern, Finding, Origin, Origins, Rule, Severity, origin_in
 from xdsaudit.model.view import View, ViewName
+
+_BATCH_ALONE = "what is live was not read: only the batch itself was checked"
 
 
 @dataclass(frozen=True)
@@ -74,23 +75,16 @@ def check(
     after = translate(whole, profile)
     refs = {f"{i.namespace}/{i.metadata.name}" for i in batch.objects.ingresses}
     case = Case(batch.objects, whole, live, before, after, frozenset(refs))
+    compared = changes(case)
     found = [
         *findings_of(batch.complaints),
-        *_crashes(after, refs, batch.origins),
-        *_rejected(after, refs, batch.origins, extensions),
-        *_shadowed(after, refs, batch.origins),
-        *_unmatchable(after, refs, batch.origins),
-        *_backends(after, refs, batch, live),
-        *_certificates(after, refs, batch, live),
-        *_meaningless(after, refs, batch.origins),
         *check_plugins(batch.objects, whole, after, batch.origins, live=live is not None),
-        *(finding_of(remark, batch.origins) for remark in remarks(case)),
+        *(finding_of(remark, batch.origins) for remark in _remarks(case, batch, extensions)),
     ]
     if from_nginx:
         own = written.ANNOTATION_WITHOUT_EFFECT.slug
         found = [f for f in found if f.slug != own or not (f.concerns[0].resource or "").startswith(NGINX)]
         found += [finding_of(remark, batch.origins) for remark in migration.migration(case)]
-    compared = changes(case)
     if compared is not None:
         found += [finding_of(remark, batch.origins) for remark in changed_rules(compared, case)]
     ignored = Ignored(batch.objects.ingresses)
@@ -104,17 +98,28 @@ def check(
         counts={},
         rules=(),
         findings=tuple(sorted(dict.fromkeys(found), key=_weight if from_nginx else _place)),
-        notes=(_counted(after, refs),)
-        + notes_of(batch.complaints)
-        + (tuple(migration.notes(case)) if from_nginx else ())
-        + tuple(f"assumed: {a}" for a in profile.assumed)
-        + (
-            ("what is live was not read: only the batch itself was checked",)
-            if compared is None
-            else tuple(notes(compared))
+        notes=(
+            _counted(after, refs),
+            *notes_of(batch.complaints),
+            *(migration.notes(case) if from_nginx else ()),
+            *(f"assumed: {a}" for a in profile.assumed),
+            *(notes(compared) if compared is not None else (_BATCH_ALONE,)),
         ),
         origins=batch.origins,
     )
+
+
+def _remarks(case: Case, batch: Batch, extensions: frozenset[str] | None) -> Iterator[Remark]:
+    """What is said of the batch's Ingresses, whoever wrote them and for whichever controller."""
+    after, refs, live = case.after, set(case.refs), case.live
+    yield from _crashes(after, refs)
+    yield from _rejected(after, refs, extensions)
+    yield from _shadowed(after, refs)
+    yield from _unmatchable(after, refs)
+    yield from _backends(after, refs, batch, live)
+    yield from _certificates(after, refs, batch, live)
+    yield from _meaningless(after, refs)
+    yield from remarks(case)
 
 
 def _counted(after: Expectation, refs: set[str]) -> str:
@@ -175,21 +180,6 @@ def _weight(finding: Finding) -> tuple[Any, ...]:
     )
 
 
-def _make(
-    cause: Cause,
-    message: str,
-    rule: Rule,
-    origins: Origins,
-    *,
-    by: Rule | None = None,
-    severity: Severity | None = None,
-    resource: str | None = None,
-) -> Finding:
-    concern = Concern(ViewName.INGRESS, None, resource, rule.namespace, rule.ingress)
-    at = _written_at(origins, rule, resource) or origin_in(origins, rule)
-    return cause.finding(message, concern, by=by, severity=severity, at=at)
-
-
 def _written_at(origins: Origins, rule: Rule, resource: str | None) -> Origin | None:
     """Where the annotation or the object was written that a finding is about."""
     if resource is None:
@@ -200,15 +190,10 @@ def _written_at(origins: Origins, rule: Rule, resource: str | None) -> Origin | 
 
 def finding_of(remark: Remark, origins: Origins) -> Finding:
     """A remark of a family of rules as a finding, with file and line."""
-    return _make(
-        remark.cause,
-        remark.message,
-        remark.rule,
-        origins,
-        by=remark.by,
-        severity=remark.severity,
-        resource=remark.resource,
-    )
+    rule, resource = remark.rule, remark.resource
+    concern = Concern(ViewName.INGRESS, None, resource, rule.namespace, rule.ingress)
+    at = _written_at(origins, rule, resource) or origin_in(origins, rule)
+    return remark.cause.finding(remark.message, concern, by=remark.by, severity=remark.severity, at=at)
 
 
 def _ref(finding: Finding) -> str:
@@ -221,14 +206,14 @@ def _whole(namespace: str, ingress: str) -> Rule:
     return Rule(namespace, ingress, "", "", None)
 
 
-def _crashes(after: Expectation, refs: set[str], origins: Origins) -> Iterator[Finding]:
+def _crashes(after: Expectation, refs: set[str]) -> Iterator[Remark]:
     for namespace, ingress, what in after.crashes:
         if f"{namespace}/{ingress}" in refs:
             message = f"Ingress {namespace}/{ingress} carries {what}, which will stop the controller for everyone"
-            yield _make(translation.CONTROLLER_CRASH_KEY, message, _whole(namespace, ingress), origins)
+            yield Remark(translation.CONTROLLER_CRASH_KEY, _whole(namespace, ingress), message)
 
 
-def _meaningless(after: Expectation, refs: set[str], origins: Origins) -> Iterator[Finding]:
+def _meaningless(after: Expectation, refs: set[str]) -> Iterator[Remark]:
     grouped: dict[tuple[str, str, str], list[str]] = {}
     for namespace, ingress, key, said in after.meaningless:
         if f"{namespace}/{ingress}" in refs:
@@ -236,7 +221,7 @@ def _meaningless(after: Expectation, refs: set[str], origins: Origins) -> Iterat
     for (namespace, ingress, said), keys in grouped.items():
         what = f"annotation {keys[0]}" if len(keys) == 1 else f"annotations {', '.join(keys)}"
         message = f"{what} of {namespace}/{ingress} {'has' if len(keys) == 1 else 'have'} no effect: {said}"
-        yield _make(written.ANNOTATION_WITHOUT_EFFECT, message, _whole(namespace, ingress), origins, resource=keys[0])
+        yield Remark(written.ANNOTATION_WITHOUT_EFFECT, _whole(namespace, ingress), message, resource=keys[0])
 
 
 def _mine(after: Expectation, refs: set[str]) -> Iterator[tuple[Rule, ExpectedRoute]]:
@@ -247,18 +232,16 @@ def _mine(after: Expectation, refs: set[str]) -> Iterator[tuple[Rule, ExpectedRo
                     yield after.plans[index].rule, route
 
 
-def _rejected(
-    after: Expectation, refs: set[str], origins: Origins, extensions: frozenset[str] | None
-) -> Iterator[Finding]:
+def _rejected(after: Expectation, refs: set[str], extensions: frozenset[str] | None) -> Iterator[Remark]:
     envoy = View(ViewName.GATEWAY, None, extensions=extensions)
     for rule, route in _mine(after, refs):
         flaw = flaw_of(Route(route.key, route.name, route.fields, route.cluster), envoy)
         if flaw is not None and flaw.sure:
             text = f"{rule} will be rejected by Envoy, with every change that comes along: {flaw.reason}"
-            yield _make(rejection.ENVOY_REJECTED, text, rule, origins)
+            yield Remark(rejection.ENVOY_REJECTED, rule, text)
 
 
-def _shadowed(after: Expectation, refs: set[str], origins: Origins) -> Iterator[Finding]:
+def _shadowed(after: Expectation, refs: set[str]) -> Iterator[Remark]:
     for place, routes in after.tables.items():
         plain = [Route(e.key, e.name, e.fields, e.cluster) for e in routes]
         for rule, (_, by) in hidden_rules(enumerate(routes), shadows(plain)).items():
@@ -268,14 +251,14 @@ def _shadowed(after: Expectation, refs: set[str], origins: Origins) -> Iterator[
             if other == mine or (mine.ref not in refs and (other is None or other.ref not in refs)):
                 continue
             text = f"{mine} will never be reached on port {place[0]}: {other or winner.name} takes every request first"
-            yield _make(shadowing.SHADOWED, text, mine if mine.ref in refs else (other or mine), origins, by=other)
+            yield Remark(shadowing.SHADOWED, mine if mine.ref in refs else (other or mine), text, by=other)
 
 
-def _unmatchable(after: Expectation, refs: set[str], origins: Origins) -> Iterator[Finding]:
+def _unmatchable(after: Expectation, refs: set[str]) -> Iterator[Remark]:
     for index, why in dead_rules(after).items():
         rule = after.plans[index].rule
         if rule.ref in refs:
-            yield _make(shadowing.UNMATCHABLE_PATH, f"{rule} can be reached by no request: {why.said}", rule, origins)
+            yield Remark(shadowing.UNMATCHABLE_PATH, rule, f"{rule} can be reached by no request: {why.said}")
 
 
 def _services(route: ExpectedRoute) -> Iterable[tuple[str, str, str]]:
@@ -287,8 +270,7 @@ def _services(route: ExpectedRoute) -> Iterable[tuple[str, str, str]]:
             yield namespace, name, parts[1]
 
 
-def _backends(after: Expectation, refs: set[str], batch: Batch, live: KubeObjects | None) -> Iterator[Finding]:
-    origins = batch.origins
+def _backends(after: Expectation, refs: set[str], batch: Batch, live: KubeObjects | None) -> Iterator[Remark]:
     services = _both(live.services if live else None, batch.objects.services)
     if live is None or live.services is None or services is None:
         return  # without the live Services nobody can say that one is missing
@@ -304,11 +286,11 @@ def _backends(after: Expectation, refs: set[str], batch: Batch, live: KubeObject
                 text = f"{rule}: Service {namespace}/{name} has no port {port}, only {', '.join(map(str, ports)) or 'none'}"
             else:
                 continue
-            yield _make(upstream.CLUSTER_ABSENT, text, rule, origins)
+            yield Remark(upstream.CLUSTER_ABSENT, rule, text)
     yield from _late_services(refs, batch, live)
 
 
-def _late_services(refs: set[str], batch: Batch, live: KubeObjects) -> Iterator[Finding]:
+def _late_services(refs: set[str], batch: Batch, live: KubeObjects) -> Iterator[Remark]:
     """Ports by name whose Service comes later in the batch than the Ingress: nothing starts their translation again."""
     for ingress in batch.objects.ingresses:
         ref = f"{ingress.namespace}/{ingress.metadata.name}"
@@ -327,10 +309,10 @@ def _late_services(refs: set[str], batch: Batch, live: KubeObjects) -> Iterator[
                         f"{mine} names port {service.port.name} of Service {'/'.join(key)}, which comes later in the batch: "
                         "applied in this order, the rule stays out until some Ingress changes"
                     )
-                    yield _make(translation.PORT_NAME_RESOLVE_ERROR, text, mine, batch.origins)
+                    yield Remark(translation.PORT_NAME_RESOLVE_ERROR, mine, text)
 
 
-def _certificates(after: Expectation, refs: set[str], batch: Batch, live: KubeObjects | None) -> Iterator[Finding]:
+def _certificates(after: Expectation, refs: set[str], batch: Batch, live: KubeObjects | None) -> Iterator[Remark]:
     known = (live.secrets if live else None, batch.objects.secrets or frozenset())
     hosts = {h for _, h in after.tables}
     for ingress in batch.objects.ingresses:
@@ -349,9 +331,9 @@ def _certificates(after: Expectation, refs: set[str], batch: Batch, live: KubeOb
                     else ""
                 )
                 text = f"{ref}: Secret {'/'.join(key)} does not exist{there}: HTTPS will fail in the handshake"
-                yield _make(certificates.CERTIFICATE_WARMING, text, rule, batch.origins)
+                yield Remark(certificates.CERTIFICATE_WARMING, rule, text)
         for host in sorted({r.host for r in ingress.spec.rules or () if r.host}):
             if ingress.spec.tls and host in hosts and host not in listed and host not in after.secrets and ref in refs:
                 rule = Rule(ingress.namespace, ingress.metadata.name, host, "", None)
                 text = f"{ref}: {host} gets no TLS: spec.tls lists {', '.join(sorted(listed)) or 'no host'}"
-                yield _make(translation.TLS_IGNORED, text, rule, batch.origins)
+                yield Remark(translation.TLS_IGNORED, rule, text)
