@@ -169,6 +169,9 @@ class Driver:
                 status, by = self._try(mutant, kills)
                 known[mutant.name] = [status, by if status == KILLED else self.tests, by]
                 place.write_text(json.dumps({"key": key, "mutants": known}))
+        gone = same.keys() - {m.name for m in every}
+        for name in sorted(n for n in gone if n.startswith(f"{module}::")):
+            print(f"{EQUIVALENT.name}: the code has changed, look again at {name!r}")
         left = [m for m in drawn if known[m.name][0] != KILLED]
         told = [m for m in left if m.name not in same]
         killed = len(drawn) - len(left)
