@@ -321,7 +321,7 @@ def test_watch_from_the_command_line(capsys, tmp_path: Path, recording) -> None:
         (line,) = capsys.readouterr().out.splitlines()
         found = json.loads(line)
         assert (found["before"], found["after"], found["rule"]["slug"]) == (None, "lost", "stale-route-cache")
-        assert 'xdsaudit_rules_by_stage{verdict="lost",stage="cache"} 1' in metrics.read_text()
+        assert 'xdsaudit_rules_by_stage{stage="cache",verdict="lost"} 1.0' in metrics.read_text()
         assert run(["watch", "--kubeconfig", config, "--listen", "nowhere", "--max-rounds", "1"]) == 2
         assert run(["watch", "--snapshot", "x"]) == 2
 

@@ -89,7 +89,7 @@ def test_a_place_through_an_alias_is_the_alias() -> None:
         (b"a: *b", 1, "without an anchor"),
         (b"[" * 500, 1, "nested deeper than 100"),
         (b'{"a":' * 500, 1, "nested deeper than 100"),
-        (b"? [a]\n: b", 1, "a key that is no text"),
+        (b"? [a]\n: b", 1, "a key that is not a text"),
         (b"a: {<<: 5}", 1, "merges"),
         (b"\x00", 1, "not YAML"),
     ],
