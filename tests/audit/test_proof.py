@@ -163,6 +163,14 @@ def test_core_that_leads_elsewhere_is_changed_at_translation(recording: Any) -> 
     assert told(b"nothing-of-this-name", b"nothing-of-that-name") == set()
 
 
+def test_core_without_a_host_has_lost_its_rules_at_translation_whoever_still_serves_them(recording: Any) -> None:
+    snapshot = recording("healthy-scoped")
+    core = {"": tuple(answer.replace(b"hash.shop.test", b"hash.shop.none") for answer in snapshot.core[""])}
+    before = {r.rule for r in audit(snapshot).lost}
+    lost = [r for r in audit(replace(snapshot, core=core)).lost if r.rule not in before]
+    assert [(r.rule.ref, r.stage, r.first_missing) for r in lost] == [("shop/hashed", Stage.TRANSLATION, "core")]
+
+
 # --- whose proof counts -----------------------------------------------------------------------------------------------
 def two_gateways(views: tuple[ViewInfo, ...]) -> RuleVerdict:
     """Both lack c, one wholly and one in part; the second alone hangs on the pilot that was read."""
