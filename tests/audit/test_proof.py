@@ -173,7 +173,7 @@ def test_core_without_a_host_has_lost_its_rules_at_translation_whoever_still_ser
 
 # --- whose proof counts -----------------------------------------------------------------------------------------------
 def two_gateways(views: tuple[ViewInfo, ...]) -> RuleVerdict:
-    """Both lack c, one wholly and one in part; the second alone hangs on the pilot that was read."""
+    """Both lack c, one wholly and one in part; the second alone is connected to the pilot that was read."""
     part = {p: tuple(r for n, r in enumerate(rs) if p[1] != "bar.test" or n) for p, rs in GOOD.items()}
     capture = PilotCapture(SERVED, None, {"syncz.json": syncz("gw-1")})
     gateways = {"gw-0": gateway("gw-0", WITHOUT_BAR), "gw-1": gateway("gw-1", part)}

@@ -73,7 +73,7 @@ def test_pilots_that_disagree_and_their_gateways() -> None:
     gateways = {"gw-0": gateway("gw-0"), "gw-1": gateway("gw-1"), "gw-2": gateway("gw-2", WITHOUT_B)}
     world_, result = judged(replace(world, pilot=pilots, gateway=gateways))
     assert {f.slug for f in result.findings} == {"pilots-disagree", "replicas-disagree"}
-    assert "on pilot pilot-1 hang: gw-2" in result.lost[0].evidence
+    assert "gateways connected to pilot pilot-1: gw-2" in result.lost[0].evidence
     assert [f.message for f in result.findings if f.slug == "replicas-disagree"] == [
         "1 of 3 gateway replicas lack or change 1 rule: gw-2"
     ]

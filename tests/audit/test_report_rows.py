@@ -51,7 +51,7 @@ ROWS = [
     ),
     Row("11", "cors-allow-origin has no effect: enable-cors", "value-without-effect", W),
     Row("04", "upstream-hash-by is on Service demo/hash-demo, and read on Ingresses alone", "annotation-misplaced", W),
-    Row("08", "ConfigMap higress-system/higress-https is void", "certificates-invalid"),
+    Row("08", "ConfigMap higress-system/higress-https is invalid", "certificates-invalid"),
     Row("10", "openapi.dns is registered on port 443, not 80", "destination-unregistered", E),
     Row("10", "did you mean httpbin.static:80?", "destination-unregistered", E),
     Row("10", "no registry of the McpBridge default offers missing.static", "destination-unregistered", E),

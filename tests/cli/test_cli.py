@@ -300,7 +300,7 @@ def test_status(capsys, healthy: str, recordings: Path) -> None:
     assert run(["status", "--snapshot", healthy]) == 0
     assert "2 replicas, 2 as they should be" in capsys.readouterr().out
     assert run(["status", "--snapshot", str(recordings / "gateway-stale")]) == 1
-    assert "gateway higress-gateway-0 is connected to no control plane" in capsys.readouterr().out
+    assert "gateway higress-gateway-0 is not connected to a control plane" in capsys.readouterr().out
     assert run(["status", "--snapshot", str(recordings / "nack-one-host"), "-o", "json"]) == 1
     rows = {r["view"]: r for r in json.loads(capsys.readouterr().out)}
     assert (rows["gateway"]["rejecting"], rows["gateway"]["attached"]) == (True, ["higress-controller-0"])

@@ -30,7 +30,7 @@ def test_a_row_says_what_a_gateway_does(recording: Any) -> None:
     found = text(recording("gateway-stale"))
     assert row(found, "connected") == ["connected", "routes", "version", "table", "NACK", "warming", "missing"]
     assert row(found, "higress-gateway-0") == ["higress-gateway-0", "NO", "96", "1.40.0", "44", "s", "before", "3", "5"]
-    assert "gateway higress-gateway-0 is connected to no control plane" in found
+    assert "gateway higress-gateway-0 is not connected to a control plane" in found
 
 
 def test_a_standing_rejection_is_now_and_an_old_one_before(recording: Any) -> None:

@@ -92,7 +92,7 @@ def _below(rows: Sequence[ReplicaStatus]) -> Iterator[str]:
         if row.rejecting:
             reasons.setdefault("rejects what it is served (xdsaudit diff names the culprit)", []).append(_label(row))
         if row.connected is False:
-            reasons.setdefault("is connected to no control plane", []).append(_label(row))
+            reasons.setdefault("is not connected to a control plane", []).append(_label(row))
     for reason, who in reasons.items():
         yield (
             f"{listed(who)}: {reason}"

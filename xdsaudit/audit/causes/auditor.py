@@ -37,7 +37,7 @@ OTHER_ORIGIN = Cause(
     code="XA906",
     slug="other-origin",
     severity=Severity.INFO,
-    title="Routes were made of something else than Ingresses",
+    title="Routes were generated from objects other than Ingresses",
     meaning="Gateway API, Istio objects and MCP servers share the gateway with the Ingresses. Their routes are not judged.",
     remedy="Nothing to do.",
     shows="Routes of other objects stand beside those of Ingresses.",
@@ -48,9 +48,9 @@ NODE_SERVED_NOTHING = Cause(
     slug="node-served-nothing",
     severity=Severity.WARNING,
     title="The control plane serves this node nothing",
-    meaning="The node's labels or namespace match no Gateway, so that an empty answer tells nothing of the rules.",
+    meaning="The node's labels or namespace match no Gateway, so an empty answer says nothing about the rules.",
     remedy="Give the identity of a real gateway: --node-from GATEWAY, or --node-id and its labels.",
-    shows="Pilot answers our node with nothing at all.",
+    shows="Pilot serves our node nothing at all.",
     prevention="Give --gateway or --node-from, so that a real identity is shown.",
 )
 

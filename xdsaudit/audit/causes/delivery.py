@@ -90,7 +90,7 @@ GATEWAY_DISCONNECTED = Cause(
     code="XA604",
     slug="gateway-disconnected",
     severity=Severity.ERROR,
-    title="The gateway hangs on no control plane",
+    title="The gateway is not connected to a control plane",
     meaning="Its ADS stream is closed: everything in it is as old as the loss of the stream.",
     remedy="Restore the connection from the gateway to the controller (port 15012 or 15010), or restart the gateway pod.",
     shows="Nothing that changed since shows in this gateway.",
@@ -140,7 +140,7 @@ FIELD_UNKNOWN_TO_ENVOY = Cause(
     slug="field-unknown-to-envoy",
     severity=Severity.WARNING,
     title="The gateway's Envoy does not know a field",
-    meaning="Pilot serves a field that only Higress's own Envoy has. This Envoy took the table and dropped the field without a word: protobuf keeps no field it does not know.",
+    meaning="Pilot serves a field that only Higress's own Envoy has. This Envoy took the table and silently dropped the field: protobuf keeps no field it does not know.",
     remedy="Run the gateway image that belongs to this version of Higress.",
     shows="Fallbacks and other behaviour of Higress's Envoy do not happen; nothing is rejected.",
     prevention="Upgrade controller and gateway together.",
@@ -209,7 +209,7 @@ def findings(world: World, rejected: Mapping[str | None, Rejection]) -> Iterator
 def _disconnected(view: View, differs: bool) -> Finding:
     frozen = "and differs from what must be served" if differs else "and will miss every further change"
     return GATEWAY_DISCONNECTED.finding(
-        f"{view.label} is connected to no control plane {frozen}",
+        f"{view.label} is not connected to a control plane {frozen}",
         Concern(view.name, view.replica),
         evidence=(f"control_plane.connected_state is 0{frozen_since(view)}",),
         severity=Severity.ERROR if differs else Severity.WARNING,

@@ -48,15 +48,15 @@ def journey(world: World, rejected: Mapping[str | None, Rejection], rule: int, c
 
 
 def _attachment(world: World, rule: int) -> Iterator[str]:
-    """Which gateways hang on the pilots that lack the rule, where pilots disagree."""
+    """Which gateways are connected to the pilots that lack the rule, where pilots disagree."""
     pilots = world.read(ViewName.PILOT)
     lacking = {j.view.replica for j in pilots if not j.holds(rule) or rule in j.changed}
     if not lacking or len(lacking) == len(pilots):
         return
     for pilot in sorted(lacking, key=str):
-        hanging = [str(g) for g, listed in world.attached.items() if pilot in listed]
-        if hanging:
-            yield f"on pilot {pilot} hang: {', '.join(sorted(hanging))}"
+        connected = [str(g) for g, listed in world.attached.items() if pilot in listed]
+        if connected:
+            yield f"gateways connected to pilot {pilot}: {', '.join(sorted(connected))}"
 
 
 def _line(judged: Judgement, rule: int) -> str:

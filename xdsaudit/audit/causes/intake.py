@@ -18,7 +18,7 @@ CLASS_NOT_OURS = Cause(
     meaning="The controller takes one class only. The annotation kubernetes.io/ingress.class decides alone where it is there; then spec.ingressClassName. Nothing is logged.",
     remedy="Set spec.ingressClassName to the controller's class, or start the controller with another --ingressClass.",
     shows="404 NR; core has no route of the Ingress.",
-    prevention="Give new Ingresses their class in the template or the chart; xdsaudit check says it before applying.",
+    prevention="Give new Ingresses their class in the template or the chart; xdsaudit check says so before it is applied.",
     fix=(
         Command(
             "Give the Ingress the controller's class",

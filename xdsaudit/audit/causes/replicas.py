@@ -18,7 +18,7 @@ PILOTS_DISAGREE = Cause(
     slug="pilots-disagree",
     severity=Severity.WARNING,
     title="Pilots disagree",
-    meaning="Each pilot has caches and informers of its own. Which answer a client gets depends on the pilot its gateway hangs on, and gateways move every 30 minutes.",
+    meaning="Each pilot has caches and informers of its own. Which answer a client gets depends on the pilot that its gateway is connected to, and gateways move every 30 minutes.",
     remedy="Restart the pilot that lacks the rules, or touch an Ingress of the host: both renew its tables.",
     shows="Sporadic 404, in the gateways of one pilot.",
     prevention="Run xdsaudit watch against every pilot.",
@@ -56,12 +56,12 @@ def findings(world: World, rules: Sequence[RuleVerdict]) -> Iterator[Finding]:
         message = (
             f"{len(bad)} of {total} {name} replicas lack or change {count} rule{'s' * (count != 1)}: {', '.join(bad)}"
         )
-        hanging = [str(g) for g, listed in world.attached.items() if set(listed) & set(bad)]
+        connected = [str(g) for g, listed in world.attached.items() if set(listed) & set(bad)]
         cause = PILOTS_DISAGREE if name in (ViewName.PILOT, ViewName.PILOT_FRESH) else REPLICAS_DISAGREE
         yield cause.finding(
             message,
             *(Concern(name, replica) for replica in bad),
-            evidence=(f"on {', '.join(bad)} hang the gateways {', '.join(sorted(hanging))}",)
-            if hanging and name == ViewName.PILOT
+            evidence=(f"gateways connected to {', '.join(bad)}: {', '.join(sorted(connected))}",)
+            if connected and name == ViewName.PILOT
             else (),
         )

@@ -14,7 +14,7 @@ SHADOWED = Cause(
     meaning="The route is in place and never reached.",
     remedy="Remove one of the two rules or make the winner's match narrower.",
     shows="The path answers with another backend; the route is in every dump.",
-    prevention="xdsaudit check tells rules that would be shadowed.",
+    prevention="xdsaudit check lists rules that would be shadowed.",
     fix=(SHOW_WINNER, EDIT),
 )
 PARTLY_SHADOWED = Cause(
@@ -23,7 +23,7 @@ PARTLY_SHADOWED = Cause(
     severity=Severity.INFO,
     title="Earlier routes take some requests of this rule",
     meaning="Requests that an earlier route matches never reach this one. That is how precedence works, and a surprise where nobody meant it.",
-    remedy="Nothing, where it is meant; else make the earlier match narrower.",
+    remedy="Nothing, if it is intended; otherwise make the earlier match narrower.",
     shows="Some requests answer with another backend.",
     prevention="xdsaudit explain NS/INGRESS shows an example request.",
 )
@@ -32,9 +32,9 @@ UNMATCHABLE_PATH = Cause(
     slug="unmatchable-path",
     severity=Severity.ERROR,
     title="No request can have this path",
-    meaning="Envoy normalises a path before it looks at any route: it cuts the query off, resolves dot segments, undoes escapes of plain characters, and escapes what a path may not hold: braces, blanks, letters that are not ASCII. The route is in every table, and no request ever reaches it.",
+    meaning="Envoy normalises a path before it looks at any route: it cuts the query off, resolves dot segments, unescapes plain characters, and escapes what a path may not hold: braces, blanks, letters that are not ASCII. The route is in every table, and no request ever reaches it.",
     remedy="Write the path as it arrives: letters that are not ASCII as %XX in capitals; match a variable part such as {id} with higress.io/use-regex and [^/]+, and a query with higress.io/exact-match-query-NAME.",
     shows="404 NR, or another rule answers, whatever is sent; the route is in every dump.",
-    prevention="xdsaudit check tells it before the batch is applied.",
+    prevention="xdsaudit check reports it before the batch is applied.",
     lasting=True,
 )

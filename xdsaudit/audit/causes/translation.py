@@ -137,7 +137,7 @@ CERTIFICATES_INVALID = Cause(
     code="XA211",
     slug="certificates-invalid",
     severity=Severity.WARNING,
-    title="The ConfigMap higress-https is void",
+    title="The ConfigMap higress-https is invalid",
     meaning="Higress checks the ConfigMap higress-https as a whole: one bad entry, or text that is not what it reads, and no certificate of it applies to any host. Only the controller's log says so.",
     remedy="Correct the entry that is named. With automaticHttps on, acmeIssuer needs a valid e-mail; turn automaticHttps off where certificates are your own.",
     shows="HTTPS of hosts that rely on it fails in the handshake or is not served; HTTP goes on.",
@@ -166,6 +166,6 @@ def _certificates(world: World) -> Iterator[Finding]:
     if why is not None:
         namespace = world.expectation.profile.system_namespace
         yield CERTIFICATES_INVALID.finding(
-            f"ConfigMap {namespace}/higress-https is void, and no certificate of it applies: {why}",
+            f"ConfigMap {namespace}/higress-https is invalid, and no certificate of it applies: {why}",
             Concern(ViewName.INGRESS, None, f"configmap/{namespace}/higress-https"),
         )

@@ -257,5 +257,5 @@ def _certificates(case: Case) -> Iterator[Remark]:
     if why is None or not (brought or asking):
         return
     rule = Rule(system, "higress-https", "", "", None) if brought else whole(asking[0])
-    said = f"ConfigMap {system}/higress-https is void, and no certificate of it applies: {why}"
+    said = f"ConfigMap {system}/higress-https is invalid, and no certificate of it applies: {why}"
     yield Remark(translation.CERTIFICATES_INVALID, rule, said, resource=f"configmap/{system}/higress-https")
