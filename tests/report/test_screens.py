@@ -59,7 +59,7 @@ def test_a_rejection_that_holds_back_many_rules_is_one_screen(recording, width: 
     found = audit(recording("nack-one-host"))
     (one, *_) = next(g for g in causes(found).groups if g.code == "XA501").rules
     held = tuple(one._replace(rule=one.rule._replace(path=f"/p{n}")) for n in range(7))
-    text = fits(replace(found, rules=held, notes=()), width)  # the note is of old snapshots, which list no files
+    text = fits(replace(found, rules=held), width)
     assert "7 rules on 1 host" in text
     assert "envoy-rejected" in text
     assert text.count("- culprit:") == 1

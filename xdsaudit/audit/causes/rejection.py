@@ -30,12 +30,15 @@ def _shown(world: World, rejection: Rejection) -> Iterator[str]:
         rule = world.expectation.plans[culprit.rule].rule if culprit.rule is not None else culprit.route.name
         word = "culprit" if culprit.flaw.sure else "probable culprit"
         yield f"{word}: {rule}: {culprit.flaw.reason}"
-    if rejection.reported:
-        yield "pilot's metrics count a refused RDS response of this gateway"
-    if rejection.unacknowledged:
-        yield "pilot's syncz: the gateway has not acknowledged the last RDS response"
-    if rejection.counted:
-        yield "update_rejected of the table is above zero beside this difference"
+    signs = {
+        "pilot's metrics count a refused RDS response": rejection.reported,
+        "its syncz an unacknowledged one"
+        if rejection.reported
+        else "pilot's syncz has an unacknowledged RDS response": rejection.unacknowledged,
+        "the table's update_rejected is above zero": rejection.counted,
+    }
+    if any(signs.values()):
+        yield "; ".join(sign for sign, seen in signs.items() if seen)
     if not rejection.culprits:
         yield "the culprit is not known: no route that pilot serves breaks a rule known here; see the gateway's log"
 

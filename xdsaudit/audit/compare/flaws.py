@@ -32,7 +32,7 @@ def flaw_of(route: Route, gateway: View) -> Flaw | None:
     fields = route.fields
     if fields.get("action") == "none":
         return Flaw(
-            "the route has no action (Envoy: 'field: action, reason: is required'), as redirect codes 300, 304, 305 and 306 make it"
+            "the route has no action (Envoy: 'field: action, reason: is required'): redirect code 300, 304, 305 or 306"
         )
     for reason in (*_matchers(route), *_durations(fields), *_texts(fields), *_formats(fields), *_buckets(fields)):
         return Flaw(reason)
