@@ -372,3 +372,38 @@ def test_pages_of_a_gateway_without_its_dump_are_a_gap_with_its_reason() -> None
     assert (gap.name, gap.state) == (ViewName.GATEWAY, State.UNREAD)
     assert "config_dump" in str(gap.why)
     assert "please report" not in str(gap.why)
+
+
+# --- what must never turn into "in sync" ------------------------------------------------------------------------------
+def test_a_warming_listener_with_plain_and_tls_chains_makes_the_rules_of_both_wait() -> None:
+    def mixed(configs: Json) -> None:
+        plain, secure = configs[1]["dynamic_listeners"]
+        chains_of = secure["active_state"]["listener"]["filter_chains"]
+        chains_of.append({**plain["active_state"]["listener"]["filter_chains"][0], "name": "plain"})
+        warming(configs, 1)
+
+    assert of(with_dump(mixed, BOTH), "s").verdict is Verdict.PENDING
+
+
+def test_a_rule_of_which_no_route_is_expected_is_unknown_and_never_in_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert of(audit(worlds.world(ITEMS)), "a").verdict is Verdict.IN_SYNC
+    monkeypatch.setattr("xdsaudit.audit.verdicts.Ports.of", lambda *_: set())
+    lone = of(audit(worlds.world(ITEMS)), "a")
+    assert (lone.verdict, lone.slug) == (Verdict.UNKNOWN, "not-modelled")
+
+
+def test_an_audit_without_the_ingresses_proves_nothing_whatever_else_was_read() -> None:
+    whole = worlds.world(ITEMS)
+    assert audit(whole).conclusive
+    assert not audit(replace(whole, kube={k: v for k, v in whole.kube.items() if k != "ingresses"})).conclusive
+
+
+def test_core_that_lacks_a_route_lacks_it_for_an_audit_that_remembers(recording: Any) -> None:
+    snapshot = recording("healthy-scoped")
+    core = {"": tuple(answer.replace(b"hash.shop.test", b"hash.shop.none") for answer in snapshot.core[""])}
+    memory = Memory()
+    first = audit(replace(snapshot, core=core), memory=memory)
+    again = audit(replace(snapshot, core=core, captured_at="2026-11-24T00:00:09Z"), memory=memory)
+    lost = [(r.rule, r.stage) for r in first.lost]
+    assert lost
+    assert [(r.rule, r.stage) for r in again.lost] == lost
