@@ -11,6 +11,7 @@ from tests.steps import growth
 from xdsaudit.audit.compare.align import Comparer
 from xdsaudit.audit.compare.shadowing import shadows
 from xdsaudit.audit.compare.view import judge
+from xdsaudit.audit.ports import Ports
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, Plans, RulePlan
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.model.route import HeaderMatch, MatchKey, Route
@@ -54,6 +55,17 @@ def test_exact_paths_before_many_regexes_do_not_run_them() -> None:
         keys += [MatchKey("safe_regex", f"/shop/[0-9]+/{n}") for n in range(size)]
         routes = [Route(k, f"r{n}", {}, f"c{n}") for n, k in enumerate(keys)]
         return lambda: shadows(routes)
+
+    assert growth(make, 50) < LINEAR
+
+
+def test_asking_for_the_ports_of_every_rule_of_one_host_is_linear() -> None:
+    def make(size: int) -> Callable[[], object]:
+        rules = [Rule("shop", f"i{n}", "shop.test", f"/{n}", "Exact") for n in range(size)]
+        routes = tuple(ExpectedRoute(MatchKey("path", r.path), r.ingress, {}, "c", (n,)) for n, r in enumerate(rules))
+        plans = Plans({n: RulePlan(r) for n, r in enumerate(rules)})
+        ports = Ports(Expectation(plans, {(80, "shop.test"): routes}, {}, Profile()))
+        return lambda: [ports.of(n, r) for n, r in enumerate(rules)]
 
     assert growth(make, 50) < LINEAR
 

@@ -114,3 +114,22 @@ def test_a_full_path_regex_behind_its_exact_path_is_told() -> None:
     assert (found["regex"].verdict, found["regex"].by) == (Verdict.SHADOWED, found["exact"].rule)
     items[1] = ingress("regex", "foo.test", ("/foo.", "Exact"), annotations=notes)
     assert {r.verdict for r in audit(worlds.world(items)).rules} == {Verdict.IN_SYNC}
+
+
+PLAIN = st.builds(
+    MatchKey,
+    st.sampled_from(("path", "prefix")),
+    st.sampled_from((*PATHS, "/a/b/", "/ab/", "/a/b/c")),
+)
+
+
+@given(st.lists(PLAIN, max_size=8), st.booleans())
+def test_plain_paths_are_shadowed_by_what_asking_every_pair_finds(keys: list[MatchKey], longest_first: bool) -> None:
+    ordered = sorted(keys, key=lambda k: -len(k.value)) if longest_first else keys
+    routes = [Route(k, f"r{n}", {}, "c") for n, k in enumerate(ordered)]
+    every_pair = {
+        later: earlier
+        for later in range(len(routes))
+        if (earlier := next((e for e in range(later) if _hides(routes[e], routes[later])), None)) is not None
+    }
+    assert shadows(routes) == every_pair

@@ -274,12 +274,9 @@ def _serves_nothing(view: View) -> bool:
 def unmodelled_names(expectation: Expectation) -> frozenset[str]:
     """Route names of Ingresses that are not modelled: nothing of them is extra."""
     names = set()
-    for plan in expectation.plans:
-        if plan.unknown:
-            name = plan.rule.ingress
-            if plan.rule.namespace != expectation.profile.system_namespace:
-                name = plan.rule.ref
-            names |= {name, f"{name}-fallback", f"{name}-default"}
+    for rule in expectation.unmodelled:
+        name = rule.ingress if rule.namespace == expectation.profile.system_namespace else rule.ref
+        names |= {name, f"{name}-fallback", f"{name}-default"}
     return frozenset(names)
 
 

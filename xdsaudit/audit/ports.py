@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from xdsaudit.ingress.expectation import Expectation
+from xdsaudit.model.route import Place
 from xdsaudit.model.verdict import Rule
 
 
@@ -14,13 +15,21 @@ class Ports:
     def __init__(self, expectation: Expectation) -> None:
         """Ask this one."""
         self._tables, self._profile = expectation.tables, expectation.profile
+        self._ports = ((False, self._profile.http_port), (True, self._profile.https_port))
+        self._numbers: dict[Place, frozenset[int]] = {}
 
     def of(self, number: int, rule: Rule) -> set[bool]:
         """Whether a rule has routes on the plain (False) and on the TLS port (True)."""
         if rule.path_type == "DefaultBackend":  # stands in for every host of its Ingress
             return self._all.get(number, set())
-        both = ((False, self._profile.http_port), (True, self._profile.https_port))
-        return {s for s, port in both if any(number in r.rules for r in self._tables.get((port, rule.host), ()))}
+        return {secure for secure, port in self._ports if number in self._at((port, rule.host))}
+
+    def _at(self, place: Place) -> frozenset[int]:
+        """Numbers of the rules that have routes at a place, gathered once: a host may have as many rules as all others."""
+        found = self._numbers.get(place)
+        if found is None:
+            found = self._numbers[place] = frozenset(n for r in self._tables.get(place, ()) for n in r.rules)
+        return found
 
     @cached_property
     def _all(self) -> dict[int, set[bool]]:

@@ -111,24 +111,23 @@ def _audit(world: World, memory: Memory) -> Held:
 
 def _verdicts(judge_rule: _Judge, memory: Memory) -> tuple[list[RuleVerdict], list[RuleVerdict]]:
     """Verdicts of rules that are this gateway's, and of others; those of an Ingress of which nothing new is known as before."""
-    rules: list[RuleVerdict] = []
-    others: list[RuleVerdict] = []
-    frame, unsettled = judge_rule.frame(), judge_rule.unsettled
+    plans, frame = judge_rule.world.expectation.plans, judge_rule.frame()
     before = memory.verdicts[1] if memory.verdicts[0] == frame else {}
+    unsettled = {id(plans.group(number)) for number in judge_rule.unsettled}
     now: dict[int, Verdicts] = {}
-    for group in judge_rule.world.expectation.plans.groups:
-        settled = unsettled.isdisjoint(group)
-        said = before.get(id(group)) if settled else None
+    every = []
+    for group in plans.groups:
+        key = id(group)
+        said = None if key in unsettled else before.get(key)
         if said is None:
             listed = [(plan.selected, judge_rule(index, plan)) for index, plan in group.items()]
             said = Verdicts(group, tuple(v for mine, v in listed if mine), tuple(v for mine, v in listed if not mine))
-        if settled:
-            now[id(group)] = said  # it holds its group, since an id is a name only while its object lives
-        rules += said.rules
-        others += said.others
+        if key not in unsettled:
+            now[key] = said  # it holds its group, since an id is a name only while its object lives
+        every.append(said)
     if memory.lasting:
         memory.verdicts = frame, now
-    return rules, others
+    return [*chain.from_iterable([s.rules for s in every])], [*chain.from_iterable([s.others for s in every])]
 
 
 def _repeated(world: World, extra: Extra) -> bool:
@@ -155,6 +154,7 @@ class _Judge:
         fine = (ReplicaVerdict(j.view.name, j.view.replica, Verdict.IN_SYNC, None) for j in self.judged)
         self.fine = (*fine, *self.unread)
         self.ports = Ports(world.expectation)
+        self.partial = [j for j in self.judged if world.partial(j.view)]
         self.blind = self._blind()
         self.warming = self._warming()
         self.exposed = exposed_by_ref(world)
@@ -278,7 +278,7 @@ class _Judge:
         if plan.unknown or not ports:
             said = plan.unknown or "no route is expected of it, and none is judged"
             return self._said(rule, Verdict.UNKNOWN, auditor.NOT_MODELLED, (said,))
-        unsure = [j for j in self.judged if not j.holds(index) and self.world.partial(j.view)]
+        unsure = [j for j in self.partial if not j.holds(index)]
         if unsure:
             return self._said(
                 rule, Verdict.UNKNOWN, auditor.UNREADABLE, (f"{unsure[0].view.label} was not read to the end",)

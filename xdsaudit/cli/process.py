@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import io
 import os
 import signal
@@ -54,11 +55,19 @@ def prepare() -> None:
     """Set up streams, signals and the log of this process."""
     _streams()
     _signals()
+    gc.disable()  # one look makes a million values that all live to its end; what looks again calls lasting()
     if not sys.warnoptions:
         import warnings
 
         warnings.simplefilter("ignore")
     threading.excepthook = _thread_failed
+
+
+def lasting() -> None:
+    """Collect cycles again: this process goes on for long. What is imported by now stays, and is not gone through each time."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def _streams() -> None:

@@ -22,6 +22,7 @@ from xdsaudit.cli.options import (
     xds_options,
 )
 from xdsaudit.cli.output import Block, clear_progress, progress, say, show
+from xdsaudit.cli.process import lasting
 from xdsaudit.cli.values import Seconds
 from xdsaudit.errors import InputError
 
@@ -94,6 +95,7 @@ def wait(output: str, reports: tuple[str, ...], command: str | None, batch: int 
         raise InputError("--apply needs the files to apply: give them with -f")
     if options["snapshot"]:
         raise InputError("a snapshot does not change: wait reads live sources; use xdsaudit diff --snapshot")
+    lasting()
     terms: SomeTerms = {
         "interval": options["interval"],
         "rounds": options["rounds"],

@@ -18,6 +18,7 @@ from xdsaudit.cli.options import (
     xds_options,
 )
 from xdsaudit.cli.output import clear_progress, colored, progress, say, write_whole
+from xdsaudit.cli.process import lasting
 from xdsaudit.cli.values import Seconds, size_of
 from xdsaudit.errors import InputError
 
@@ -102,6 +103,7 @@ def watch(
 
     if options["snapshot"]:
         raise InputError("a snapshot does not change: watch reads live sources; use xdsaudit diff --snapshot")
+    lasting()
     with Connection(sources_of(options), progress()) as connection:
         recorder = _recorder(options)
         watcher = Watcher(connection.rounds, time.monotonic, keep=recorder is not None)

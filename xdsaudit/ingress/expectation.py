@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 from xdsaudit.ingress.policy import TrafficPolicy
@@ -61,28 +64,39 @@ class Plans:
     """Plans of rules by their numbers, in the order of their Ingresses; iterating gives the plans.
 
     Attributes:
-        groups: the plans of each Ingress by number; of an Ingress whose part was kept, the same object as before.
+        groups: the plans of each Ingress by number; of an Ingress whose part was kept, the same object as before. Its numbers
+            follow one another, so that those of two Ingresses do not mix.
     """
 
     def __init__(self, *groups: Mapping[int, RulePlan]) -> None:
         """Hold them; equal rules have numbers of their own."""
         self.groups: tuple[Mapping[int, RulePlan], ...] = groups
-        self._plans: dict[int, RulePlan] = {}
-        for group in groups:
-            self._plans.update(group)
+
+    @cached_property
+    def _by_first(self) -> list[tuple[int, int]]:
+        """The first number of each group with the group's place, sorted; made when one is asked for, since mostly none is."""
+        return sorted((next(iter(group)), place) for place, group in enumerate(self.groups) if group)
+
+    def group(self, number: int) -> Mapping[int, RulePlan]:
+        """The plans of the Ingress that a rule is of.
+
+        Raises:
+            IndexError: there is none.
+        """
+        return self.groups[self._by_first[bisect_left(self._by_first, (number + 1,)) - 1][1]]
 
     def __getitem__(self, number: int) -> RulePlan:
-        return self._plans[number]
+        return self.group(number)[number]
 
     def __iter__(self) -> Iterator[RulePlan]:
-        return iter(self._plans.values())
+        return (plan for group in self.groups for plan in group.values())
 
     def __len__(self) -> int:
-        return len(self._plans)
+        return sum(map(len, self.groups))
 
     def numbered(self) -> Iterable[tuple[int, RulePlan]]:
         """Each plan with its number."""
-        return self._plans.items()
+        return chain.from_iterable(group.items() for group in self.groups)
 
 
 @dataclass(frozen=True)
@@ -101,6 +115,7 @@ class Expectation:
         certificates: why the ConfigMap higress-https is void, or None.
         unprotected: what Ingresses ask for to keep somebody out, and do not get.
         open: places that may exist or not, since what decides it was not read; nothing in them is judged.
+        unmodelled: rules of which nothing can be said.
     """
 
     plans: Plans
@@ -114,6 +129,7 @@ class Expectation:
     registered: frozenset[str] = frozenset()
     certificates: str | None = None
     unprotected: tuple[Unprotected, ...] = ()
+    unmodelled: tuple[Rule, ...] = ()
 
     def covering(self, place: Place) -> tuple[Place, ...]:
         """Wildcard places whose routes HOST_RDS_MERGE_SUBSET appends to this one, most specific first."""

@@ -32,19 +32,20 @@ class ReadBefore:
         """
         ingresses: dict[bytes, Ingress] = {}
         listed = []
+        strange = False
         try:
             read = _LIST.decode(data)
             for raw in read.items or ():
                 key = bytes(raw)
-                item = ingresses.get(key)
-                if item is not None:
-                    item = _ITEM.decode(key)  # written twice, it is two objects
-                else:
-                    ingresses[key] = item = self._known.get(key) or _ITEM.decode(key)
+                item = self._known.get(key)
+                if item is None or key in ingresses:  # written twice, it is two objects
+                    item = _ITEM.decode(key)
+                    strange = strange or item.kind not in ("", "Ingress")
+                ingresses.setdefault(key, item)
                 listed.append(item)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return tuple(decode_list(data, "ingresses"))  # which says where it is wrong
-        if read.kind not in ("", "List", "IngressList") or any(i.kind not in ("", "Ingress") for i in listed):
+        if strange or read.kind not in ("", "List", "IngressList"):
             return tuple(decode_list(data, "ingresses"))
         self._known = ingresses
         return tuple(listed)

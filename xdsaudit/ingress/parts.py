@@ -24,6 +24,7 @@ from xdsaudit.ingress.tables import Tables
 from xdsaudit.ingress.taken import age_of
 from xdsaudit.ingress.tls import Certificates
 from xdsaudit.model.route import Place
+from xdsaudit.model.verdict import Rule
 
 Target = tuple[str, int | None]
 """Host and port of a destination."""
@@ -54,7 +55,7 @@ class Part(NamedTuple):
 
     Attributes:
         plans: of each of them, in their order, by number.
-        tables: as in an Expectation, and so are secrets, crashes, open and meaningless.
+        tables: as in an Expectation, and so are secrets, crashes, open, meaningless and unmodelled.
     """
 
     plans: tuple[Mapping[int, RulePlan], ...]
@@ -63,6 +64,7 @@ class Part(NamedTuple):
     crashes: tuple[tuple[str, str, str], ...]
     open: frozenset[Place]
     meaningless: tuple[tuple[str, str, str, str], ...]
+    unmodelled: tuple[Rule, ...]
 
 
 class Surroundings:
@@ -242,6 +244,7 @@ def joined(
         around.backends.registries.hosts,
         around.certificates.invalid,
         tuple(unprotected(around.objects, secrets, mine, around.profile)),
+        tuple(rule for part in parts for rule in part.unmodelled),
     )
 
 

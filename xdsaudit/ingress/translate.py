@@ -123,6 +123,7 @@ class _Translation:
                 for t in mine
                 for said in meaningless(t.ingress.annotations, self.profile.known_version)
             ),
+            tuple(plan.rule for plan in self.plans.values() if plan.unknown),
         )
 
     def _open(self, secrets: dict[str, tuple[str, str]]) -> frozenset[Place]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -29,7 +29,9 @@ Values = dict[str, str]
 
 def with_fixes(audit: Audit) -> Audit:
     """The audit with commands beside its remedies."""
-    whole = _duplicates(audit.rules)
+    rules = [*audit.rules]
+    told = [n for n, r in enumerate(rules) if r.slug is not None]
+    whole = _duplicates([rules[n] for n in told], rules)
     base = _controller(audit.controller)
 
     def fixed(rule: RuleVerdict) -> RuleVerdict:
@@ -44,9 +46,11 @@ def with_fixes(audit: Audit) -> Audit:
             return finding
         return replace(finding, fix=_filled(cause, {**base, **_of_finding(finding)}, finding.remedy))
 
+    for n in told:
+        rules[n] = fixed(rules[n])
     return replace(
         audit,
-        rules=tuple([r if r.slug is None else fixed(r) for r in audit.rules]),
+        rules=tuple(rules),
         not_selected=tuple([r if r.slug is None else fixed(r) for r in audit.not_selected]),
         findings=tuple(mended(f) for f in audit.findings),
     )
@@ -142,10 +146,10 @@ def _named(evidence: Iterable[str]) -> Values:
     return _quoted(values)
 
 
-def _duplicates(rules: Sequence[RuleVerdict]) -> frozenset[str]:
+def _duplicates(told: Iterable[RuleVerdict], rules: Iterable[RuleVerdict]) -> frozenset[str]:
     """Ingresses of which every rule is a duplicate of another Ingress's."""
     slug = translation.DUPLICATED_ROUTE.slug
-    doubled = [r for r in rules if r.slug == slug and r.by is not None and r.by.ref != r.rule.ref]
+    doubled = [r for r in told if r.slug == slug and r.by is not None and r.by.ref != r.rule.ref]
     refs = {r.rule.ref for r in doubled}
     total = Counter(r.rule.ref for r in rules if r.rule.ref in refs) if refs else Counter()
     found = Counter(r.rule.ref for r in doubled)

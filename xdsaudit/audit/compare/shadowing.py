@@ -6,6 +6,7 @@ covers its path. Regexes are compared by their literal beginning, by running the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Final, Literal
@@ -27,6 +28,8 @@ _FEW: Final = 8
 def shadows(routes: Sequence[Route]) -> dict[int, int]:
     """Index of each shadowed route to the index of the first earlier route that takes all its requests."""
     winners: dict[int, int] = {}
+    if _plainly_apart([r.key for r in routes]):
+        return winners
     earlier = _Earlier(routes)
     for index, route in enumerate(routes):
         winner = next((i for i in sorted(earlier.candidates(route.key)) if _hides(routes[i], route)), None)
@@ -34,6 +37,24 @@ def shadows(routes: Sequence[Route]) -> dict[int, int]:
             winners[index] = winner
         earlier.add(index)
     return winners
+
+
+def _plainly_apart(keys: Sequence[MatchKey]) -> bool:
+    """Whether lengths alone show that nothing is hidden: no text twice, and none behind a prefix that is short enough to be its beginning.
+
+    That is how a host stands whose paths have no condition, since the longer ones go first.
+    """
+    if len(set(keys)) < len(keys):
+        return False
+    shortest = math.inf
+    for kind, value, ignore_case, headers, query, other in keys:
+        if ignore_case or headers or query or other:
+            return False
+        if kind == "prefix" and len(value) <= shortest:
+            shortest = len(value)
+        elif kind != "path" or len(value) >= shortest:
+            return False
+    return True
 
 
 def _hides(earlier: Route, later: Route) -> bool:
