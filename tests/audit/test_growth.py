@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from tests.steps import growth
+from tests.steps import growth, steps
 from xdsaudit.audit.compare.align import Comparer
 from xdsaudit.audit.compare.shadowing import shadows
-from xdsaudit.audit.compare.view import judge
+from xdsaudit.audit.compare.view import Before, judge
 from xdsaudit.audit.ports import Ports
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, Plans, RulePlan
 from xdsaudit.ingress.profile import Profile
@@ -93,6 +94,32 @@ def test_a_filter_chain_for_each_tls_host_is_linear() -> None:
     assert growth(make, 50) < LINEAR
     view, expectation = secure_hosts(3)
     assert not judge(view, expectation, Comparer(), tolerated=frozenset(), reach=True).missing
+
+
+def test_of_many_places_only_the_one_that_moved_is_compared_again() -> None:
+    view, expectation = secure_hosts(200)
+    asked = partial(judge, view, tolerated=frozenset(), reach=True)
+    before = Before(asked(expectation, Comparer()), expectation)
+    place = (443, "h1.example.com")
+    moved = (expectation.tables[place][0]._replace(cluster="other"),)
+    later = replace(expectation, tables={**expectation.tables, place: moved})
+    first, again = asked(later, Comparer()), asked(later, Comparer(), before=before)
+    assert again == first
+    assert [*again.changed] == [1]
+    assert again.fine == expectation.tables.keys() - {place}
+    assert asked(expectation, Comparer(), before=Before(again, later)) == before.judgement
+    assert 4 * steps(lambda: asked(later, Comparer(), before=before)) < steps(lambda: asked(later, Comparer()))
+
+
+def test_what_was_wrong_is_judged_again_though_nothing_moved() -> None:
+    view, expectation = secure_hosts(3)
+    fewer = replace(view, listeners=(view.listeners or ())[:0])
+    asked = partial(judge, fewer, expectation, Comparer(), tolerated=frozenset(), reach=True)
+    first = asked()
+    assert first.missing
+    assert asked(before=Before(first, expectation)) == first
+    healthy = judge(view, expectation, Comparer(), tolerated=frozenset(), reach=True)
+    assert asked(before=Before(healthy, expectation)) == first
 
 
 def test_a_tls_host_without_a_chain_of_its_own_is_missing_among_many() -> None:

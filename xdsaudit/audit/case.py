@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from xdsaudit.audit.compare.view import Judgement, judge, judge_core
+from xdsaudit.audit.compare.view import Before, Judgement, judge, judge_core
 from xdsaudit.audit.connections import attachments
 from xdsaudit.audit.memory import Aging, Asked, Memory, One
 from xdsaudit.envoy.admin import server_info, with_admin_pages
@@ -137,18 +137,19 @@ def _judged(world: World, reading: Reading, memory: Memory, tolerated: frozenset
     info, view = reading.info, reading.view
     if view is None:
         return info
-    if view.name is ViewName.CORE:
-        look = partial(judge_core, view, world.expectation, memory.comparer, tolerated)
-        options: tuple[object, ...] = (tolerated,)
-    else:
-        if _serves_nothing(view) and world.expectation.tables:
-            world.unserved.append(view)
-            return info.unread("the control plane serves this node nothing: no listener, scope or route")
-        look = partial(judge, view, world.expectation, memory.comparer, tolerated=tolerated, reach=reach)
-        options = (tolerated, reach)
-    parts = (One(view), One(world.expectation), *options)
+    core = view.name is ViewName.CORE
+    if not core and _serves_nothing(view) and world.expectation.tables:
+        world.unserved.append(view)
+        return info.unread("the control plane serves this node nothing: no listener, scope or route")
     name = ("judgement", view.name, view.replica)
-    judgement, info = _attempt(info, partial(memory.made.of, name, parts, look))
+    parts = (One(view), One(world.expectation), tolerated, reach)
+    last = memory.made.last(name)
+    # Names that are tolerated are looked at in all places together.
+    same = last is not None and not tolerated and last[0][2:] == parts[2:]
+    before = Before(last[1], last[0][1].value) if last is not None and same else None
+    look = judge_core if core else partial(judge, reach=reach)
+    make = partial(look, view, world.expectation, memory.comparer, tolerated=tolerated, before=before)
+    judgement, info = _attempt(info, partial(memory.made.of, name, parts, make))
     if judgement is not None:
         world.judgements.setdefault(view.name, []).append(judgement)
     return info

@@ -76,6 +76,10 @@ class Made:
         """Begin a new round: what is not asked for until the next one is forgotten."""
         self._now, self._old = {}, self._now
 
+    def last(self, name: object) -> tuple[tuple[Any, ...], Any] | None:
+        """What was made in the round before under a name, behind what it was made of."""
+        return self._old.get(name)
+
     def of(self, name: object, parts: tuple[Any, ...], make: Callable[[], T]) -> T:
         """What ``make`` makes, or made last time of equal parts; an exception of it is not kept."""
         known = self._old.get(name)
@@ -85,17 +89,21 @@ class Made:
 
 
 class One:
-    """A part that is compared as an object: what is equal to it need not be it."""
+    """A part that is compared as an object: what is equal to it need not be it.
+
+    Attributes:
+        value: the object.
+    """
 
     def __init__(self, value: object) -> None:
         """Hold it, since an id is a name only while its object lives."""
-        self._value = value
+        self.value = value
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, One) and self._value is other._value
+        return isinstance(other, One) and self.value is other.value
 
     def __hash__(self) -> int:
-        return id(self._value)
+        return id(self.value)
 
 
 class Verdicts(NamedTuple):

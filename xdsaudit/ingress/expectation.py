@@ -78,11 +78,7 @@ class Plans:
         return sorted((next(iter(group)), place) for place, group in enumerate(self.groups) if group)
 
     def group(self, number: int) -> Mapping[int, RulePlan]:
-        """The plans of the Ingress that a rule is of.
-
-        Raises:
-            IndexError: there is none.
-        """
+        """The plans of the Ingress that a rule is of, by the rule's number."""
         return self.groups[self._by_first[bisect_left(self._by_first, (number + 1,)) - 1][1]]
 
     def __getitem__(self, number: int) -> RulePlan:

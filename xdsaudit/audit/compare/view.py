@@ -49,7 +49,7 @@ class Judgement:
     """What one view says, by rule index; a rule that is fine is in none of the maps.
 
     ``foreign`` counts the routes by the Istio object they were made of, where that is none of an Ingress. ``reordered`` has a
-    sentence with a request that another rule answers.
+    sentence with a request that another rule answers. ``fine`` are the expected places of which there is nothing to say.
     """
 
     view: View
@@ -60,6 +60,7 @@ class Judgement:
     extra: list[Extra] = field(default_factory=list)
     foreign: dict[str, int] = field(default_factory=dict)
     reordered: dict[int, str] = field(default_factory=dict)
+    fine: set[Place] = field(default_factory=set)
 
     def differ(self, rules: Iterable[int], deltas: Iterable[FieldDelta]) -> None:
         """Note that these fields differ for these rules."""
@@ -72,8 +73,39 @@ class Judgement:
         return rule not in self.missing
 
 
+class Before(NamedTuple):
+    """What the audit before said of the same replica, asked the same way, and against what."""
+
+    judgement: Judgement
+    expectation: Expectation
+
+    def settled(self, view: View, expectation: Expectation) -> set[Place]:
+        """Places of which there was nothing to say, and which are as they were."""
+        held, old = self.judgement.view, self.expectation
+        if old.profile != expectation.profile or not _leads_on(held, view):
+            return set()
+        fine = [p for p in self.judgement.fine if old.tables[p] is expectation.tables.get(p)]
+        return {p for p in fine if view is held or held.tables[p] == view.tables.get(p)}
+
+
+def _leads_on(held: View, view: View) -> bool:
+    """Whether filter chains lead wherever they led before."""
+    if view is held or view.listeners is None:
+        return True
+    one, two = held.doors, view.doors
+    return (
+        held.listeners is not None and one.plain <= two.plain and one.any_tls <= two.any_tls and one.named <= two.named
+    )
+
+
 def judge(
-    view: View, expectation: Expectation, comparer: Comparer, *, tolerated: frozenset[str], reach: bool
+    view: View,
+    expectation: Expectation,
+    comparer: Comparer,
+    *,
+    tolerated: frozenset[str],
+    reach: bool,
+    before: Before | None = None,
 ) -> Judgement:
     """Compare one view of pilot or gateway.
 
@@ -84,10 +116,14 @@ def judge(
         tolerated: names of routes whose Ingress is not modelled: none is extra or changed, and one is missing only where
             all of that name are.
         reach: whether to judge shadowing too (it is, on the views that serve requests).
+        before: what was said of it last; where that holds nothing is compared again.
     """
-    result = Judgement(view)
+    settled = before.settled(view, expectation) if before is not None else set[Place]()
+    result = Judgement(view, fine=settled)
     profile = expectation.profile
     for place, expected in expectation.tables.items():
+        if place in settled:
+            continue
         table = view.tables.get(place)
         reason = _absent(view, place, table, secure=place[0] == profile.https_port, on_demand=profile.on_demand_rds)
         if reason == "dormant":
@@ -97,10 +133,11 @@ def judge(
             _miss(result, place, expected, reason or "no-table")
             continue
         how = "reach" if reach else "presence"
-        if not comparer.fine(expected, table.routes, how) and _compare(
-            _Lists(result, place, expected, table.routes, expectation), comparer, tolerated, reach=reach
-        ):
+        if comparer.fine(expected, table.routes, how):
+            settled.add(place)
+        elif _compare(_Lists(result, place, expected, table.routes, expectation), comparer, tolerated, reach=reach):
             comparer.remember(expected, table.routes, how)
+            settled.add(place)
     for place, table in view.tables.items():
         if place not in expectation.tables and place not in expectation.open:
             _extras(result, place, table.routes, _copies(expectation, place), tolerated)
@@ -285,21 +322,32 @@ def foreign(route: Route) -> str:
     return f"{parts[-3]}/{parts[-1]}"
 
 
-def judge_core(view: View, expectation: Expectation, comparer: Comparer, tolerated: frozenset[str]) -> Judgement:
+def judge_core(
+    view: View,
+    expectation: Expectation,
+    comparer: Comparer,
+    *,
+    tolerated: frozenset[str],
+    before: Before | None = None,
+) -> Judgement:
     """Compare the core view: presence by key and name, and the cluster where core knows exactly one.
 
     Core holds routes that pilot never emits (behind a catch-all) and sees no listener, so nothing in it is extra.
     """
-    result = Judgement(view)
+    settled = before.settled(view, expectation) if before is not None else set[Place]()
+    result = Judgement(view, fine=settled)
     for place, expected in expectation.tables.items():
+        if place in settled:
+            continue
         table = view.tables.get(place)
         if table is None:
             _miss(result, place, expected, "no-table")
             continue
         if comparer.fine(expected, table.routes, "core"):
-            continue
-        if _held_by_core(result, place, expected, table.routes, tolerated):
+            settled.add(place)
+        elif _held_by_core(result, place, expected, table.routes, tolerated):
             comparer.remember(expected, table.routes, "core")
+            settled.add(place)
     _beside(result, expectation)
     return result
 

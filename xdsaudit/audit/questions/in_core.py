@@ -44,6 +44,8 @@ def _held(expectation: Expectation, cores: Cores, decoded: Aging) -> frozenset[R
     wanted = {rule for routes in expectation.tables.values() for route in routes for rule in route.rules}
     names = unmodelled_names(expectation)
     for replica, responses in cores.items():
-        judgement = judge_core(read_core(responses, replica=replica, decoded=decoded), expectation, Comparer(), names)
+        judgement = judge_core(
+            read_core(responses, replica=replica, decoded=decoded), expectation, Comparer(), tolerated=names
+        )
         wanted -= judgement.missing.keys() | judgement.changed.keys()
     return frozenset(expectation.plans[number].rule for number in wanted)
