@@ -227,7 +227,8 @@ def disagreement(
 
 
 def odd_bytes(draw: random.Random) -> str:
-    return "/" + "".join(draw.choice(PIECES) for _ in range(draw.randrange(1, 9)))
+    path = "".join(draw.choice(PIECES) for _ in range(draw.randrange(1, 9)))
+    return f"/{path}{draw.choice(('', '', '', '?', '?a=%00', '?/../b'))}"
 
 
 def test_the_path_that_routes_see_is_the_one_we_say(tmp_path: Path) -> None:
@@ -240,7 +241,7 @@ def test_the_path_that_routes_see_is_the_one_we_say(tmp_path: Path) -> None:
             target = odd_bytes(draw)
             status, path = clients[number % 2].ask("GET", target, "a.test", [])
             said = refusal(target)
-            if status != 400 if said else (status, path) != (200, normalised(target)):
+            if status != 400 if said else (status, path.partition("?")[0]) != (200, normalised(target)):
                 wrong.append(f"{target}: said {said or normalised(target)}, got {status} {path}")
         for client in clients:
             client.close()

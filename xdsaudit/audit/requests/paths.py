@@ -20,7 +20,7 @@ _ESCAPE: Final = re.compile(rf"%([0-9A-Fa-f]{{2}})|%({_HEX}{_HEX})")
 _DOTS: Final = re.compile(r"(?:\.|%2[eE]){1,2}")
 _PARAMETERS: Final = re.compile(r"(?<=/)(\.{1,2});[^/]*")
 """Of a segment of dots, which are cut off before backslashes become slashes."""
-_REFUSED: Final = re.compile(r"[\x00-\x20\x7f#]|%00")
+_REFUSED: Final = re.compile(r"[\x00-\x20\x7f#]")
 _LIMIT: Final = 60 * 1024
 
 
@@ -31,12 +31,13 @@ def refusal(target: str) -> str:
     if len(target) > _LIMIT:
         return f"431: the path is longer than {_LIMIT} bytes"
     sign = _REFUSED.search(target)
-    return f"400: the path holds {sign[0]!r}, which Envoy refuses" if sign else ""
+    found = sign[0] if sign else "%00" if "%00" in _without_parameters(target) else ""
+    return f"400: the path holds {found!r}, which Envoy refuses" if found else ""
 
 
 def normalised(target: str) -> str:
     """The path of a request target (which may end in a query) as routes are matched against it."""
-    path = _PARAMETERS.sub(r"\1", target.partition("?")[0]).replace("\\", "/")
+    path = _without_parameters(target).replace("\\", "/")
     kept: list[str] = []
     closed = False
     for segment in path.split("/")[1:]:
@@ -47,6 +48,10 @@ def normalised(target: str) -> str:
         elif not dots:
             kept.append(segment)
     return "/" + "/".join([_escaped(s) for s in kept] + ([""] if closed and kept else []))
+
+
+def _without_parameters(target: str) -> str:
+    return _PARAMETERS.sub(r"\1", target.partition("?")[0])
 
 
 def _dots(segment: str) -> int:
