@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -15,6 +15,7 @@ from xdsaudit.envoy.config_dump import read_config_dump
 from xdsaudit.errors import ReadError, outline
 from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.objects import KubeObjects, read_objects
+from xdsaudit.ingress.parts import sharing
 from xdsaudit.ingress.profile import Profile, profile_of, untested
 from xdsaudit.ingress.translate import translate
 from xdsaudit.model.snapshot import Snapshot
@@ -94,13 +95,20 @@ class _Infos(dict[tuple[ViewName, str | None], ViewInfo]):
         return ViewInfo(*key, State.READ)
 
 
-def build(snapshot: Snapshot, memory: Memory) -> World:
-    """Decode a snapshot and judge each of its views. A view that does not decode becomes a gap; others are still used."""
+def build(snapshot: Snapshot, memory: Memory, asked: Collection[str] | None = None) -> World:
+    """Decode a snapshot and judge each of its views. A view that does not decode becomes a gap; others are still used.
+
+    Args:
+        snapshot: the views.
+        memory: shared by successive audits.
+        asked: the hosts that are asked about, None for all: of others nothing is translated, and no routes are decoded.
+    """
     memory.turn()
     infos = _Infos({(i.name, i.replica): i for i in snapshot.views})
     objects, ingress = _ingress(infos[ViewName.INGRESS, None], snapshot, memory)
-    readings = (*_read_cores(snapshot, infos, memory), *_read_pilots(snapshot, infos, memory))
-    readings += tuple(_read_gateways(snapshot, infos, memory))
+    hosts = None if asked is None else sharing(objects.ingresses, asked)
+    readings = (*_read_cores(snapshot, infos, memory, hosts), *_read_pilots(snapshot, infos, memory, hosts))
+    readings += tuple(_read_gateways(snapshot, infos, memory, hosts))
     views = [r.view for r in readings if r.view is not None]
     scoped = next((v.scopes is not None for v in views if v.name is not ViewName.CORE and v.tables), None)
     profile = profile_of(snapshot.controller, scoped=scoped)
@@ -109,7 +117,7 @@ def build(snapshot: Snapshot, memory: Memory) -> World:
     notes += untested(profile)
     if snapshot.verified is False:
         notes.append("the snapshot does not list its files: whether it is whole was not verified")
-    world = World(snapshot, objects, _translated(snapshot, objects, profile, memory), notes=notes)
+    world = World(snapshot, objects, _translated(snapshot, objects, profile, memory, hosts), notes=notes)
     serving = ViewName.GATEWAY if any(v.name is ViewName.GATEWAY for v in views) else ViewName.PILOT
     tolerated = unmodelled_names(world.expectation)
     judged = [ingress, *(_judged(world, r, memory, tolerated, reach=r.info.name is serving) for r in readings)]
@@ -178,9 +186,11 @@ def _objects(snapshot: Snapshot, memory: Memory) -> tuple[KubeObjects, list[str]
     )
 
 
-def _translated(snapshot: Snapshot, objects: KubeObjects, profile: Profile, memory: Memory) -> Expectation:
+def _translated(
+    snapshot: Snapshot, objects: KubeObjects, profile: Profile, memory: Memory, asked: Collection[str] | None
+) -> Expectation:
     expectation = memory.made.of(
-        "expectation", (One(objects), profile), lambda: translate(objects, profile, memory.translated)
+        "expectation", (One(objects), profile), lambda: translate(objects, profile, memory.translated, asked)
     )
     if snapshot.hosts is None:
         return expectation
@@ -192,18 +202,18 @@ def _translated(snapshot: Snapshot, objects: KubeObjects, profile: Profile, memo
     )
 
 
-def _read_cores(snapshot: Snapshot, infos: _Infos, memory: Memory) -> Iterator[Reading]:
+def _read_cores(snapshot: Snapshot, infos: _Infos, memory: Memory, hosts: Collection[str] | None) -> Iterator[Reading]:
     from xdsaudit.xds.core import read_core
 
     tables = memory.core if memory.lasting or len(snapshot.core) > 1 else None
     for pod, responses in snapshot.core.items():
         key = (ViewName.CORE, pod)
-        look = partial(_decoded, memory, key, responses, partial(read_core, replica=pod), tables)
+        look = partial(_decoded, memory, key, responses, partial(read_core, replica=pod, hosts=hosts), tables)
         view, info = _attempt(infos[key], look)
         yield Reading(info, view)
 
 
-def _read_pilots(snapshot: Snapshot, infos: _Infos, memory: Memory) -> Iterator[Reading]:
+def _read_pilots(snapshot: Snapshot, infos: _Infos, memory: Memory, hosts: Collection[str] | None) -> Iterator[Reading]:
     from xdsaudit.xds.debug_pages import with_debug_pages
     from xdsaudit.xds.reader import read_pilot
 
@@ -214,7 +224,7 @@ def _read_pilots(snapshot: Snapshot, infos: _Infos, memory: Memory) -> Iterator[
             answers = capture.served if name is ViewName.PILOT else capture.fresh
             if not answers:
                 continue
-            read = partial(read_pilot, name=name, replica=pod)
+            read = partial(read_pilot, name=name, replica=pod, hosts=hosts)
             view, info = _attempt(infos[name, pod], partial(_decoded, memory, (name, pod), answers, read, tables))
             complaints: list[str] = []
             if view is not None and name is ViewName.PILOT:
@@ -222,7 +232,9 @@ def _read_pilots(snapshot: Snapshot, infos: _Infos, memory: Memory) -> Iterator[
             yield Reading(info, view, tuple(complaints))  # a hint that cannot be read is no gap
 
 
-def _read_gateways(snapshot: Snapshot, infos: _Infos, memory: Memory) -> Iterator[Reading]:
+def _read_gateways(
+    snapshot: Snapshot, infos: _Infos, memory: Memory, hosts: Collection[str] | None
+) -> Iterator[Reading]:
     tables = memory.gateway if memory.lasting or len(snapshot.gateway) > 1 else None
     for pod, pages in snapshot.gateway.items():
         key = (ViewName.GATEWAY, pod)
@@ -231,7 +243,7 @@ def _read_gateways(snapshot: Snapshot, infos: _Infos, memory: Memory) -> Iterato
             missing = infos[key].unread("config_dump.json is missing; capture the gateway again")
             yield Reading(infos.get(key, missing))
             continue
-        look = partial(_decoded, memory, key, dump, partial(read_config_dump, replica=pod), tables)
+        look = partial(_decoded, memory, key, dump, partial(read_config_dump, replica=pod, hosts=hosts), tables)
         view, info = _attempt(infos[key], look)
         if view is not None:
             beside = {name: page for name, page in pages.items() if name != "config_dump.json"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import chain
 
@@ -43,13 +43,21 @@ def audit(snapshot: Snapshot, *, memory: Memory | None = None) -> Audit:
     return judged(snapshot, memory=memory)[1]
 
 
-def judged(snapshot: Snapshot, *, memory: Memory | None = None) -> tuple[World, Audit]:
-    """An audit with the decoded views it rests on, for further questions about them."""
+def judged(
+    snapshot: Snapshot, *, memory: Memory | None = None, asked: Collection[str] | None = None
+) -> tuple[World, Audit]:
+    """An audit with the decoded views it rests on, for further questions about them.
+
+    Args:
+        snapshot: the views.
+        memory: shared by successive audits; not together with ``asked``.
+        asked: the hosts that are asked about, None for all: the rest is left out (``questions.of_hosts``).
+    """
     kept = memory or Memory(lasting=False)
     held: Held | None = kept.held.now(snapshot) if kept.held is not None else None
     if held is None:
         with _no_collections():
-            held = _audit(build(snapshot, kept), kept)
+            held = _audit(build(snapshot, kept, asked), kept)
     if kept.lasting:
         kept.held = held
     return held.world, held.audit

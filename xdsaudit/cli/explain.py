@@ -20,6 +20,7 @@ from xdsaudit.errors import InputError, near
 
 if TYPE_CHECKING:
     from xdsaudit.audit.case import World
+    from xdsaudit.model.snapshot import Snapshot
     from xdsaudit.model.verdict import Audit
 
 _REF = re.compile(r"^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*$")
@@ -102,12 +103,17 @@ def _listed(rows: Any) -> str:
     return "".join(f"{row.code}  {row.slug:<27}  {row.title}\n" for row in rows)
 
 
-def _judged(options: dict[str, Any], concerned: Callable[[World, Audit], Audit] | None = None) -> tuple[World, Audit]:
+def _judged(
+    options: dict[str, Any],
+    concerned: Callable[[World, Audit], Audit] | None = None,
+    part: Callable[[Snapshot], tuple[World, Audit] | None] | None = None,
+) -> tuple[World, Audit]:
     """What was read and what it says; read again with pilot's private cache line where that would name a stage more finely.
 
     Args:
         options: of the command.
         concerned: the part of the audit that is asked about; nothing is read again without it.
+        part: judges what is asked about alone, where that is enough.
     """
     from xdsaudit.audit.questions.coarse import cache_would_tell
     from xdsaudit.audit.verdicts import judged
@@ -115,6 +121,10 @@ def _judged(options: dict[str, Any], concerned: Callable[[World, Audit], Audit] 
 
     sources = sources_of(options)
     snapshot, _ = snapshot_of(sources, progress())
+    enough = part(snapshot) if part is not None else None
+    if enough is not None:
+        clear_progress()
+        return enough
     world, audit = judged(snapshot)
     if concerned is not None and options["probe_cache"] is None and cache_would_tell(concerned(world, audit)):
         again = looked_again(sources, probe=True, progress=progress())
@@ -131,12 +141,13 @@ def _ports(world: Any) -> dict[str, int]:
 
 def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: dict[str, Any]) -> int:
     from xdsaudit.audit.questions import explain as explaining
+    from xdsaudit.audit.questions.of_hosts import judged_for
     from xdsaudit.audit.requests.request import parse_request
     from xdsaudit.audit.verdicts import judged
     from xdsaudit.report import explanation as report
     from xdsaudit.report.json import as_json
 
-    parse_request(url, method=method, headers=headers)  # a bad URL is told before anything is read
+    asked_for = parse_request(url, method=method, headers=headers)  # a bad URL is told before anything is read
     by_itself = alone(options)
 
     def asked_about(world: World, audit: Audit) -> explaining.Explanation:
@@ -145,7 +156,10 @@ def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: 
     def concerned(world: World, audit: Audit) -> Audit:
         return replace(audit, rules=tuple(c.verdict for c in asked_about(world, audit).candidates))
 
-    world, audit = judged(snapshot_of_manifests(options)) if by_itself else _judged(options, concerned)
+    def part(snapshot: Snapshot) -> tuple[World, Audit] | None:
+        return judged_for(snapshot, asked_for, asked_about)
+
+    world, audit = judged(snapshot_of_manifests(options)) if by_itself else _judged(options, concerned, part)
     view = asked_about(world, audit)
     emit(
         lambda width, color: report.explanation_text(view, width=width, color=color),

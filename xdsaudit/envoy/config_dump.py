@@ -7,7 +7,7 @@ and a rejected one may come back as a nameless duplicate entry.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Collection, Iterable, MutableMapping
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +17,7 @@ from xdsaudit.envoy.certificate import read_certificate
 from xdsaudit.envoy.plugins import read_extension, read_slots
 from xdsaudit.envoy.routes import RouteReader
 from xdsaudit.errors import ReadError
-from xdsaudit.model.assemble import Scope, VirtualHost, assemble, scope_of
+from xdsaudit.model.assemble import RouteTables, Scope, VirtualHost, assemble, scope_of
 from xdsaudit.model.facts import GatewayFacts
 from xdsaudit.model.json_text import BROKEN
 from xdsaudit.model.plugin import Plugin
@@ -176,7 +176,9 @@ Decoded = MutableMapping[bytes, tuple[str, tuple[VirtualHost, ...]]]
 """Route configurations by their bytes: their name and their virtual hosts."""
 
 
-def read_config_dump(data: bytes, *, replica: str | None, decoded: Decoded | None = None) -> View:
+def read_config_dump(
+    data: bytes, *, replica: str | None, decoded: Decoded | None = None, hosts: Collection[str] | None = None
+) -> View:
     """The view of a gateway from its ``/config_dump``.
 
     Args:
@@ -184,12 +186,13 @@ def read_config_dump(data: bytes, *, replica: str | None, decoded: Decoded | Non
         replica: the pod.
         decoded: route configurations read before, by their bytes; those of this dump are added. Replicas that run the same
             share them.
+        hosts: the hosts whose routes are asked for, None for all.
 
     Raises:
         ReadError: the bytes are not a config dump, or one that is not whole, or of an Envoy that is not a gateway; the message
             names the JSON path or the section.
     """
-    sections, tables, updated = _read(data, decoded)
+    sections, tables, updated = _read(data, RouteReader(hosts), decoded)
     types = {s.type.rpartition(".")[2] for s in sections}
     listeners = tuple(li for s in sections for d in s.dynamic_listeners if (li := _listener(d)) is not None)
     _whole(types, listeners)
@@ -216,11 +219,11 @@ def read_config_dump(data: bytes, *, replica: str | None, decoded: Decoded | Non
     )
 
 
-def _read(data: bytes, decoded: Decoded | None) -> tuple[list[_Section], dict[str, tuple[VirtualHost, ...]], str]:
+def _read(data: bytes, reader: RouteReader, decoded: Decoded | None) -> tuple[list[_Section], RouteTables, str]:
     """Sections of a config dump, its route tables, and when the newest of them came."""
     try:
         sections = _DECODER.decode(data).configs
-        tables, updated = _tables(sections, decoded)
+        tables, updated = _tables(sections, reader, decoded)
     except BROKEN as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else error
         raise ReadError(
@@ -289,9 +292,8 @@ def _gateway(sections: Iterable[_Section]) -> None:
             )
 
 
-def _tables(sections: Iterable[_Section], decoded: Decoded | None) -> tuple[dict[str, tuple[VirtualHost, ...]], str]:
+def _tables(sections: Iterable[_Section], reader: RouteReader, decoded: Decoded | None) -> tuple[RouteTables, str]:
     """Virtual hosts by name of the route configuration, and when the newest of them came (RFC 3339, "" if unknown)."""
-    reader = RouteReader()
     tables: dict[str, tuple[VirtualHost, ...]] = {}
     updated = ""
     for section in sections:

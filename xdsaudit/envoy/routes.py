@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
 
-from xdsaudit.model.assemble import VirtualHost
+from xdsaudit.model.assemble import VirtualHost, concerns
 from xdsaudit.model.canonical import ROUTE, fields_of, known, match_of
 from xdsaudit.model.route import Fields, MatchKey, Route, simple_key
 
@@ -16,6 +17,7 @@ _ROUTE_MATCH: Final = "envoy.config.route.v3.RouteMatch"
 _ISTIO_CONFIG: Final = re.compile(rb'"istio":\s*\{\s*"config":\s*"([^"\\]*)"')
 _LEADING_CLUSTER: Final = re.compile(rb'^\{\s*"cluster":\s*"([^"\\]*)"\s*,?')
 _ABSENT: Final = Raw(b"")
+_NO_ROUTES: Final = Raw(b"[]")
 
 
 class _Match(Struct):
@@ -62,7 +64,7 @@ _ALL_ABSENT: Final = (_ABSENT,) * len(_ROUTE_RAW)
 class _VirtualHost(Struct):
     name: str = ""
     domains: list[str] = []
-    routes: list[_Route] = []
+    routes: Raw = _NO_ROUTES
 
 
 class _RouteConfig(Struct):
@@ -71,13 +73,19 @@ class _RouteConfig(Struct):
 
 
 _ROUTE_CONFIG: Final = msgspec.json.Decoder(_RouteConfig)
+_ROUTES: Final = msgspec.json.Decoder(list[_Route])
 
 
 class RouteReader:
-    """Routes of JSON to values, sharing the canonical fields of routes that act alike."""
+    """Routes of JSON to values, sharing the canonical fields of routes that act alike.
 
-    def __init__(self) -> None:
+    Args:
+        hosts: the hosts whose routes are asked for, None for all; a virtual host of others comes without its routes.
+    """
+
+    def __init__(self, hosts: Collection[str] | None = None) -> None:
         """Start with nothing shared."""
+        self._hosts = hosts
         self._fields: dict[tuple[bytes | bool | None, ...], Fields] = {}
         self._origins: dict[bytes, str] = {}
 
@@ -88,8 +96,12 @@ class RouteReader:
             msgspec.DecodeError: it is not one.
         """
         config = _ROUTE_CONFIG.decode(raw)
-        hosts = (VirtualHost(v.name, tuple(v.domains), tuple(map(self.route, v.routes))) for v in config.virtual_hosts)
-        return config.name, tuple(hosts)
+        return config.name, tuple(VirtualHost(v.name, tuple(v.domains), self._routes(v)) for v in config.virtual_hosts)
+
+    def _routes(self, host: _VirtualHost) -> tuple[Route, ...]:
+        if not concerns(host.name, host.domains, self._hosts):
+            return ()
+        return tuple(map(self.route, _ROUTES.decode(host.routes)))
 
     def route(self, route: _Route) -> Route:
         """One route."""

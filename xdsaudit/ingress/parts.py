@@ -6,7 +6,7 @@ surroundings are the same objects as last time is the same part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
@@ -102,12 +102,9 @@ class Surroundings:
     def sheet(self, ingress: Ingress) -> Sheet:
         """One Ingress by itself."""
         mine = selected(ingress, self.objects, self.profile)
-        hosts = {rule.host or "*" for rule in ingress.spec.rules or ()}
-        if ingress.spec.defaultBackend is not None:
-            hosts.add("*")
         policies = tuple(self._policies(ingress)) if mine and ingress.annotations else ()
         protects = mine and may_be_protected(ingress)
-        return Sheet(ingress, mine, frozenset(hosts), age_of(ingress), policies, protects)
+        return Sheet(ingress, mine, hosts_of(ingress), age_of(ingress), policies, protects)
 
     def _policies(self, ingress: Ingress) -> Iterator[tuple[Target, TrafficPolicy]]:
         annotations = relevant(ingress.annotations, self.profile.version)
@@ -185,6 +182,34 @@ def _same_but_ingresses(one: KubeObjects, other: KubeObjects) -> bool:
         for name in KubeObjects.__dataclass_fields__
         if name != "ingresses"
     )
+
+
+def sharing(ingresses: Iterable[Ingress], hosts: Iterable[str]) -> frozenset[str]:
+    """Some hosts with all that may have a say about them: wildcards above them, and hosts of Ingresses that they share."""
+    of_host: dict[str, list[frozenset[str]]] = {}
+    for ingress in ingresses:
+        mine = hosts_of(ingress)
+        for host in mine:
+            of_host.setdefault(host, []).append(mine)
+    found: set[str] = set()
+    new = set(hosts)
+    while new:
+        host = new.pop()
+        found.add(host)
+        rest = host.removeprefix("*.").partition(".")[2]
+        new.add(f"*.{rest}" if rest else "*")
+        for mine in of_host.pop(host, ()):
+            new |= mine
+        new -= found
+    return frozenset(found)
+
+
+def hosts_of(ingress: Ingress) -> frozenset[str]:
+    """Hosts for which an Ingress may have a say."""
+    hosts = {rule.host or "*" for rule in ingress.spec.rules or ()}
+    if ingress.spec.defaultBackend is not None:
+        hosts.add("*")
+    return frozenset(hosts)
 
 
 def together(sheets: Sequence[Sheet]) -> list[list[Sheet]]:

@@ -7,7 +7,7 @@ by age, canaries, weights, default backends, then app roots, fallbacks and the s
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -38,13 +38,16 @@ _TARGET = frozenset({"cluster", "weighted_clusters", "inline_cluster_specifier_p
 """The fields that say where a request goes."""
 
 
-def translate(objects: KubeObjects, profile: Profile, kept: Kept | None = None) -> Expectation:
+def translate(
+    objects: KubeObjects, profile: Profile, kept: Kept | None = None, hosts: Collection[str] | None = None
+) -> Expectation:
     """The expectation for these objects under this profile. Pure; independent of the order of the objects.
 
     Args:
         objects: what the API holds.
         profile: of the controller.
         kept: what the translation before left, so that this one costs what changed; it changes nothing but the rules' numbers.
+        hosts: of which the rules are asked for (``sharing``), None for all; what Ingresses of others become is left out.
     """
     memory = kept or Kept()
     surroundings = memory.around(objects, profile)
@@ -53,6 +56,10 @@ def translate(objects: KubeObjects, profile: Profile, kept: Kept | None = None) 
     ]
     surroundings.choose(sheets)
     groups = memory.groups(sheets)
+    if hosts is not None:
+        groups = [g for g in groups if any(not s.hosts.isdisjoint(hosts) for s in g)]
+        chosen = {id(s) for g in groups for s in g}
+        sheets = [s for s in sheets if id(s) in chosen]
     parts = [
         memory.part(group, surroundings, partial(_translated, group, surroundings, memory.numbers)) for group in groups
     ]

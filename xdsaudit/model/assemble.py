@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from xdsaudit.model.route import Place, Route
@@ -19,6 +19,13 @@ class VirtualHost(NamedTuple):
     name: str
     domains: tuple[str, ...]
     routes: tuple[Route, ...]
+
+
+def concerns(name: str, domains: Iterable[str], hosts: Collection[str] | None) -> bool:
+    """Whether a virtual host may have a say about some hosts (None: about any); what it says of others is not asked for."""
+    if hosts is None or name.startswith("blackhole:"):
+        return True
+    return any(d == "*" or d in hosts or d.rpartition(":")[0] in hosts for d in domains)
 
 
 RouteTables = Mapping[str, tuple[VirtualHost, ...]]

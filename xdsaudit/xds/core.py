@@ -6,10 +6,11 @@ pilot's business. Objects are folded by type: each response of core carries all 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from typing import Any, Final, NamedTuple
 
 from xdsaudit.errors import ReadError
+from xdsaudit.model.assemble import concerns
 from xdsaudit.model.facts import CoreFacts
 from xdsaudit.model.route import HeaderMatch, MatchKey, PathKind, Place, Route, simple_key
 from xdsaudit.model.view import Table, View, ViewName
@@ -40,13 +41,20 @@ class _Service(NamedTuple):
     routes: tuple[Route, ...]
 
 
-def read_core(responses: Iterable[bytes], *, replica: str | None, decoded: Decoded | None = None) -> View:
+def read_core(
+    responses: Iterable[bytes],
+    *,
+    replica: str | None,
+    decoded: Decoded | None = None,
+    hosts: Collection[str] | None = None,
+) -> View:
     """The core view from raw MCP responses.
 
     Args:
         responses: as they came.
         replica: the pod.
         decoded: objects read before, by their bytes; those of these responses are added.
+        hosts: the hosts whose routes are asked for, None for all.
 
     Raises:
         ReadError: bytes that are not an MCP response.
@@ -56,7 +64,7 @@ def read_core(responses: Iterable[bytes], *, replica: str | None, decoded: Decod
     for number, data in enumerate(responses):
         try:
             response = response_class.FromString(data)
-            resources = [_read(resource.value, decoded) for resource in response.resources]
+            resources = [_read(resource.value, decoded, hosts) for resource in response.resources]
         except Exception as error:
             raise ReadError(
                 f"core response {number} ({len(data)} bytes) is not an MCP DiscoveryResponse: {error}; read core again"
@@ -90,7 +98,7 @@ def _facts(objects: Mapping[str, Iterable[tuple[str, Any]]]) -> CoreFacts:
     )
 
 
-def _read(data: bytes, decoded: Decoded | None) -> tuple[str, Any]:
+def _read(data: bytes, decoded: Decoded | None, hosts: Collection[str] | None) -> tuple[str, Any]:
     """One object of an MCP response."""
     known = decoded.get(data) if decoded is not None else None
     if known is not None:
@@ -99,7 +107,8 @@ def _read(data: bytes, decoded: Decoded | None) -> tuple[str, Any]:
     name, cls = resource.metadata.name, known_type(resource.body.type_url)
     read = cls.FromString(resource.body.value) if cls is not None else None
     if read is not None and read.DESCRIPTOR.name == "VirtualService":
-        read = _Service(tuple(read.hosts), tuple(route for http in read.http for route in _routes(http, name)))
+        asked = read.http if concerns("", read.hosts, hosts) else ()
+        read = _Service(tuple(read.hosts), tuple(route for http in asked for route in _routes(http, name)))
     if decoded is not None:
         decoded[data] = name, read
     return name, read

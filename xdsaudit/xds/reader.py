@@ -6,12 +6,12 @@ a response adds or replaces the names it carries ("Grouping Resources into Respo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Collection, Iterable, MutableMapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from xdsaudit.errors import ReadError
-from xdsaudit.model.assemble import Scope, VirtualHost, assemble, scope_of
+from xdsaudit.model.assemble import Scope, VirtualHost, assemble, concerns, scope_of
 from xdsaudit.model.canonical import fields_of, match_of
 from xdsaudit.model.plugin import Plugin
 from xdsaudit.model.route import Fields, Route, simple_key
@@ -82,7 +82,12 @@ def fold(responses: Iterable[bytes], decoded: Decoded | None = None) -> dict[Sho
 
 
 def read_pilot(
-    responses: Iterable[bytes], *, name: ViewName, replica: str | None, decoded: Decoded | None = None
+    responses: Iterable[bytes],
+    *,
+    name: ViewName,
+    replica: str | None,
+    decoded: Decoded | None = None,
+    hosts: Collection[str] | None = None,
 ) -> View:
     """The view of a pilot from its answers to a gateway's node.
 
@@ -92,12 +97,13 @@ def read_pilot(
         replica: the pod.
         decoded: RouteConfigurations read before, by their bytes; those of these responses are added. Views that serve the
             same share them.
+        hosts: the hosts whose routes are asked for, None for all.
 
     Raises:
         ReadError: bytes that are not a DiscoveryResponse.
     """
     folded = fold(responses, decoded)
-    reader = RouteReader()
+    reader = RouteReader(hosts)
     tables: dict[str, tuple[VirtualHost, ...]] = {}
     for table, resource in folded.get("RDS", {}).items():
         tables[table] = reader.virtual_hosts(*resource) if isinstance(resource, Undecoded) else resource
@@ -234,10 +240,14 @@ class RouteReader:
     """Reads RouteConfigurations, sharing the canonical fields of routes that act alike.
 
     It empties the messages it reads: they must not be used afterwards.
+
+    Args:
+        hosts: the hosts whose routes are asked for, None for all; a virtual host of others comes without its routes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hosts: Collection[str] | None = None) -> None:
         """Start with nothing shared."""
+        self._hosts = hosts
         self._fields: dict[bytes, tuple[Fields, tuple[str, ...]]] = {}
 
     def virtual_hosts(self, config: Any, data: bytes | None = None) -> tuple[VirtualHost, ...]:
@@ -246,7 +256,9 @@ class RouteReader:
             VirtualHost(
                 v.name,
                 tuple(v.domains),
-                tuple(self.route(r, None if data is None else Located(data, host, n)) for n, r in enumerate(v.routes)),
+                tuple(self.route(r, None if data is None else Located(data, host, n)) for n, r in enumerate(v.routes))
+                if concerns(v.name, v.domains, self._hosts)
+                else (),
             )
             for host, v in enumerate(config.virtual_hosts)
         )
