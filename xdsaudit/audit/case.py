@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from xdsaudit.audit.compare.view import Before, Judgement, judge, judge_core
 from xdsaudit.audit.connections import attachments
@@ -20,6 +20,9 @@ from xdsaudit.ingress.profile import Profile, profile_of, untested
 from xdsaudit.ingress.translate import translate
 from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.model.view import State, View, ViewInfo, ViewName
+
+if TYPE_CHECKING:
+    from xdsaudit.audit.stage import Rejection
 
 T = TypeVar("T")
 Pages = Callable[[View, Mapping[str, bytes]], tuple[View, list[str]]]
@@ -39,6 +42,7 @@ class World:
         unserved: pilots that serve this node nothing at all.
         notes: remarks for people.
         attached: pilots by gateway replica, where pilots' debug pages were read.
+        rejected: what gateways refuse, by replica; worked out once, by the audit.
     """
 
     snapshot: Snapshot
@@ -49,6 +53,7 @@ class World:
     unserved: list[View] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     attached: Mapping[str | None, tuple[str | None, ...]] = field(default_factory=dict)
+    rejected: Mapping[str | None, Rejection] = field(default_factory=dict)
 
     def read(self, name: ViewName) -> list[Judgement]:
         """Judgements of a view; empty when it was not read."""

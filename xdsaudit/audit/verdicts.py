@@ -12,7 +12,7 @@ from xdsaudit.audit.case import World, build, counts, told
 from xdsaudit.audit.causes import auditor, control_plane, delivery, intake, rejection, shadowing
 from xdsaudit.audit.causes.catalogue import refused
 from xdsaudit.audit.causes.cause import Cause, Fault
-from xdsaudit.audit.causes.evidence import journey, upstream_view
+from xdsaudit.audit.causes.evidence import journey
 from xdsaudit.audit.causes.findings import findings
 from xdsaudit.audit.causes.fix import with_fixes
 from xdsaudit.audit.causes.protection import exposed_by_ref, exposure, known_exposures
@@ -77,12 +77,11 @@ def _no_collections() -> Iterator[None]:
 
 def _audit(world: World, memory: Memory) -> Held:
     snapshot = world.snapshot
-    rejected = rejections(world)
-    serving = upstream_view(world)
+    rejected = world.rejected = rejections(world)
     pilots = world.read(ViewName.PILOT)
     upstream = judge_upstream(
         world.expectation,
-        tuple(j.view for j in serving),
+        tuple(j.view for j in world.serving),
         pilots[0].view if pilots else None,
         world.objects.ready,
         snapshot.moment,
@@ -153,7 +152,7 @@ class _Judge:
         self.rejected = rejected
         self.upstream = upstream
         self.judged = [j for name in PIPELINE for j in world.read(name)]
-        self.serving = upstream_view(world)
+        self.serving = world.serving
         self.unread = tuple(
             ReplicaVerdict(i.name, i.replica, Verdict.UNKNOWN, None)
             for i in world.infos

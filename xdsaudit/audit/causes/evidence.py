@@ -22,11 +22,6 @@ _REASONS = {
 }
 
 
-def upstream_view(world: World) -> list[Judgement]:
-    """The views that requests are judged by: the gateways, or the pilots where no gateway was read."""
-    return world.read(ViewName.GATEWAY) or world.read(ViewName.PILOT)
-
-
 def _lacking(missing: list[Missing]) -> str:
     first = missing[0]
     text = _REASONS[first.reason].format(host=first.place[1], port=first.place[0], match=first.match)

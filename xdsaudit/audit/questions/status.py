@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from xdsaudit.audit.case import World
 from xdsaudit.audit.compare.view import Judgement
-from xdsaudit.audit.stage import rejections
 from xdsaudit.model.verdict import Audit
 from xdsaudit.model.view import State, ViewName
 
@@ -47,7 +46,6 @@ class ReplicaStatus(NamedTuple):
 
 def status(world: World, audit: Audit) -> tuple[ReplicaStatus, ...]:
     """Status of every replica that was asked for, in the order of the pipeline."""
-    rejected = rejections(world)
     judged = {(j.view.name, j.view.replica): j for listed in world.judgements.values() for j in listed}
     rows = []
     for info in audit.views:
@@ -56,7 +54,7 @@ def status(world: World, audit: Audit) -> tuple[ReplicaStatus, ...]:
         judgement = judged.get((info.name, info.replica))
         row = ReplicaStatus(info.name, info.replica, info.state, info.why)
         if judgement is not None:
-            proof = rejected.get(info.replica) if info.name is ViewName.GATEWAY else None
+            proof = world.rejected.get(info.replica) if info.name is ViewName.GATEWAY else None
             row = _told(world, row, judgement)._replace(rejecting=proof is not None and proof.proven)
         rows.append(row)
     return tuple(rows)
