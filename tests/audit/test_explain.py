@@ -90,6 +90,28 @@ def test_a_name_without_a_chain_beside_one_that_has_one() -> None:
     assert "handshake fails" in ask("https://x.test/", snapshot, headers=["Host: safe.test"]).answers[0].why
 
 
+def test_a_connection_made_for_another_host_gets_421_where_server_names_are_told() -> None:
+    items = [ingress("pay", "pay.test", "/", tls="cert"), ingress("safe", "safe.test", "/", tls="cert")]
+    snapshot = worlds.world(items)
+    pages = dict(snapshot.gateway["gateway-0"])
+    plain = b'"domains": ["safe.test"]'
+    assert plain in pages["config_dump.json"]
+    for names, host, answered in (
+        (b'["safe.test"]', "pay.test", False),
+        (b'["safe.test"]', "safe.test", True),
+        (b'["*.test"]', "pay.test", True),
+        (b'["*.other.test"]', "pay.test", False),
+        (b"[]", "pay.test", True),
+    ):
+        dump = pages["config_dump.json"].replace(plain, plain + b', "allow_server_names": ' + names)
+        changed = replace(snapshot, gateway={"gateway-0": {**pages, "config_dump.json": dump}})
+        found = ask(f"https://{host}/", changed, headers=["Host: safe.test"])
+        (gateway,) = (a for a in found.answers if a.view == "gateway")
+        assert (gateway.route is not None) is answered
+        assert gateway.why.startswith(f"421: the TLS connection was made for {host}") is not answered
+        assert ask("http://safe.test/", changed).exit_code() == 0, "plain text has no handshake"
+
+
 def test_a_wider_scope_is_said_to_depend_on_the_proxy() -> None:
     snapshot = worlds.world([ITEMS[0], ITEMS[3]])
     found = ask("http://a.shop.test/only-wild", snapshot)

@@ -62,11 +62,13 @@ def until(ready: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
 
 
 @contextmanager
-def stand(snapshot: Snapshot, *, line: str = "served", gateways: int = 1) -> Iterator[Stand]:
+def stand(
+    snapshot: Snapshot, *, line: str = "served", gateways: int = 1, without_fallbacks: bool = False
+) -> Iterator[Stand]:
     capture = next(iter(snapshot.pilot.values()))
     fresh = capture.fresh or capture.served
     with ExitStack() as stack:
-        rewrite = LoopbackRewrite(stack.enter_context(Backend()).port)
+        rewrite = LoopbackRewrite(stack.enter_context(Backend()).port, without_fallbacks=without_fallbacks)
         plane = stack.enter_context(
             ControlPlane(
                 resources_of(capture.served if line == "served" else fresh),
@@ -215,3 +217,17 @@ def test_every_recorded_resource_can_be_made_fit_for_this_machine(recording, nam
         for short, resources in resources_of(capture.served).items():
             for resource in resources.values():
                 rewrite(short, resource)
+
+
+def test_a_gateway_of_2_1_with_canaries_is_fed_to_a_stock_envoy(recording) -> None:
+    snapshot = recording("random-2.1")
+    with stand(snapshot) as found:
+        until(lambda: _refused(found) > 0, "the refusal")
+    with stand(snapshot, without_fallbacks=True) as found:
+        until(lambda: found.status("h1.rnd.test", "/") == 200, "the tables")
+        assert _refused(found) == 0
+
+
+def _refused(found: Stand) -> int:
+    stats = found.envoys[0].get("/stats?format=json&filter=update_rejected")
+    return sum(int(s.get("value", 0)) for s in stats["stats"] if ".rds." in s.get("name", ""))

@@ -65,6 +65,7 @@ class _VirtualHost(Struct):
     name: str = ""
     domains: list[str] = []
     routes: Raw = _NO_ROUTES
+    allow_server_names: list[str] = []
 
 
 class _RouteConfig(Struct):
@@ -96,7 +97,10 @@ class RouteReader:
             msgspec.DecodeError: it is not one.
         """
         config = _ROUTE_CONFIG.decode(raw)
-        return config.name, tuple(VirtualHost(v.name, tuple(v.domains), self._routes(v)) for v in config.virtual_hosts)
+        hosts = config.virtual_hosts
+        return config.name, tuple(
+            VirtualHost(v.name, tuple(v.domains), self._routes(v), tuple(v.allow_server_names)) for v in hosts
+        )
 
     def _routes(self, host: _VirtualHost) -> tuple[Route, ...]:
         if not concerns(host.name, host.domains, self._hosts):

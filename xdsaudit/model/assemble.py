@@ -14,11 +14,12 @@ _SCOPE_NAME: Final = re.compile(r"^(\d+)\.(.+)$")
 
 
 class VirtualHost(NamedTuple):
-    """A virtual host as read: its domains and its routes in order."""
+    """A virtual host as read: its domains, its routes in order, and the TLS server names that may ask for it (none: any)."""
 
     name: str
     domains: tuple[str, ...]
     routes: tuple[Route, ...]
+    server_names: tuple[str, ...] = ()
 
 
 def concerns(name: str, domains: Iterable[str], hosts: Collection[str] | None) -> bool:
@@ -81,7 +82,7 @@ def assemble(
                 continue
             for domain in vhost.domains:
                 host = domain.rpartition(":")[0] if re.search(r":\d+$", domain) else domain
-                places.setdefault((port, host), Table(name, vhost.routes))
+                places.setdefault((port, host), Table(name, vhost.routes, False, vhost.server_names))
     return places, by_scope, frozenset(unbound)
 
 
@@ -106,8 +107,8 @@ def _host_table(place: Place, resource: str, hosts: tuple[VirtualHost, ...]) -> 
         if vhost.name.startswith("blackhole:"):
             return Table(resource, vhost.routes, blackhole=True)
         if place[1] in vhost.domains:
-            return Table(resource, vhost.routes)
+            return Table(resource, vhost.routes, False, vhost.server_names)
     for vhost in hosts:
         if "*" in vhost.domains:
-            return Table(resource, vhost.routes)
+            return Table(resource, vhost.routes, False, vhost.server_names)
     return Table(resource, (), blackhole=True) if not hosts else None

@@ -41,12 +41,20 @@ class Table(NamedTuple):
     """The ordered routes that answer for one port and host.
 
     ``resource`` is the RouteConfiguration it stands in; ``blackhole`` marks the table pilot makes for a host
-    that no VirtualService binds (virtual host ``blackhole:<port>``).
+    that no VirtualService binds (virtual host ``blackhole:<port>``). A TLS connection that was made for none of the
+    ``server_names``, where there are any, gets 421 (Higress's ``VirtualHost.allow_server_names``, for mutual TLS).
     """
 
     resource: str
     routes: tuple[Route, ...]
     blackhole: bool = False
+    server_names: tuple[str, ...] = ()
+
+    def lets_in(self, server_name: str) -> bool:
+        """Whether a TLS connection that was made for a name may ask for what is here; ``*.test`` stands for any name below."""
+        return not self.server_names or any(
+            n in ("*", server_name) or (n.startswith("*.") and server_name.endswith(n[1:])) for n in self.server_names
+        )
 
 
 class Cluster(NamedTuple):

@@ -20,6 +20,7 @@ from xdsaudit.xds.reader import fold
 PORT_HEADER: Final = "x-xdsaudit-port"
 _HCM: Final = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _WASM: Final = "envoy.extensions.filters.http.wasm.v3.Wasm"
+_FALLBACK: Final = "envoy.extensions.custom_cluster_plugins.cluster_fallback.v3.ClusterFallbackConfig"
 _DOWNSTREAM_TLS: Final = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 _HARMLESS: Final = frozenset(
     {
@@ -50,11 +51,22 @@ class LoopbackRewrite:
         backend_port: port of 127.0.0.1 that every endpoint becomes.
         ports: listener name to its local port, filled as listeners are seen.
         modules: files of plugins by the URL of their code; may be changed while it runs.
+        without_fallbacks: whether routes go to the cluster that Higress's plugin for fallback clusters asks first.
     """
 
-    def __init__(self, backend_port: int, modules: Mapping[str, str] | None = None) -> None:
-        """Send all traffic to this local port, and take the code of plugins from these files."""
+    def __init__(
+        self, backend_port: int, modules: Mapping[str, str] | None = None, *, without_fallbacks: bool = False
+    ) -> None:
+        """Send all traffic to this local port, and take the code of plugins from these files.
+
+        Args:
+            backend_port: a port of 127.0.0.1.
+            modules: files of plugins by the URL of their code.
+            without_fallbacks: let routes that Higress's plugin for fallback clusters leads go to the cluster that it asks first, since
+                a stock Envoy refuses the whole response for it.
+        """
         self.backend_port = backend_port
+        self.without_fallbacks = without_fallbacks
         self.modules: dict[str, str] = dict(modules or {})
         self.ports: dict[str, int] = {}
 
@@ -71,6 +83,8 @@ class LoopbackRewrite:
             decoded = rewrite(decoded)
         if short == "ECDS":
             decoded = self._extension(decoded)
+        if short == "RDS" and self.without_fallbacks:
+            _plain_clusters(decoded)
         check_loopback(decoded)
         data: bytes = decoded.SerializeToString()
         return data
@@ -147,6 +161,25 @@ class LoopbackRewrite:
                 each.endpoint.address.socket_address.address = "127.0.0.1"
                 each.endpoint.address.socket_address.port_value = self.backend_port
         return assignment
+
+
+def _plain_clusters(table: Any) -> None:
+    """Exchange Higress's plugin for fallback clusters for the clusters that it asks first."""
+    for route in (route for host in table.virtual_hosts for route in host.routes):
+        action = route.route
+        kind = action.WhichOneof("cluster_specifier")
+        if kind == "inline_cluster_specifier_plugin":
+            config = _fallbacks(action.inline_cluster_specifier_plugin)
+            if config is not None:
+                action.cluster = config.cluster_config.routing_cluster
+        elif kind == "weighted_clusters" and _fallbacks(action.weighted_clusters.inline_cluster_specifier_plugin):
+            action.weighted_clusters.ClearField("inline_cluster_specifier_plugin")
+
+
+def _fallbacks(plugin: Any) -> Any:
+    """The plugin's configuration, None where it is another plugin."""
+    config = plugin.extension.typed_config
+    return message(_FALLBACK).FromString(config.value) if config.type_url.endswith(_FALLBACK) else None
 
 
 def _extractors(manager: Any) -> None:

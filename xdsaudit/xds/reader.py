@@ -259,6 +259,7 @@ class RouteReader:
                 tuple(self.route(r, None if data is None else Located(data, host, n)) for n, r in enumerate(v.routes))
                 if concerns(v.name, v.domains, self._hosts)
                 else (),
+                tuple(v.allow_server_names),
             )
             for host, v in enumerate(config.virtual_hosts)
         )

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from xdsaudit.audit.requests.patterns import compiled
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.model.route import HeaderMatch, MatchKey, Place
-from xdsaudit.model.view import FilterChain, View
+from xdsaudit.model.view import FilterChain, Table, View
 
 
 class Matching(Protocol):
@@ -121,7 +121,23 @@ def answer(view: View, request: Request) -> Answer:
         return Answer(
             None, None, f"nothing is served on port {request.port}, only on {', '.join(map(str, sorted(ports)))}"
         )
-    return look_up({p: t.routes for p, t in tables.items()}, request, scoped=view.scopes is not None)
+    scoped = view.scopes is not None
+    found = look_up({p: t.routes for p, t in tables.items()}, request, scoped=scoped)
+    return _misdirected(tables, request, scoped, found) or found
+
+
+def _misdirected(tables: Mapping[Place, Table], request: Request, scoped: bool, found: Answer) -> Answer | None:
+    """421 where a table that is looked at has TLS server names and the connection was made for another."""
+    named = request.server_name or request.host
+    for place in candidates(request, scoped=scoped) if request.secure and not request.refused else ():
+        table = tables.get(place)
+        if table is not None and not table.lets_in(named):
+            allowed = ", ".join(table.server_names)
+            why = f"421: the TLS connection was made for {named}, and {place[1]} takes only those for {allowed} (mutual TLS)"
+            return Answer(place, None, why)
+        if table is not None and (place == found.place or not scoped):
+            break
+    return None
 
 
 def chain_of(view: View, request: Request) -> FilterChain | None:
