@@ -220,3 +220,17 @@ def test_a_wildcards_witness_is_no_host_that_has_routes_of_its_own() -> None:
     found = witness(MatchKey("prefix", "/"), (80, "*.shop.test"), secure=False, hosts=taken.__contains__)
     assert found is not None
     assert found.host == "x3.shop.test"
+
+
+def test_a_lookup_asks_no_header_of_a_route_whose_path_does_not_fit() -> None:
+    class Counting(dict[str, tuple[str, ...]]):
+        asked = 0
+
+        def get(self, name: str, default: object = ()) -> tuple[str, ...]:  # type: ignore[override]
+            Counting.asked += 1
+            return super().get(name, ())
+
+    sent = Request(False, 80, "a.test", "/p99", headers=Counting({"x": ("1",)}))
+    keys = [MatchKey("prefix", f"/p{n:02}", False, (HeaderMatch("x", "exact", "1"),)) for n in range(100)]
+    assert [n for n, key in enumerate(keys) if matches(key, sent)] == [99]
+    assert Counting.asked == 1

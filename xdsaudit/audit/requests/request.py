@@ -12,6 +12,10 @@ from xdsaudit.audit.requests.paths import normalised, refusal
 from xdsaudit.errors import InputError
 from xdsaudit.model.sensitive import shown
 
+_OF_ENVOY: Final = frozenset(
+    {":method", ":authority", ":path", ":scheme", "host", "x-forwarded-proto", "x-request-id", "x-forwarded-for"}
+)
+"""Headers that Envoy sets itself, or makes of what it was sent."""
 _BARE: Final = re.compile(r"[A-Za-z0-9:/._~%@+,=*-]+")
 
 
@@ -67,6 +71,8 @@ class Request:
     def values(self, name: str) -> tuple[str, ...] | None:
         """The values of a header as routes see it, () when it is absent; None where Envoy sets one that nobody knows."""
         name = name.lower()
+        if name not in _OF_ENVOY:
+            return self.headers.get(name, ())
         if name in ("x-request-id", "x-forwarded-for"):
             return None
         own = {
@@ -76,8 +82,8 @@ class Request:
             ":scheme": "https" if self.secure else "http",
             "host": self.authority or self.host,
             "x-forwarded-proto": "https" if self.secure else "http",
-        }.get(name)
-        return (own,) if own is not None else self.headers.get(name, ())
+        }
+        return (own[name],)
 
 
 def _quoted(text: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from xdsaudit.audit.requests.patterns import compiled
+from xdsaudit.audit.requests.patterns import compiled, literal_prefix
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.model.route import HeaderMatch, MatchKey, Place
 from xdsaudit.model.view import FilterChain, Table, View
@@ -168,21 +168,27 @@ _TEXT: Final[Mapping[str, Callable[[str, str], bool]]] = {
 
 def matches(key: MatchKey, request: Request) -> bool | None:
     """Whether a route takes a request; None where a condition is of a kind that is not judged here."""
-    verdicts = [path_holds(key, request.path)]
-    verdicts += [None if _hidden(c.name, request) else condition_holds(c, request.values(c.name)) for c in key.headers]
-    verdicts += [condition_holds(c, parameter(request, c.name)) for c in key.query]
-    if False in verdicts:
+    held = path_holds(key, request.path)
+    if held is False:
         return False
-    return None if None in verdicts or key.other else True
+    unsure = held is None or bool(key.other)
+    for condition in key.headers:
+        hidden = request.partial and _hidden(condition.name, request)
+        held = None if hidden else condition_holds(condition, request.values(condition.name))
+        if held is False:
+            return False
+        unsure = unsure or held is None
+    for condition in key.query:
+        held = condition_holds(condition, parameter(request, condition.name))
+        if held is False:
+            return False
+        unsure = unsure or held is None
+    return None if unsure else True
 
 
 def _hidden(name: str, request: Request) -> bool:
     """Whether nobody knows if the request had a header: a log tells few."""
-    return (
-        request.partial
-        and not name.startswith(":")
-        and name.lower() not in {"host", "x-forwarded-proto", *request.headers}
-    )
+    return not name.startswith(":") and name.lower() not in {"host", "x-forwarded-proto", *request.headers}
 
 
 def parameter(request: Request, name: str) -> tuple[str, ...]:
@@ -192,23 +198,27 @@ def parameter(request: Request, name: str) -> tuple[str, ...]:
 
 def path_holds(key: MatchKey, path: str) -> bool | None:
     """Whether a route takes a path; None where its matcher is not judged here."""
-    if key.kind == "safe_regex":
-        machine = compiled(key.value)
+    kind, value = key.kind, key.value
+    if kind == "safe_regex":
+        if not path.startswith(literal_prefix(value)):
+            return False
+        machine = compiled(value)
         return None if machine is None else machine.fullmatch(path) is not None
-    value = key.value
     if key.ignore_case:
         value, path = value.lower(), path.lower()
-    if key.kind == "path":
+    if kind == "path":
         return path == value
-    if key.kind == "prefix":
+    if kind == "prefix":
         return path.startswith(value)
-    if key.kind == "path_separated_prefix":
+    if kind == "path_separated_prefix":
         return path == value or path.startswith(f"{value}/")
     return None
 
 
 def condition_holds(condition: HeaderMatch, values: tuple[str, ...] | None) -> bool | None:
     """Whether a condition holds for the values of a header: one that fits is enough; inverted, none may."""
+    if condition.op == "exact" and values:
+        return (condition.value in values) is not condition.inverted
     if condition.op == "present":
         if values is None:
             values = ("set by Envoy",)
