@@ -12,7 +12,7 @@ import pytest
 from tests import worlds
 from tests.audit.test_attribution import GOOD, ITEMS, WITHOUT_B
 from xdsaudit import Audit, Snapshot, audit
-from xdsaudit.audit.memory import Memory
+from xdsaudit.audit.memory import Aging, Asked, Memory
 from xdsaudit.audit.questions.status import status
 from xdsaudit.audit.verdicts import judged
 from xdsaudit.collect.snapshot import load
@@ -176,3 +176,20 @@ def test_memory_forgets_what_is_gone() -> None:
         audit(worlds.world(ITEMS, gateway=cut, pilot=cut), memory=memory)
     assert len(memory.gateway) == len(GOOD)
     assert len(memory.pilot) == len(GOOD)
+
+
+def test_replicas_that_send_the_same_share_one_copy_of_it() -> None:
+    held = Aging()
+    first, second = Asked(held), Asked(held)
+    one, other = (bytes(bytearray(b"a table")) for _ in "ab")
+    assert first.get(one) is None
+    first[one] = "decoded"
+    assert second.get(other) == "decoded"
+    assert second.keys[0] is one is not other
+    held.turn()
+    second.again()
+    held.turn()
+    assert Asked(held).get(other) == "decoded"
+    held.turn()
+    held.turn()
+    assert Asked(held).get(other) is None

@@ -18,39 +18,49 @@ from xdsaudit.model.verdict import RuleVerdict
 T = TypeVar("T")
 
 
-class Aging(dict[bytes, Any]):
-    """A mapping that forgets what was not asked for between two turns."""
+class Aging:
+    """What was made of bytes, by the bytes; it forgets what was not asked for between two turns."""
 
     def __init__(self) -> None:
         """Start empty."""
-        super().__init__()
-        self._old: dict[bytes, Any] = {}
+        self._now: dict[bytes, tuple[bytes, Any]] = {}
+        self._old: dict[bytes, tuple[bytes, Any]] = {}
 
     def turn(self) -> None:
         """Begin a new round: what is not asked for until the next one is forgotten."""
-        self._old = dict(self)
-        self.clear()
+        self._now, self._old = {}, self._now
 
-    def get(self, key: bytes, default: Any = None) -> Any:
-        """The value, kept for another round."""
-        found = super().get(key)
-        if found is None and (found := self._old.get(key)) is not None:
-            self[key] = found
-        return default if found is None else found
+    def entry(self, key: bytes) -> tuple[bytes, Any] | None:
+        """The bytes as they are held, and what was made of them, kept for another round."""
+        known = self._now.get(key)
+        if known is None and (known := self._old.get(key)) is not None:
+            self._now[known[0]] = known
+        return known
+
+    def __setitem__(self, key: bytes, value: Any) -> None:
+        self._now[key] = key, value
+
+    def __len__(self) -> int:
+        return len(self._now)
 
 
 class Asked:
-    """A part of what is remembered, and which of it one reader asked for: what was made of it keeps it."""
+    """A part of what is remembered, and which of it one reader asked for: what was made of it keeps it.
+
+    Attributes:
+        keys: what was asked for, in the one copy that all readers share: twenty gateways send the same tables.
+    """
 
     def __init__(self, of: Aging | None) -> None:
         """Ask this; None remembers nothing."""
         self._of = of
-        self._keys: list[bytes] = []
+        self.keys: list[bytes] = []
 
     def get(self, key: bytes, default: Any = None) -> Any:
         """The value, kept for another round."""
-        self._keys.append(key)
-        return default if self._of is None else self._of.get(key, default)
+        known = self._of.entry(key) if self._of is not None else None
+        self.keys.append(key if known is None else known[0])
+        return default if known is None else known[1]
 
     def __setitem__(self, key: bytes, value: Any) -> None:
         """Remember."""
@@ -60,8 +70,8 @@ class Asked:
     def again(self) -> None:
         """Keep for another round whatever was asked for."""
         if self._of is not None:
-            for key in self._keys:
-                self._of.get(key)
+            for key in self.keys:
+                self._of.entry(key)
 
 
 class Made:

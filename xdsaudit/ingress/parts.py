@@ -40,6 +40,7 @@ class Sheet(NamedTuple):
         age: what Ingresses are sorted by: creation, then name and namespace.
         policies: what it asks for the connections to its backends.
         protects: whether it asks for protection.
+        name: its namespace and name.
     """
 
     ingress: Ingress
@@ -48,6 +49,7 @@ class Sheet(NamedTuple):
     age: tuple[str, str]
     policies: tuple[tuple[Target, TrafficPolicy], ...]
     protects: bool
+    name: tuple[str, str]
 
 
 class Part(NamedTuple):
@@ -104,7 +106,8 @@ class Surroundings:
         mine = selected(ingress, self.objects, self.profile)
         policies = tuple(self._policies(ingress)) if mine and ingress.annotations else ()
         protects = mine and may_be_protected(ingress)
-        return Sheet(ingress, mine, hosts_of(ingress), age_of(ingress), policies, protects)
+        name = ingress.namespace, ingress.metadata.name
+        return Sheet(ingress, mine, hosts_of(ingress), age_of(ingress), policies, protects, name)
 
     def _policies(self, ingress: Ingress) -> Iterator[tuple[Target, TrafficPolicy]]:
         annotations = relevant(ingress.annotations, self.profile.version)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from xdsaudit.ingress import canary as canaries
@@ -51,9 +52,7 @@ def translate(
     """
     memory = kept or Kept()
     surroundings = memory.around(objects, profile)
-    sheets = [
-        memory.sheet(i, surroundings) for i in sorted(objects.ingresses, key=lambda i: (i.namespace, i.metadata.name))
-    ]
+    sheets = sorted([memory.sheet(i, surroundings) for i in objects.ingresses], key=attrgetter("name"))
     surroundings.choose(sheets)
     groups = memory.groups(sheets)
     if hosts is not None:

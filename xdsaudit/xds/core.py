@@ -6,8 +6,8 @@ pilot's business. Objects are folded by type: each response of core carries all 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, MutableMapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final, NamedTuple, Protocol
 
 from xdsaudit.errors import ReadError
 from xdsaudit.model.assemble import concerns
@@ -30,8 +30,13 @@ MCP_TYPES = (
 _RESOURCE = "istio.mcp.v1alpha1.Resource"
 
 
-Decoded = MutableMapping[bytes, tuple[str, Any]]
-"""Objects by the bytes of their MCP resource: the name, and the message, a ``_Service`` or None for a type that is not read."""
+class Decoded(Protocol):
+    """Objects by the bytes of their MCP resource: the name, and the message, a ``_Service`` or None for a type that is not read."""
+
+    def get(self, key: bytes, /) -> tuple[str, Any] | None:
+        """What these bytes were decoded to, None where they were not."""
+
+    def __setitem__(self, key: bytes, value: tuple[str, Any], /) -> None: ...
 
 
 class _Service(NamedTuple):

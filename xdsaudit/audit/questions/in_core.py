@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from xdsaudit.audit.case import World, unmodelled_names
 from xdsaudit.audit.compare.align import Comparer
 from xdsaudit.audit.compare.view import judge_core
-from xdsaudit.audit.memory import Aging
+from xdsaudit.audit.memory import Aging, Asked
 from xdsaudit.errors import ReadError
 from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.model.verdict import Rule
@@ -32,13 +32,13 @@ class CoreSight:
             self._cores, self._expected = dict(cores), world.expectation
             self._decoded.turn()
             try:
-                self._held = _held(world.expectation, cores, self._decoded) if cores else None
+                self._held = _held(world.expectation, cores, Asked(self._decoded)) if cores else None
             except ReadError:
                 self._held = None
         return self._held
 
 
-def _held(expectation: Expectation, cores: Cores, decoded: Aging) -> frozenset[Rule]:
+def _held(expectation: Expectation, cores: Cores, decoded: Asked) -> frozenset[Rule]:
     from xdsaudit.xds.core import read_core
 
     wanted = {rule for routes in expectation.tables.values() for route in routes for rule in route.rules}
