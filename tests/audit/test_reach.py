@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests import worlds
 from xdsaudit import audit
 from xdsaudit.audit.compare.shadowing import _hides, covers, shadows
-from xdsaudit.audit.requests.patterns import literal_prefix
+from xdsaudit.audit.requests.patterns import compiled, literal_prefix
 from xdsaudit.model.route import HeaderMatch, MatchKey, Route
 from xdsaudit.model.verdict import Verdict
 from xdsaudit.testing import ingress
@@ -20,7 +20,9 @@ PATHS = ("/", "/a", "/a/", "/a/b", "/ab", "/A", "/b/c")
 KEYS = st.builds(
     MatchKey,
     st.sampled_from(("path", "prefix", "safe_regex")),
-    st.sampled_from(("/", "/a", "/a/", "/a.*", "/.*", "/b/c", "/[ab]")),
+    st.sampled_from(
+        ("/", "/a", "/a/", "/a.*", "/.*", "/b/c", "/[ab]", "/a(/|$)(.*)", "(?i)/a.*", "/(a|b/c)", "/a|/b/c", r"/a\./b")
+    ),
     st.booleans(),
     st.sampled_from(((), (HeaderMatch("x", "exact", "1"),))),
 )
@@ -58,7 +60,25 @@ def test_covers_is_sound(one: MatchKey, other: MatchKey) -> None:
 
 @pytest.mark.parametrize(
     ("regex", "text"),
-    [("/a.*", "/a"), ("/a/b", "/a/b"), ("/a?b", "/"), ("(?i)/a", ""), ("/a|/b", ""), ("/a/(.*)", "/a/")],
+    [
+        ("/a.*", "/a"),
+        ("/a/b", "/a/b"),
+        ("/a?b", "/"),
+        ("(?i)/a", "/"),
+        ("(?s)/a", ""),
+        ("/a|/b", ""),
+        ("/a/(.*)", "/a/"),
+        ("/b(/|$)(.*)", "/b"),
+        ("^/b/(x|y)", "/b/"),
+        (r"/v1\.0/.*", "/v1.0/"),
+        (r"/x\|y/[a-z]", ""),
+        (r"/a\(b|/c", ""),
+        (r"/a\d", "/a"),
+        ("/a+", "/a"),
+        ("/a{2}", "/"),
+        (r"/x\Q(\E|/y", ""),
+        ("/[(]a|/b", ""),
+    ],
 )
 def test_literal_prefix(regex: str, text: str) -> None:
     assert literal_prefix(regex) == text
@@ -133,3 +153,32 @@ def test_plain_paths_are_shadowed_by_what_asking_every_pair_finds(keys: list[Mat
         if (earlier := next((e for e in range(later) if _hides(routes[e], routes[later])), None)) is not None
     }
     assert shadows(routes) == every_pair
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "taken"),
+    [
+        ("/", "/b(/|$)(.*)", True),
+        ("/b", "/b(/|$)(.*)", True),
+        ("/b/", "/b(/|$)(.*)", False),
+        ("/", "(?i)/a.*", True),
+        ("/a", "(?i)/a.*", False),
+        ("/", "/a|/b", False),
+        ("/v1.0/", r"/v1\.0/(.*)", True),
+    ],
+)
+def test_a_regex_with_a_choice_or_in_any_case_is_hidden_by_the_prefix_of_all_its_matches(
+    earlier: str, later: str, taken: bool
+) -> None:
+    assert covers(MatchKey("prefix", earlier), MatchKey("safe_regex", later)) is taken
+
+
+@given(
+    st.text(st.sampled_from("/ab.()|*?+[]^$\\iQE{2}"), max_size=10), st.lists(st.sampled_from("/aAb.|(2Q"), max_size=6)
+)
+def test_every_match_of_a_regex_begins_with_its_literal_prefix(tail: str, letters: list[str]) -> None:
+    path = "".join(letters)
+    for regex in (tail, f"/{tail}", f"(?i)/{tail}"):
+        machine = compiled(regex)
+        if machine is not None and machine.fullmatch(path) is not None:
+            assert path.startswith(literal_prefix(regex))

@@ -26,14 +26,39 @@ def compiled(regex: str, *, groups: bool = False) -> Any | None:
 
 @lru_cache(maxsize=16384)
 def literal_prefix(regex: str) -> str:
-    """The text every match of a regex begins with, as far as it is plain to see."""
-    if "|" in regex or regex.startswith("(?"):
+    """The text every match of a regex begins with, as far as it is plain to see; of one in any case what has no case."""
+    fold = regex.startswith("(?i)")
+    body = regex.removeprefix("(?i)").removeprefix("^")
+    if body.startswith("(?") or _chooses(body):
         return ""
-    sign = SPECIAL.search(regex)
-    if sign is None:
-        return regex
-    at = sign.start()
-    return regex[: max(0, at - 1)] if regex[at] in "*?{" else regex[:at]
+    text = ""
+    at = 0
+    while at < len(body):
+        sign = body[at]
+        if sign == "\\" and at + 1 < len(body) and not body[at + 1].isalnum():
+            at += 1
+            sign = body[at]
+        elif SPECIAL.match(sign):
+            break
+        at += 1
+        if body[at : at + 1] in {"*", "?", "{"} or (fold and sign.lower() != sign.upper()):
+            break
+        text += sign
+    return text
+
+
+def _chooses(regex: str) -> bool:
+    """Whether a regex may be one of several, so that no text begins all: a ``|`` outside of parentheses."""
+    if "|" not in regex:
+        return False
+    if "[" in regex or "\\Q" in regex:
+        return True  # where a parenthesis may be a plain sign, nobody counts them here
+    depth = 0
+    for sign in re.sub(r"\\.", "", regex):
+        depth += (sign == "(") - (sign == ")")
+        if sign == "|" and depth == 0:
+            return True
+    return False
 
 
 def only_text(regex: str) -> str | None:
