@@ -90,7 +90,20 @@ def test_a_copy_behind_its_twin_is_not_shadowed() -> None:
     assert shadows([Route(key, "a", {}, "c"), Route(key, "b", {}, "c")]) == {1: 0}
 
 
-CONDITIONS = st.lists(st.sampled_from([HeaderMatch("x", "exact", v) for v in "123"]), unique=True, max_size=3)
+CONDITIONS = st.lists(
+    st.sampled_from(
+        [
+            *(HeaderMatch("x", "exact", v) for v in "123"),
+            HeaderMatch("x", "regex", "1|2"),
+            HeaderMatch("x", "prefix", "1"),
+            HeaderMatch("x", "present"),
+            HeaderMatch("y", "exact", "1"),
+            HeaderMatch("x", "exact", "1", inverted=True),
+        ]
+    ),
+    unique=True,
+    max_size=3,
+)
 ROUTES = st.builds(
     lambda key, headers, query, other, name: Route(
         key._replace(headers=tuple(sorted(headers)), query=tuple(sorted(query)), other=other), name, {}, "c"
@@ -182,3 +195,24 @@ def test_every_match_of_a_regex_begins_with_its_literal_prefix(tail: str, letter
         machine = compiled(regex)
         if machine is not None and machine.fullmatch(path) is not None:
             assert path.startswith(literal_prefix(regex))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "implied"),
+    [
+        (HeaderMatch(":method", "regex", "GET"), HeaderMatch(":method", "regex", "GET|POST"), True),
+        (HeaderMatch(":method", "regex", "GET|PUT"), HeaderMatch(":method", "regex", "GET|POST"), False),
+        (HeaderMatch("x", "exact", "12"), HeaderMatch("x", "prefix", "1"), True),
+        (HeaderMatch("x", "prefix", "12"), HeaderMatch("x", "prefix", "1"), True),
+        (HeaderMatch("x", "prefix", "1"), HeaderMatch("x", "prefix", "12"), False),
+        (HeaderMatch("x", "regex", "a.*"), HeaderMatch("x", "present"), True),
+        (HeaderMatch("x", "exact", "1"), HeaderMatch("x", "present", "no"), False),
+        (HeaderMatch("x", "exact", "1", inverted=True), HeaderMatch("x", "present"), False),
+        (HeaderMatch("x", "exact", "1"), HeaderMatch("y", "exact", "1"), False),
+        (HeaderMatch("x", "exact", "1"), HeaderMatch("x", "exact", "2", inverted=True), False),
+    ],
+)
+def test_a_condition_may_imply_another(one: HeaderMatch, other: HeaderMatch, implied: bool) -> None:
+    earlier, later = (MatchKey("prefix", "/", False, (c,)) for c in (other, one))
+    assert covers(earlier, later) is implied
+    assert bool(shadows([Route(earlier, "a", {}, "c"), Route(later, "b", {}, "c")])) is implied

@@ -1,19 +1,20 @@
 """First-match semantics of a virtual host: which earlier route takes every request of a later one.
 
-Only what is certain counts: a route is shadowed by one earlier route whose conditions are among its own and whose path
+Only what is certain counts: a route is shadowed by one earlier route whose conditions its own imply and whose path
 covers its path. Regexes are compared by their literal beginning, by running them on an exact path, or as the one text they match.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Final, Literal
 
 from xdsaudit.audit.requests.patterns import SPECIAL, compiled, literal_prefix, only_text
+from xdsaudit.audit.requests.routing import condition_holds
 from xdsaudit.ingress.expectation import ExpectedRoute
-from xdsaudit.model.route import MatchKey, Route
+from xdsaudit.model.route import HeaderMatch, MatchKey, Route
 
 _Reach = Literal["path", "path, any case", "prefix", "prefix, any case", "regex", "run"]
 _Conditions = frozenset[object]
@@ -21,6 +22,8 @@ _Texts = dict[str, dict[_Conditions, list[int]]]
 _BEGINNINGS: Final = frozenset({"prefix", "prefix, any case", "run"})
 _ANY_CASE: Final = frozenset({"path, any case", "prefix, any case"})
 _NONE: Final[_Conditions] = frozenset()
+_FEW_SETS: Final = 16
+"""Of up to so many sets of conditions at one path, those that imply others are looked for; of more, equal conditions alone count."""
 _FEW: Final = 8
 """Up to so many conditions of a route, their subsets are looked up; beyond, all that stand at its path are gone through."""
 
@@ -107,13 +110,24 @@ class _Earlier:
 
 
 def _asking_no_more(held: Mapping[_Conditions, list[int]], conditions: _Conditions) -> Iterable[int]:
-    """Routes with some of these conditions, or all, and no other."""
+    """Routes with some of these conditions, or all, and no other; of few sets of conditions, those that these imply too."""
     if not conditions:
         return held.get(conditions, ())
+    if len(held) <= _FEW_SETS:
+        return [i for asked, indices in held.items() if _no_more(asked, conditions) for i in indices]
     if len(conditions) > _FEW or len(held) <= 1 << len(conditions):
         return [i for asked, indices in held.items() if asked <= conditions for i in indices]
     sizes = range(len(conditions) + 1)
     return [i for n in sizes for some in combinations(conditions, n) for i in held.get(frozenset(some), ())]
+
+
+def _no_more(asked: _Conditions, conditions: _Conditions) -> bool:
+    rest = asked - conditions
+    return all(
+        isinstance(c, tuple)
+        and any(c[0] == by[0] and _all_implied([c[1]], [by[1]]) for by in conditions if isinstance(by, tuple))
+        for c in rest
+    )
 
 
 def _places(key: MatchKey) -> Iterator[tuple[_Reach, str]]:
@@ -169,11 +183,29 @@ def _twin(one: Route, other: Route) -> bool:
     return one.key == other.key and one.name == other.name and one[2:4] == other[2:4]
 
 
+def _all_implied(asked: Iterable[HeaderMatch], by: Collection[HeaderMatch]) -> bool:
+    """Whether what fulfils some conditions certainly fulfils others."""
+    return all(c in by or any(_implies(one, c) for one in by if one.name == c.name) for c in asked)
+
+
+def _implies(one: HeaderMatch, other: HeaderMatch) -> bool:
+    """Whether a header that fulfils one condition fulfils the other: each text that the one takes is one the other takes."""
+    if one.inverted or other.inverted:
+        return False
+    if other.op == "present":
+        return other.value != "no" and one.op in {"exact", "prefix", "suffix", "contains", "regex"}
+    if one.op == other.op == "prefix":
+        return one.value.startswith(other.value)
+    texts = [one.value] if one.op == "exact" else one.value.split("|") if one.op == "regex" else []
+    plain = one.op == "exact" or not any(SPECIAL.search(t) for t in texts)
+    return bool(texts) and plain and all(condition_holds(other, (t,)) is True for t in texts)
+
+
 def covers(earlier: MatchKey, later: MatchKey) -> bool:
     """Whether every request that the later key matches is certainly matched by the earlier."""
     if earlier.other and earlier.other != later.other:
         return False
-    if not (set(earlier.headers) <= set(later.headers) and set(earlier.query) <= set(later.query)):
+    if not (_all_implied(earlier.headers, later.headers) and _all_implied(earlier.query, later.query)):
         return False
     if later.ignore_case and not earlier.ignore_case and earlier.value.lower() != earlier.value.upper():
         return False

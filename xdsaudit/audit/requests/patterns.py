@@ -24,7 +24,6 @@ def compiled(regex: str, *, groups: bool = False) -> Any | None:
         return None
 
 
-@lru_cache(maxsize=16384)
 def literal_prefix(regex: str) -> str:
     """The text every match of a regex begins with, as far as it is plain to see; of one in any case what has no case."""
     fold = regex.startswith("(?i)")

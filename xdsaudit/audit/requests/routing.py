@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, Protocol
 
 from xdsaudit.audit.requests.patterns import compiled, literal_prefix
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.model.route import HeaderMatch, MatchKey, Place
 from xdsaudit.model.view import FilterChain, Table, View
+
+_beginning: Final = lru_cache(maxsize=16384)(literal_prefix)
 
 
 class Matching(Protocol):
@@ -200,7 +203,7 @@ def path_holds(key: MatchKey, path: str) -> bool | None:
     """Whether a route takes a path; None where its matcher is not judged here."""
     kind, value = key.kind, key.value
     if kind == "safe_regex":
-        if not path.startswith(literal_prefix(value)):
+        if not path.startswith(_beginning(value)):
             return False
         machine = compiled(value)
         return None if machine is None else machine.fullmatch(path) is not None
