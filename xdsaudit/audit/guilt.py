@@ -26,7 +26,7 @@ def guilty(world: World, place: Place, route: Route, flaw: Flaw, gateway: View) 
     plans = world.expectation.plans
     refs = {rule: plans[rule].rule.ref for rule in rules}
     for canary in rules[1:]:
-        left = {ref for rule, ref in refs.items() if rule != canary} - {refs[canary]}
+        left = set(refs.values()) - {refs[canary]}
         mine = tuple(i for i in world.objects.ingresses if f"{i.namespace}/{i.metadata.name}" in left)
         without = translate(replace(world.objects, ingresses=mine), world.expectation.profile).tables.get(place, ())
         alike = [Route(e.key, e.name, e.fields, e.cluster) for e in without if e.key == route.key]

@@ -11,7 +11,7 @@ from dataclasses import replace
 from xdsaudit.audit.causes.rejection import ENVOY_REJECTED
 from xdsaudit.audit.causes.suppress import Ignored
 from xdsaudit.audit.check.asked import Answer, Refuses, ask, questions, remarks_of
-from xdsaudit.audit.questions.precheck import Batch, finding_of, merged
+from xdsaudit.audit.questions.precheck import Batch, finding_of, merged, ref_of
 from xdsaudit.audit.questions.suppress import left_out
 from xdsaudit.ingress.objects import KubeObjects
 from xdsaudit.ingress.profile import Profile
@@ -43,7 +43,7 @@ def with_envoy(
     answer = ask(questions(after, {f"{i.namespace}/{i.metadata.name}" for i in batch.objects.ingresses}), refuses)
     said = [finding_of(remark, batch.origins) for remark in remarks_of(answer, objects, after, name, refuses)]
     ignored = Ignored(batch.objects.ingresses)
-    hidden = [f for f in said if ignored.covers(_ref(f), f)]
+    hidden = [f for f in said if ignored.covers(ref_of(f), f)]
     shown = [f for f in said if f not in hidden]
     told = {_subject(f) for f in said}
     kept = [f for f in result.findings if f.slug != ENVOY_REJECTED.slug or _subject(f) not in told]
@@ -54,11 +54,6 @@ def with_envoy(
         left_out=(*result.left_out, *left_out("ignore", ((f.code, f.message) for f in hidden))),
         notes=(*result.notes, *_notes(answer, name, doubted)),
     )
-
-
-def _ref(finding: Finding) -> str:
-    concern = finding.concerns[0]
-    return f"{concern.namespace}/{concern.ingress}"
 
 
 def _subject(finding: Finding) -> str:

@@ -88,8 +88,8 @@ def check(
     if compared is not None:
         found += [finding_of(remark, batch.origins) for remark in changed_rules(compared, case)]
     ignored = Ignored(batch.objects.ingresses)
-    hidden = [f for f in found if ignored.covers(_ref(f), f)]
-    found = [f for f in found if not ignored.covers(_ref(f), f)]
+    hidden = [f for f in found if ignored.covers(ref_of(f), f)]
+    found = [f for f in found if not ignored.covers(ref_of(f), f)]
     return Audit(
         left_out=left_out("ignore", ((f.code, f.message) for f in hidden)),
         captured_at=batch.now,
@@ -196,7 +196,8 @@ def finding_of(remark: Remark, origins: Origins) -> Finding:
     return remark.cause.finding(remark.message, concern, by=remark.by, severity=remark.severity, at=at)
 
 
-def _ref(finding: Finding) -> str:
+def ref_of(finding: Finding) -> str:
+    """The Ingress that a finding of the check is about, ``namespace/name``."""
     concern = finding.concerns[0]
     return f"{concern.namespace}/{concern.ingress}"
 
