@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from xdsaudit.audit.case import World
 from xdsaudit.audit.compare.flaws import Flaw, flaw_of
+from xdsaudit.ingress.expectation import RuleIndex
 from xdsaudit.ingress.translate import translate
 from xdsaudit.model.route import Place, Route
 from xdsaudit.model.view import View
 
 
-def guilty(world: World, place: Place, route: Route, flaw: Flaw, gateway: View) -> int | None:
+def guilty(world: World, place: Place, route: Route, flaw: Flaw, gateway: View) -> RuleIndex | None:
     """The rule whose Ingress gives a route its flaw: the canary without which it has none, else the first; None for a stranger's.
 
     Args:
@@ -22,14 +23,14 @@ def guilty(world: World, place: Place, route: Route, flaw: Flaw, gateway: View) 
         gateway: whose Envoy does.
     """
     tables = world.expectation.tables.get(place, ())
-    rules = next((e.rules for e in tables if (e.key, e.name) == (route.key, route.name) and e.rules), ())
+    indices = next((e.rules for e in tables if (e.key, e.name) == (route.key, route.name) and e.rules), ())
     plans = world.expectation.plans
-    refs = {rule: plans[rule].rule.ref for rule in rules}
-    for canary in rules[1:]:
+    refs = {index: plans[index].rule.ref for index in indices}
+    for canary in indices[1:]:
         left = set(refs.values()) - {refs[canary]}
         mine = tuple(i for i in world.objects.ingresses if f"{i.namespace}/{i.metadata.name}" in left)
         without = translate(replace(world.objects, ingresses=mine), world.expectation.profile).tables.get(place, ())
         alike = [Route(e.key, e.name, e.fields, e.cluster) for e in without if e.key == route.key]
         if alike and all(flaw_of(r, gateway) != flaw for r in alike):
             return canary
-    return rules[0] if rules else None
+    return indices[0] if indices else None

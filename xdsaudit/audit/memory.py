@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from xdsaudit.audit.compare.align import Comparer
-from xdsaudit.ingress.expectation import RulePlan
+from xdsaudit.ingress.expectation import RuleIndex, RulePlan
 from xdsaudit.ingress.listing import ReadBefore
 from xdsaudit.ingress.parts import Kept
 from xdsaudit.model.verdict import RuleVerdict
@@ -119,7 +119,7 @@ class One:
 class Verdicts(NamedTuple):
     """What was said of the rules of one Ingress, by whether the controller takes it."""
 
-    plans: Mapping[int, RulePlan]
+    plans: Mapping[RuleIndex, RulePlan]
     rules: tuple[RuleVerdict, ...]
     others: tuple[RuleVerdict, ...]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from xdsaudit.ingress.expectation import Expectation
+from xdsaudit.ingress.expectation import Expectation, RuleIndex
 from xdsaudit.model.route import Place
 from xdsaudit.model.verdict import Rule
 
@@ -16,27 +16,27 @@ class Ports:
         """Ask this one."""
         self._tables, self._profile = expectation.tables, expectation.profile
         self._ports = ((False, self._profile.http_port), (True, self._profile.https_port))
-        self._numbers: dict[Place, frozenset[int]] = {}
+        self._indices: dict[Place, frozenset[RuleIndex]] = {}
 
-    def of(self, number: int, rule: Rule) -> set[bool]:
+    def of(self, index: RuleIndex, rule: Rule) -> set[bool]:
         """Whether a rule has routes on the plain (False) and on the TLS port (True)."""
         if rule.path_type == "DefaultBackend":  # stands in for every host of its Ingress
-            return self._all.get(number, set())
-        return {secure for secure, port in self._ports if number in self._at((port, rule.host))}
+            return self._all.get(index, set())
+        return {secure for secure, port in self._ports if index in self._at((port, rule.host))}
 
-    def _at(self, place: Place) -> frozenset[int]:
+    def _at(self, place: Place) -> frozenset[RuleIndex]:
         """Numbers of the rules that have routes at a place, gathered once: a host may have as many rules as all others."""
-        found = self._numbers.get(place)
+        found = self._indices.get(place)
         if found is None:
-            found = self._numbers[place] = frozenset(n for r in self._tables.get(place, ()) for n in r.rules)
+            found = self._indices[place] = frozenset(i for r in self._tables.get(place, ()) for i in r.rules)
         return found
 
     @cached_property
-    def _all(self) -> dict[int, set[bool]]:
-        ports: dict[int, set[bool]] = {}
+    def _all(self) -> dict[RuleIndex, set[bool]]:
+        ports: dict[RuleIndex, set[bool]] = {}
         for place, routes in self._tables.items():
             secure = place[0] == self._profile.https_port
             for route in routes:
-                for rule in route.rules:
-                    ports.setdefault(rule, set()).add(secure)
+                for index in route.rules:
+                    ports.setdefault(index, set()).add(secure)
         return ports

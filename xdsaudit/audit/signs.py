@@ -11,6 +11,7 @@ from xdsaudit.model.view import View
 
 if TYPE_CHECKING:
     from xdsaudit.audit.compare.view import Judgement
+    from xdsaudit.ingress.expectation import RuleIndex
 
 LISTENER: Final = frozenset({"no-chain"})
 """Reasons for a missing route that no route table can be to blame for."""
@@ -30,11 +31,11 @@ def listener_error(gateway: View) -> str:
     return next((li.error for li in gateway.listeners or () if li.error), "")
 
 
-def dropped(judged: Judgement, rule: int) -> bool:
+def dropped(judged: Judgement, index: RuleIndex) -> bool:
     """Whether an Envoy that is not Higress's own took the route and dropped the fields that only Higress's has."""
     extensions = judged.view.extensions
-    deltas = judged.changed.get(rule)
-    if not deltas or rule in judged.missing or extensions is None or any(FORK in e for e in extensions):
+    deltas = judged.changed.get(index)
+    if not deltas or index in judged.missing or extensions is None or any(FORK in e for e in extensions):
         return False
     return all(d.actual is None and d.field.startswith(FORK_FIELDS) for d in deltas)
 

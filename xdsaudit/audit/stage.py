@@ -12,11 +12,12 @@ from xdsaudit.audit.compare.view import Judgement
 from xdsaudit.audit.connections import node_of
 from xdsaudit.audit.guilt import guilty
 from xdsaudit.audit.signs import LISTENER, UNSUBSCRIBED, dropped, listener_error
+from xdsaudit.ingress.expectation import RuleIndex
 from xdsaudit.model.route import MatchKey, Place, Route
 from xdsaudit.model.verdict import Stage
 from xdsaudit.model.view import PIPELINE, State, View, ViewName
 
-Lacks = Callable[[Judgement, int], bool]
+Lacks = Callable[[Judgement, RuleIndex], bool]
 
 
 class Where(NamedTuple):
@@ -28,12 +29,12 @@ class Where(NamedTuple):
     proof: tuple[Judgement, ...]
 
 
-def locate(world: World, rejected: Mapping[str | None, Rejection], rule: int, lacks: Lacks) -> Where | None:
+def locate(world: World, rejected: Mapping[str | None, Rejection], index: RuleIndex, lacks: Lacks) -> Where | None:
     """Where along the pipeline a rule is first lacking, or None when every view that was read has it."""
     last = ViewName.INGRESS
     for name in PIPELINE:
         judged = world.read(name)
-        lacking = tuple(j for j in judged if lacks(j, rule))
+        lacking = tuple(j for j in judged if lacks(j, index))
         if lacking:
             stage = _stage(world, name, lacking, rejected)
             if stage is Stage.DELIVERY:
@@ -77,10 +78,11 @@ def _fed(world: World, gateway: Judgement, rejected: Mapping[str | None, Rejecti
     return not any(i.name is ViewName.PILOT and i.state is State.UNREAD for i in world.infos)
 
 
-class Culprit(NamedTuple):
+@dataclass(frozen=True)
+class Culprit:
     """A route that makes Envoy refuse the response it came in."""
 
-    rule: int | None
+    index: RuleIndex | None
     place: Place
     route: Route
     flaw: Flaw
@@ -92,7 +94,7 @@ class Rejection:
 
     gateway: View
     culprits: list[Culprit] = field(default_factory=list)
-    held: set[int] = field(default_factory=set)
+    held: set[RuleIndex] = field(default_factory=set)
     counted: bool = False
     reported: bool = False
     unacknowledged: bool = False
@@ -112,16 +114,16 @@ def rejections(world: World) -> dict[str | None, Rejection]:
     for judged in world.read(ViewName.GATEWAY):
         gateway = judged.view
         held = {
-            rule
-            for rule in (*judged.missing, *judged.changed)
-            if all(rule not in p.missing and rule not in p.changed for p in pilots) and _of_table(judged, rule)
+            index
+            for index in (*judged.missing, *judged.changed)
+            if all(index not in p.missing and index not in p.changed for p in pilots) and _of_table(judged, index)
         }
         if not held or gateway.connected is False:
             continue
         rejection = Rejection(gateway, held=held)
         places = _places(world, held)
         guilty = [c for p in pilots for place in places for c in _culprits(world, p.view, gateway, place)]
-        once = {(c.rule, c.route.name if c.rule is None else "", c.flaw): c for c in reversed(guilty)}
+        once = {(c.index, c.route.name if c.index is None else "", c.flaw): c for c in reversed(guilty)}
         rejection.culprits = sorted(once.values(), key=lambda c: not c.flaw.sure)
         tables = {t.resource for p in pilots for place in places if (t := p.view.tables.get(place))}
         rejection.counted = any(f"rds.{t}" in gateway.rejected for t in tables)
@@ -135,22 +137,22 @@ def rejections(world: World) -> dict[str | None, Rejection]:
     return found
 
 
-def _of_table(judged: Judgement, rule: int) -> bool:
+def _of_table(judged: Judgement, index: RuleIndex) -> bool:
     """Whether a rule differs in the gateway's route table itself, which alone a refused route table can explain."""
-    missing = judged.missing.get(rule, ())
+    missing = judged.missing.get(index, ())
     reasons = {m.reason for m in missing}
     if missing:
         return not reasons <= (UNSUBSCRIBED if listener_error(judged.view) else LISTENER)
-    fields = [d.field for d in judged.changed.get(rule, ())]
+    fields = [d.field for d in judged.changed.get(index, ())]
     beside = all(f.startswith(("cluster.", "tls.", "destination_rule", "service_entry")) for f in fields)
-    return not beside and not dropped(judged, rule)
+    return not beside and not dropped(judged, index)
 
 
-def _places(world: World, rules: set[int]) -> list[Place]:
+def _places(world: World, indices: set[RuleIndex]) -> list[Place]:
     return [
         place
         for place, routes in world.expectation.tables.items()
-        if any(rule in rules for route in routes for rule in route.rules)
+        if any(index in indices for route in routes for index in route.rules)
     ]
 
 

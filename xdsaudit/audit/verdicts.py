@@ -24,7 +24,7 @@ from xdsaudit.audit.requests.dead import dead_rules
 from xdsaudit.audit.requests.example import witness
 from xdsaudit.audit.stage import Lacks, Rejection, Where, locate, rejections
 from xdsaudit.audit.unchanged import Held, turns
-from xdsaudit.ingress.expectation import RulePlan
+from xdsaudit.ingress.expectation import RuleIndex, RulePlan
 from xdsaudit.model.snapshot import Snapshot, moment_of
 from xdsaudit.model.verdict import Audit, Extra, FieldDelta, ReplicaVerdict, Rule, RuleVerdict, Stage, Verdict
 from xdsaudit.model.view import PIPELINE, State, ViewName
@@ -120,7 +120,7 @@ def _verdicts(judge_rule: _Judge, memory: Memory) -> tuple[list[RuleVerdict], li
     """Verdicts of rules that are this gateway's, and of others; those of an Ingress of which nothing new is known as before."""
     plans, frame = judge_rule.world.expectation.plans, judge_rule.frame()
     before = memory.verdicts[1] if memory.verdicts[0] == frame else {}
-    unsettled = {id(plans.group(number)) for number in judge_rule.unsettled}
+    unsettled = {id(plans.group(index)) for index in judge_rule.unsettled}
     now: dict[int, Verdicts] = {}
     every = []
     for group in plans.groups:
@@ -146,7 +146,7 @@ class _Judge:
     """Judges one rule after the other against the same world."""
 
     def __init__(
-        self, world: World, rejected: dict[str | None, Rejection], upstream: dict[int, Fault], memory: Memory
+        self, world: World, rejected: dict[str | None, Rejection], upstream: dict[RuleIndex, Fault], memory: Memory
     ) -> None:
         self.world = world
         self.rejected = rejected
@@ -172,7 +172,7 @@ class _Judge:
             self.troubled |= {*j.missing, *j.changed, *j.shadowed, *j.dormant}
         self.unsettled = self.troubled | self.dead.keys()
         if self.exposed:
-            self.unsettled |= {n for n, plan in world.expectation.plans.numbered() if plan.rule.ref in self.exposed}
+            self.unsettled |= {i for i, plan in world.expectation.plans.numbered() if plan.rule.ref in self.exposed}
 
     def frame(self) -> tuple[object, ...]:
         """All that the verdict of a settled rule depends on, beside its plan: a number has one plan for good."""
@@ -204,7 +204,7 @@ class _Judge:
                     found.add(secure)
         return found
 
-    def __call__(self, index: int, plan: RulePlan) -> RuleVerdict:
+    def __call__(self, index: RuleIndex, plan: RulePlan) -> RuleVerdict:
         rule = plan.rule
         if not plan.selected:
             return self._not_selected(plan)
@@ -274,7 +274,7 @@ class _Judge:
             remedy=cause.remedy,
         )
 
-    def _rest(self, index: int, plan: RulePlan) -> RuleVerdict:
+    def _rest(self, index: RuleIndex, plan: RulePlan) -> RuleVerdict:
         """A rule that no view lacks or changes."""
         rule = plan.rule
         ports = self.ports.of(index, rule)
@@ -319,7 +319,7 @@ class _Judge:
             )
         return RuleVerdict(rule, Verdict.IN_SYNC, replicas=self.fine)
 
-    def _where(self, index: int, plan: RulePlan, lacks: Lacks, verdict: Verdict) -> RuleVerdict | None:
+    def _where(self, index: RuleIndex, plan: RulePlan, lacks: Lacks, verdict: Verdict) -> RuleVerdict | None:
         where = locate(self.world, self.rejected, index, lacks)
         if where is None:
             return None
@@ -345,7 +345,7 @@ class _Judge:
             cause.remedy_for(self.world.expectation.profile.version, next(filter(None, held_by), None)),
         )
 
-    def _cause(self, index: int, plan: RulePlan, where: Where, verdict: Verdict) -> tuple[Cause, Rule | None]:
+    def _cause(self, index: RuleIndex, plan: RulePlan, where: Where, verdict: Verdict) -> tuple[Cause, Rule | None]:
         first = where.proof
         if where.first_missing is ViewName.GATEWAY and where.stage is Stage.DELIVERY:
             port = self.world.expectation.profile.https_port
@@ -354,7 +354,7 @@ class _Judge:
             cause, judged = next((c for c in causes if c[0] is not delivery.GATEWAY_DISCONNECTED), causes[0])
             refusal = self.rejected.get(judged.view.replica)
             if cause is rejection.ENVOY_REJECTED and refusal is not None:
-                guilty = [c.rule for c in refusal.culprits]
+                guilty = [c.index for c in refusal.culprits]
                 if guilty and index not in guilty and guilty[0] is not None:
                     return cause, self.world.expectation.plans[guilty[0]].rule
             return cause, None
@@ -365,7 +365,7 @@ class _Judge:
         missing = [m for j in first for m in j.missing.get(index, ())]
         return control_plane.why(where.stage, missing, plan.rule.host), None
 
-    def _replicas(self, index: int, where: Where) -> tuple[ReplicaVerdict, ...]:
+    def _replicas(self, index: RuleIndex, where: Where) -> tuple[ReplicaVerdict, ...]:
         found = []
         for j in self.judged:
             verdict, stage = Verdict.IN_SYNC, None

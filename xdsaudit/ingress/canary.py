@@ -8,12 +8,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from xdsaudit.ingress.annotations import boolean, integer, look, text
 from xdsaudit.ingress.effects import Annotations, header_control
 from xdsaudit.ingress.go import int32
 from xdsaudit.ingress.http_route import Destination, HeaderOps, Work, appended
 from xdsaudit.model.route import HeaderMatch
+
+if TYPE_CHECKING:
+    from xdsaudit.ingress.expectation import RuleIndex
 
 Ops = tuple[HeaderOps | None, HeaderOps | None]
 """Header operations of requests and of responses."""
@@ -65,7 +69,7 @@ def by_header(
     base: Work,
     canary: Canary,
     name: str,
-    rules: list[int],
+    rules: list[RuleIndex],
     destinations: Sequence[Destination],
     annotations: Annotations,
 ) -> Work:
@@ -84,7 +88,7 @@ def by_header(
     return route
 
 
-def by_weight(base: Work, canary: Canary, rules: list[int], destination: Destination, own: Ops) -> None:
+def by_weight(base: Work, canary: Canary, rules: list[RuleIndex], destination: Destination, own: Ops) -> None:
     """Add a weight canary to its base: one more destination with the canary's own header operations.
 
     The base's operations move to its destination, where it has exactly one. Objects are shared as in Higress: a canary whose

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, NewType
 
 from xdsaudit.ingress.policy import TrafficPolicy
 from xdsaudit.ingress.profile import Profile
@@ -15,6 +15,9 @@ from xdsaudit.ingress.protection import Unprotected
 from xdsaudit.model.refusal import Refusal
 from xdsaudit.model.route import Fields, MatchKey, Place
 from xdsaudit.model.verdict import Rule
+
+RuleIndex = NewType("RuleIndex", int)
+"""The number of a rule: of its plan in an expectation (``Plans``), and of what is said of it elsewhere."""
 
 
 class ExpectedRoute(NamedTuple):
@@ -34,7 +37,7 @@ class ExpectedRoute(NamedTuple):
     name: str
     fields: Fields
     cluster: str | None
-    rules: tuple[int, ...]
+    rules: tuple[RuleIndex, ...]
     uncertain: frozenset[str] = frozenset()
     generated: bool = False
 
@@ -68,21 +71,21 @@ class Plans:
             follow one another, so that those of two Ingresses do not mix.
     """
 
-    def __init__(self, *groups: Mapping[int, RulePlan]) -> None:
+    def __init__(self, *groups: Mapping[RuleIndex, RulePlan]) -> None:
         """Hold them; equal rules have numbers of their own."""
-        self.groups: tuple[Mapping[int, RulePlan], ...] = groups
+        self.groups: tuple[Mapping[RuleIndex, RulePlan], ...] = groups
 
     @cached_property
-    def _by_first(self) -> list[tuple[int, int]]:
+    def _by_first(self) -> list[tuple[RuleIndex, int]]:
         """The first number of each group with the group's place, sorted; made when one is asked for, since mostly none is."""
         return sorted((next(iter(group)), place) for place, group in enumerate(self.groups) if group)
 
-    def group(self, number: int) -> Mapping[int, RulePlan]:
+    def group(self, index: RuleIndex) -> Mapping[RuleIndex, RulePlan]:
         """The plans of the Ingress that a rule is of, by the rule's number."""
-        return self.groups[self._by_first[bisect_left(self._by_first, (number + 1,)) - 1][1]]
+        return self.groups[self._by_first[bisect_left(self._by_first, (index + 1,)) - 1][1]]
 
-    def __getitem__(self, number: int) -> RulePlan:
-        return self.group(number)[number]
+    def __getitem__(self, index: RuleIndex) -> RulePlan:
+        return self.group(index)[index]
 
     def __iter__(self) -> Iterator[RulePlan]:
         return (plan for group in self.groups for plan in group.values())
@@ -90,7 +93,7 @@ class Plans:
     def __len__(self) -> int:
         return sum(map(len, self.groups))
 
-    def numbered(self) -> Iterable[tuple[int, RulePlan]]:
+    def numbered(self) -> Iterable[tuple[RuleIndex, RulePlan]]:
         """Each plan with its number."""
         return chain.from_iterable(group.items() for group in self.groups)
 

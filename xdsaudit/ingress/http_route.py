@@ -10,10 +10,13 @@ import math
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from xdsaudit.ingress.go import int32
 from xdsaudit.model.route import HeaderMatch, PathKind
+
+if TYPE_CHECKING:
+    from xdsaudit.ingress.expectation import RuleIndex
 
 Uri = tuple[PathKind, str]
 FALLBACK_TYPE: Final = (
@@ -113,7 +116,7 @@ class Work:
     """
 
     name: str
-    rules: list[int]
+    rules: list[RuleIndex]
     path_type: PathType
     origin: str
     uris: list[Uri]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from xdsaudit.ingress.annotations import relevant
 from xdsaudit.ingress.backends import Backends, parse_destinations
 from xdsaudit.ingress.effects import Effects
-from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, Plans, RulePlan
+from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, Plans, RuleIndex, RulePlan
 from xdsaudit.ingress.objects import Backend, Ingress, KubeObjects
 from xdsaudit.ingress.policy import TrafficPolicy, traffic_policy
 from xdsaudit.ingress.profile import Profile
@@ -60,7 +60,7 @@ class Part(NamedTuple):
         tables: as in an Expectation, and so are secrets, crashes, open, meaningless and unmodelled.
     """
 
-    plans: tuple[Mapping[int, RulePlan], ...]
+    plans: tuple[Mapping[RuleIndex, RulePlan], ...]
     tables: Mapping[Place, tuple[ExpectedRoute, ...]]
     secrets: Mapping[str, tuple[str, str]]
     crashes: tuple[tuple[str, str, str], ...]
@@ -131,7 +131,7 @@ class Kept:
         numbers: of rules that come; a rule keeps its number for as long as its part is kept.
     """
 
-    numbers: Iterator[int] = field(default_factory=count)
+    numbers: Iterator[RuleIndex] = field(default_factory=lambda: map(RuleIndex, count()))
     _around: Surroundings | None = None
     _policies: Mapping[Target, TrafficPolicy] = field(default_factory=dict)
     _sheets: dict[int, Sheet] = field(default_factory=dict)
@@ -276,5 +276,5 @@ def joined(
     )
 
 
-def _none(_: int, __: str, ___: int | None) -> None:
+def _none(_: RuleIndex, __: str, ___: RuleIndex | None) -> None:
     raise AssertionError  # pragma: no cover - nothing is refused by what all parts share

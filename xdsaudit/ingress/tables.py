@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from xdsaudit.ingress.backends import Backends
 from xdsaudit.ingress.envoy_routes import Emitter
-from xdsaudit.ingress.expectation import ExpectedRoute, RulePlan
+from xdsaudit.ingress.expectation import ExpectedRoute, RuleIndex, RulePlan
 from xdsaudit.ingress.http_route import Work
 from xdsaudit.ingress.order import sort_routes
 from xdsaudit.ingress.policy import TrafficPolicy
@@ -19,7 +19,7 @@ from xdsaudit.model.refusal import Refusal
 from xdsaudit.model.route import Place, clusters_of_fields
 
 Policies = Mapping[tuple[str, int | None], TrafficPolicy]
-Refuse = Callable[[int, Refusal, int | None], None]
+Refuse = Callable[[RuleIndex, Refusal, RuleIndex | None], None]
 
 
 class Tables:
@@ -30,7 +30,7 @@ class Tables:
         backends: Backends,
         profile: Profile,
         policies: Policies,
-        plans: Mapping[int, RulePlan],
+        plans: Mapping[RuleIndex, RulePlan],
         refuse: Refuse,
     ) -> None:
         """Keep what every table needs; ``refuse(index, refusal, by)`` notes a rule that is hidden behind a catch-all."""
@@ -40,7 +40,7 @@ class Tables:
     def build(
         self,
         hosts: Mapping[str, Sequence[Work]],
-        app_roots: Mapping[str, tuple[str, list[int]]],
+        app_roots: Mapping[str, tuple[str, list[RuleIndex]]],
         with_gateway: set[str],
         secrets: Mapping[str, tuple[str, str]],
     ) -> dict[Place, tuple[ExpectedRoute, ...]]:
@@ -69,7 +69,7 @@ class Tables:
             if self._plans[index].refusal is None:
                 self._refuse(index, Refusal.BEHIND_CATCH_ALL, catch_all.rules[0] if catch_all.rules else None)
 
-    def _app_root(self, host: str, app_roots: Mapping[str, tuple[str, list[int]]]) -> list[Work]:
+    def _app_root(self, host: str, app_roots: Mapping[str, tuple[str, list[RuleIndex]]]) -> list[Work]:
         if host not in app_roots:
             return []
         target, rules = app_roots[host]

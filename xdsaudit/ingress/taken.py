@@ -12,6 +12,7 @@ from typing import Any
 from xdsaudit.ingress import canary as canaries
 from xdsaudit.ingress.annotations import relevant
 from xdsaudit.ingress.backends import parse_destinations
+from xdsaudit.ingress.expectation import RuleIndex
 from xdsaudit.ingress.http_route import Shared
 from xdsaudit.ingress.objects import Ingress, IngressRule, Path
 from xdsaudit.ingress.paths import conditions_of
@@ -35,8 +36,8 @@ class Taken:
     ingress: Ingress
     name: str
     annotations: dict[str, str]
-    indices: Mapping[tuple[int, int], int]
-    default_index: int | None
+    indices: Mapping[tuple[int, int], RuleIndex]
+    default_index: RuleIndex | None
     destinations: Shared | None
     conditions: tuple[Any, ...]
 
@@ -50,7 +51,7 @@ class Taken:
         """What Ingresses are sorted by: creation, then name and namespace."""
         return age_of(self.ingress)
 
-    def rules(self) -> Iterator[tuple[str, IngressRule, list[tuple[int, Path]]]]:
+    def rules(self) -> Iterator[tuple[str, IngressRule, list[tuple[RuleIndex, Path]]]]:
         """Host, rule and paths with the indices of their plans."""
         for r, rule in enumerate(self.ingress.spec.rules or ()):
             paths = (rule.http.paths if rule.http else None) or []
@@ -64,7 +65,7 @@ def age_of(ingress: Ingress) -> tuple[str, str]:
 
 
 def taken(
-    ingress: Ingress, indices: Mapping[tuple[int, int], int], default_index: int | None, profile: Profile
+    ingress: Ingress, indices: Mapping[tuple[int, int], RuleIndex], default_index: RuleIndex | None, profile: Profile
 ) -> Taken:
     """Work out what the annotations of an Ingress say."""
     annotations = relevant(ingress.annotations, profile.version)

@@ -18,7 +18,7 @@ from xdsaudit.ingress.annotations import has, look, meaningless, text
 from xdsaudit.ingress.backends import Resolved
 from xdsaudit.ingress.crashes import Crashes
 from xdsaudit.ingress.effects import Effects
-from xdsaudit.ingress.expectation import Expectation, RulePlan
+from xdsaudit.ingress.expectation import Expectation, RuleIndex, RulePlan
 from xdsaudit.ingress.go import int32
 from xdsaudit.ingress.http_route import Fallback, PathType, Work, normalise, undetermined
 from xdsaudit.ingress.objects import Ingress, KubeObjects
@@ -66,34 +66,34 @@ def translate(
     return joined(parts, groups, sheets, surroundings)
 
 
-def _translated(group: Sequence[Sheet], around: Surroundings, numbers: Iterator[int]) -> Part:
+def _translated(group: Sequence[Sheet], around: Surroundings, numbers: Iterator[RuleIndex]) -> Part:
     return _Translation(group, around, numbers).run()
 
 
 class _Translation:
     """State of one run over Ingresses that share hosts."""
 
-    def __init__(self, sheets: Sequence[Sheet], around: Surroundings, numbers: Iterator[int]) -> None:
+    def __init__(self, sheets: Sequence[Sheet], around: Surroundings, numbers: Iterator[RuleIndex]) -> None:
         self.sheets = sheets
         self.around = around
         self.objects = around.objects
         self.profile = around.profile
         self.backends = around.backends
         self.numbers = numbers
-        self.plans: dict[int, RulePlan] = {}
+        self.plans: dict[RuleIndex, RulePlan] = {}
         self.hosts: dict[str, list[Work]] = defaultdict(list)
-        self.owners: dict[tuple[str, RuleKey], int] = {}
+        self.owners: dict[tuple[str, RuleKey], RuleIndex] = {}
         self.bases: dict[tuple[str, RuleKey], Work] = {}
         self.gateways: list[tuple[Ingress, str]] = []
         self.root_taken: set[str] = set()
-        self.app_roots: dict[str, tuple[str, list[int]]] = {}
+        self.app_roots: dict[str, tuple[str, list[RuleIndex]]] = {}
         self.crashes = Crashes(self.backends, self.profile)
         self.aliases = self.profile.has(EXTERNAL_ALIAS)
 
     # -- the run ------------------------------------------------------------------------------------------------------
     def run(self) -> Part:
         mine = []
-        planned: list[dict[int, RulePlan]] = []
+        planned: list[dict[RuleIndex, RulePlan]] = []
         for sheet in self.sheets:
             before = len(self.plans)
             indices, default_index = self._plan(sheet.ingress, sheet.selected)
@@ -139,17 +139,17 @@ class _Translation:
         port = self.profile.https_port
         return frozenset((port, host) for i, host in self.gateways if i.spec.tls and host not in secrets)
 
-    def _plan(self, ingress: Ingress, mine: bool) -> tuple[dict[tuple[int, int], int], int | None]:
+    def _plan(self, ingress: Ingress, mine: bool) -> tuple[dict[tuple[int, int], RuleIndex], RuleIndex | None]:
         """One plan per rule, whatever becomes of it; returns their indices, and that of the defaultBackend."""
-        indices: dict[tuple[int, int], int] = {}
+        indices: dict[tuple[int, int], RuleIndex] = {}
         unknown = unforeseen(ingress, self.profile) if mine else None
         changed = ingress.changed_at
 
-        def add(host: str, path: str, kind: str | None, refusal: Refusal | None = None) -> int:
+        def add(host: str, path: str, kind: str | None, refusal: Refusal | None = None) -> RuleIndex:
             rule = Rule(ingress.namespace, ingress.metadata.name, host, path, kind)
-            number = next(self.numbers)
-            self.plans[number] = RulePlan(rule, mine, refusal, unknown=unknown, changed_at=changed)
-            return number
+            index = next(self.numbers)
+            self.plans[index] = RulePlan(rule, mine, refusal, unknown=unknown, changed_at=changed)
+            return index
 
         rules = ingress.spec.rules or []
         for r, rule in enumerate(rules):
@@ -164,7 +164,7 @@ class _Translation:
             add("*", "/", None, Refusal.EMPTY_RULE)
         return indices, None
 
-    def _refuse(self, index: int, refusal: Refusal, by: int | None = None) -> None:
+    def _refuse(self, index: RuleIndex, refusal: Refusal, by: RuleIndex | None = None) -> None:
         plan = self.plans[index]
         plan.refusal = refusal
         plan.by = self.plans[by].rule if by is not None else None
@@ -182,7 +182,7 @@ class _Translation:
                 self.gateways.append((ingress, host))
             if paths:
                 self.crashes.convert(each)
-            seen: dict[tuple[str, str], int] = {}
+            seen: dict[tuple[str, str], RuleIndex] = {}
             for index, path in paths:
                 kind, value, written = effective(effects, path)
                 if kind == "prefix" and written == "/":
@@ -205,7 +205,7 @@ class _Translation:
             if root and paths:
                 self.app_roots[host] = (root, [index for index, _ in paths])
 
-    def _usable(self, index: int, resolved: Resolved) -> bool:
+    def _usable(self, index: RuleIndex, resolved: Resolved) -> bool:
         if resolved.unknown:
             self.plans[index].unknown = f"{resolved.unknown} were not read, and the backend's port is given by name"
             return False
@@ -214,7 +214,7 @@ class _Translation:
             return False
         return True
 
-    def _work(self, each: Taken, index: int, path: tuple[PathType, str, str], resolved: Resolved) -> Work:
+    def _work(self, each: Taken, index: RuleIndex, path: tuple[PathType, str, str], resolved: Resolved) -> Work:
         work = Work(each.name, [index], path[0], path[1], uris_of(path[0], path[2]), resolved.destinations)
         if len(work.destinations) == 1 and work.destinations[0].port is not None and not self.aliases:
             return work

@@ -15,8 +15,9 @@ from xdsaudit.model.verdict import Concern, Finding, Origin, Rule, Severity
 if TYPE_CHECKING:
     from xdsaudit.audit.case import World
     from xdsaudit.audit.stage import Rejection
+    from xdsaudit.ingress.expectation import RuleIndex
 
-    Evidence = Callable[[World, Mapping[str | None, Rejection], int], Iterator[str]]
+    Evidence = Callable[[World, Mapping[str | None, Rejection], RuleIndex], Iterator[str]]
 
 
 class Fault(NamedTuple):

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from xdsaudit.audit.case import World
     from xdsaudit.audit.compare.view import Missing
     from xdsaudit.audit.stage import Rejection
+    from xdsaudit.ingress.expectation import RuleIndex
 
 
-def _expanded(world: World, _rejected: Mapping[str | None, Rejection], rule: int) -> Iterator[str]:
+def _expanded(world: World, _rejected: Mapping[str | None, Rejection], index: RuleIndex) -> Iterator[str]:
     """How pilot names a host of a single label."""
-    host, profile = world.expectation.plans[rule].rule.host, world.expectation.profile
+    host, profile = world.expectation.plans[index].rule.host, world.expectation.profile
     if single_label(host):
         yield f"{host} is a single label, which pilot expands to {host}.{profile.system_namespace}" + (
             f": its scope leads to a table with the virtual host blackhole:{profile.http_port}"

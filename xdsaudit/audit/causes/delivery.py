@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from xdsaudit.audit.case import World
     from xdsaudit.audit.compare.view import Judgement
     from xdsaudit.audit.stage import Rejection
+    from xdsaudit.ingress.expectation import RuleIndex
     from xdsaudit.model.view import View
 
 
 HEAL_FIRST: Final = "Heal {refusal} first: it holds the gateway's updates back. Then look again."
 
 
-def _cut_off(world: World, _rejected: Mapping[str | None, Rejection], _rule: int) -> Iterator[str]:
+def _cut_off(world: World, _rejected: Mapping[str | None, Rejection], _index: RuleIndex) -> Iterator[str]:
     for judged in world.read(ViewName.GATEWAY):
         if judged.view.connected is False:
             yield f"{judged.view.label}: control_plane.connected_state is 0{frozen_since(judged.view)}"
@@ -160,14 +161,14 @@ GATEWAY_INITIALIZING = Cause(
 )
 
 
-def why(rejected: Mapping[str | None, Rejection], judged: Judgement, rule: int, https_port: int) -> Cause:
+def why(rejected: Mapping[str | None, Rejection], judged: Judgement, index: RuleIndex, https_port: int) -> Cause:
     """Why a gateway does not have what pilot serves, by the strongest evidence (disconnection outranks all)."""
     gateway = judged.view
     if gateway.connected is False:
         return GATEWAY_DISCONNECTED
     if initializing(gateway):
         return GATEWAY_INITIALIZING
-    missing = judged.missing.get(rule, [])
+    missing = judged.missing.get(index, [])
     reasons = {m.reason for m in missing}
     if "no-chain" in reasons:
         if listener_error(gateway):
@@ -175,10 +176,10 @@ def why(rejected: Mapping[str | None, Rejection], judged: Judgement, rule: int, 
         ports = {m.place[0] for m in missing if m.reason == "no-chain"}
         unheard = any(silent(gateway, secure=port == https_port) for port in ports)
         return NOTHING_LISTENS if unheard else NO_FILTER_CHAIN
-    if dropped(judged, rule):
+    if dropped(judged, index):
         return FIELD_UNKNOWN_TO_ENVOY
     refused = rejected.get(gateway.replica)
-    if refused is not None and rule in refused.held:
+    if refused is not None and index in refused.held:
         return rejection.ENVOY_REJECTED
     if reasons and reasons <= UNSUBSCRIBED and listener_error(gateway):
         return rejection.LISTENER_REJECTED

@@ -10,6 +10,7 @@ from xdsaudit.audit.causes.cause import Cause
 from xdsaudit.audit.compare.view import Judgement, Missing
 from xdsaudit.audit.signs import short
 from xdsaudit.audit.stage import Rejection
+from xdsaudit.ingress.expectation import RuleIndex
 from xdsaudit.model.view import PIPELINE, ViewName
 
 _REASONS = {
@@ -28,24 +29,26 @@ def _lacking(missing: list[Missing]) -> str:
     return text + (f" (and {len(missing) - 1} more of its routes)" if len(missing) > 1 else "")
 
 
-def journey(world: World, rejected: Mapping[str | None, Rejection], rule: int, cause: Cause | None) -> Iterator[str]:
+def journey(
+    world: World, rejected: Mapping[str | None, Rejection], index: RuleIndex, cause: Cause | None
+) -> Iterator[str]:
     """One line per view in the order of the pipeline, then what tells the cause."""
     for name in PIPELINE:
         for judged in world.read(name):
-            yield _line(judged, rule)
-    proofs = (j.reordered[rule] for name in PIPELINE for j in world.read(name) if rule in j.reordered)
+            yield _line(judged, index)
+    proofs = (j.reordered[index] for name in PIPELINE for j in world.read(name) if index in j.reordered)
     yield from islice(proofs, 1)
     if cause is not None and cause.evidence is not None:
-        yield from cause.evidence(world, rejected, rule)
-    yield from _attachment(world, rule)
-    if _lost_above(world, rule) and _held_below(world, rule):
+        yield from cause.evidence(world, rejected, index)
+    yield from _attachment(world, index)
+    if _lost_above(world, index) and _held_below(world, index):
         yield "the gateway still serves the route from an older table: the next push or a restart ends that"
 
 
-def _attachment(world: World, rule: int) -> Iterator[str]:
+def _attachment(world: World, index: RuleIndex) -> Iterator[str]:
     """Which gateways are connected to the pilots that lack the rule, where pilots disagree."""
     pilots = world.read(ViewName.PILOT)
-    lacking = {j.view.replica for j in pilots if not j.holds(rule) or rule in j.changed}
+    lacking = {j.view.replica for j in pilots if not j.holds(index) or index in j.changed}
     if not lacking or len(lacking) == len(pilots):
         return
     for pilot in sorted(lacking, key=str):
@@ -54,24 +57,24 @@ def _attachment(world: World, rule: int) -> Iterator[str]:
             yield f"gateways connected to pilot {pilot}: {', '.join(sorted(connected))}"
 
 
-def _line(judged: Judgement, rule: int) -> str:
+def _line(judged: Judgement, index: RuleIndex) -> str:
     view = judged.view
     label = {
         ViewName.PILOT_FRESH: f"pilot {view.replica}, private cache line,",
         ViewName.PILOT: f"pilot {view.replica}, as gateways are served,",
     }.get(view.name, view.label)
-    if not judged.holds(rule):
-        return f"{label} {_lacking(judged.missing[rule])}"
-    if rule in judged.changed:
-        delta = judged.changed[rule][0]
+    if not judged.holds(index):
+        return f"{label} {_lacking(judged.missing[index])}"
+    if index in judged.changed:
+        delta = judged.changed[index][0]
         return f"{label} differs in {delta.field}: expected {short(delta.expected)}, has {short(delta.actual)}"
     return f"{label} has it"
 
 
-def _lost_above(world: World, rule: int) -> bool:
-    return any(not j.holds(rule) for name in PIPELINE[:-1] for j in world.read(name))
+def _lost_above(world: World, index: RuleIndex) -> bool:
+    return any(not j.holds(index) for name in PIPELINE[:-1] for j in world.read(name))
 
 
-def _held_below(world: World, rule: int) -> bool:
+def _held_below(world: World, index: RuleIndex) -> bool:
     gateways = world.read(ViewName.GATEWAY)
-    return any(j.holds(rule) for j in gateways)
+    return any(j.holds(index) for j in gateways)

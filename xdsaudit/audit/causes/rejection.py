@@ -14,20 +14,21 @@ from xdsaudit.model.view import ViewName
 if TYPE_CHECKING:
     from xdsaudit.audit.case import World
     from xdsaudit.audit.stage import Rejection
+    from xdsaudit.ingress.expectation import RuleIndex
     from xdsaudit.model.view import View
 
 
-def _refused(world: World, rejected: Mapping[str | None, Rejection], rule: int) -> Iterator[str]:
+def _refused(world: World, rejected: Mapping[str | None, Rejection], index: RuleIndex) -> Iterator[str]:
     """Who makes a gateway refuse the table that holds the rule, and what shows that it does."""
     for judged in world.read(ViewName.GATEWAY):
         rejection = rejected.get(judged.view.replica)
-        if rejection is not None and rule in rejection.held:
+        if rejection is not None and index in rejection.held:
             yield from _shown(world, rejection)
 
 
 def _shown(world: World, rejection: Rejection) -> Iterator[str]:
     for culprit in rejection.culprits[:3]:
-        rule = world.expectation.plans[culprit.rule].rule if culprit.rule is not None else culprit.route.name
+        rule = world.expectation.plans[culprit.index].rule if culprit.index is not None else culprit.route.name
         word = "culprit" if culprit.flaw.sure else "probable culprit"
         yield f"{word}: {rule}: {culprit.flaw.reason}"
     signs = {
@@ -108,8 +109,8 @@ def listeners(view: View) -> Iterator[Finding]:
 def _finding(world: World, rejection: Rejection) -> Finding:
     plans = world.expectation.plans
     hosts = {plans[i].rule.host for i in rejection.held}
-    guilty = [c for c in rejection.culprits if c.rule is not None]
-    names = list(dict.fromkeys(plans[c.rule].rule.ref for c in guilty if c.rule is not None))
+    guilty = [c for c in rejection.culprits if c.index is not None]
+    names = list(dict.fromkeys(plans[c.index].rule.ref for c in guilty if c.index is not None))
     count = (
         f"{len(rejection.held)} rule{'s' * (len(rejection.held) != 1)} on {len(hosts)} host{'s' * (len(hosts) != 1)}"
     )
@@ -130,13 +131,13 @@ def _finding(world: World, rejection: Rejection) -> Finding:
             message += f", and {next(iter(suspects))} is the first suspect: no other Ingress differs"
     concerns = [Concern(ViewName.GATEWAY, rejection.gateway.replica)]
     concerns += [
-        Concern(ViewName.PILOT, None, c.route.name, plans[c.rule].rule.namespace, plans[c.rule].rule.ingress)
+        Concern(ViewName.PILOT, None, c.route.name, plans[c.index].rule.namespace, plans[c.index].rule.ingress)
         for c in guilty
-        if c.rule is not None
+        if c.index is not None
     ]
     return ENVOY_REJECTED.finding(
         message,
         *dict.fromkeys(concerns),
-        by=plans[guilty[0].rule].rule if guilty and guilty[0].rule is not None else None,
+        by=plans[guilty[0].index].rule if guilty and guilty[0].index is not None else None,
         evidence=tuple(dict.fromkeys(f"{c.route.name}: {c.flaw.reason}" for c in rejection.culprits)),
     )

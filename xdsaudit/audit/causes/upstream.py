@@ -12,7 +12,7 @@ from xdsaudit.audit.causes.commands import EDIT, ENDPOINTS, RESTART_CONTROLLER, 
 from xdsaudit.model.verdict import Severity
 
 if TYPE_CHECKING:
-    from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
+    from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, RuleIndex
     from xdsaudit.model.route import Place, Route
     from xdsaudit.model.view import View
 
@@ -83,7 +83,7 @@ def judge_upstream(
     ready: Mapping[tuple[str, str], int] | None,
     now: datetime | None,
     remembered: Remembered,
-) -> dict[int, Fault]:
+) -> dict[RuleIndex, Fault]:
     """Rules whose route is right and whose upstream is not, by rule index.
 
     Args:
@@ -95,7 +95,7 @@ def judge_upstream(
         remembered: gives, for a view's number and all that its clusters are judged by, the lists of routes whose clusters were
             found well, by their ids; those of this view are added.
     """
-    found: dict[int, Fault] = {}
+    found: dict[RuleIndex, Fault] = {}
     for number, view in enumerate(views):
         secrets = view.chain_secrets()
         verdicts: dict[tuple[str, ...], Fault | None] = {}
@@ -120,8 +120,8 @@ def judge_upstream(
                 if outside and not expectation.profile.sees_bridges:
                     why = f"the controller watches the namespace {expectation.profile.watch_namespace} alone and sees no McpBridge"
                     problem = problem._replace(evidence=f"{problem.evidence}; {why}")
-                for rule in route.rules:
-                    found.setdefault(rule, problem)
+                for index in route.rules:
+                    found.setdefault(index, problem)
             if clean:
                 well[id(routes)] = routes  # an id is a name only while its object lives
         for gone in well.keys() - {id(routes) for routes in expectation.tables.values()}:

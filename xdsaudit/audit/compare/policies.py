@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
+from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, RuleIndex
 from xdsaudit.model.facts import CoreFacts
 from xdsaudit.model.route import clusters_of_fields
 from xdsaudit.model.verdict import FieldDelta
 from xdsaudit.model.view import View
 
-Found = Iterator[tuple[tuple[int, ...], FieldDelta]]
+Found = Iterator[tuple[tuple[RuleIndex, ...], FieldDelta]]
 
 
 def beside(view: View, expectation: Expectation) -> Found:
@@ -30,7 +30,7 @@ def beside(view: View, expectation: Expectation) -> Found:
         )
 
 
-def _rules_to(expectation: Expectation, cluster: str) -> tuple[int, ...]:
+def _rules_to(expectation: Expectation, cluster: str) -> tuple[RuleIndex, ...]:
     def reaches(route: ExpectedRoute) -> bool:
         return cluster == route.cluster or cluster in clusters_of_fields(route.fields)
 

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from xdsaudit.audit.requests.patterns import SPECIAL, compiled, literal_prefix, only_text
 from xdsaudit.audit.requests.routing import condition_holds
-from xdsaudit.ingress.expectation import ExpectedRoute
+from xdsaudit.ingress.expectation import ExpectedRoute, RuleIndex
 from xdsaudit.model.route import HeaderMatch, MatchKey, Route
 
 _Reach = Literal["path", "path, any case", "prefix", "prefix, any case", "regex", "run"]
@@ -158,24 +158,26 @@ def _open_end(regex: str) -> str | None:
     return body if body != regex and not SPECIAL.search(body) else None
 
 
-def hidden_rules(owned: Iterable[tuple[int, ExpectedRoute]], hidden: Mapping[int, int]) -> dict[int, tuple[int, int]]:
-    """Rules of which every own route is hidden: the index of the last of them, and of the route that hides it.
+def hidden_rules(
+    owned: Iterable[tuple[int, ExpectedRoute]], hidden: Mapping[int, int]
+) -> dict[RuleIndex, tuple[int, int]]:
+    """Rules of which every own route is hidden: where the last of them stands, and the route that hides it.
 
     Args:
-        owned: expected routes with the index at which they stand; generated ones do not tell whether a rule is reached.
-        hidden: what ``shadows`` found at those indices.
+        owned: expected routes with the place at which they stand; generated ones do not tell whether a rule is reached.
+        hidden: what ``shadows`` found at those places.
     """
-    last: dict[int, tuple[int, int]] = {}
-    reached: set[int] = set()
-    for index, route in owned:
+    last: dict[RuleIndex, tuple[int, int]] = {}
+    reached: set[RuleIndex] = set()
+    for at, route in owned:
         if not route.generated:
-            winner = hidden.get(index)
-            for rule in route.rules:
+            winner = hidden.get(at)
+            for index in route.rules:
                 if winner is None:
-                    reached.add(rule)
+                    reached.add(index)
                 else:
-                    last[rule] = (index, winner)
-    return {rule: places for rule, places in last.items() if rule not in reached}
+                    last[index] = (at, winner)
+    return {index: places for index, places in last.items() if index not in reached}
 
 
 def _twin(one: Route, other: Route) -> bool:

@@ -10,7 +10,7 @@ from xdsaudit.audit.compare.align import Comparer, align
 from xdsaudit.audit.compare.order import Paired, in_order, reordered
 from xdsaudit.audit.compare.policies import beside
 from xdsaudit.audit.compare.shadowing import hidden_rules, shadows
-from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
+from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, RuleIndex
 from xdsaudit.model.route import MatchKey, Place, Route
 from xdsaudit.model.verdict import Extra, FieldDelta
 from xdsaudit.model.view import Table, View, ViewName
@@ -39,7 +39,7 @@ class Shadow(NamedTuple):
     """A rule that is never reached at one place: who takes its requests (None: a route nobody expected), and what it matches."""
 
     place: Place
-    winner: int | None
+    winner: RuleIndex | None
     route: str
     hidden: MatchKey
 
@@ -53,24 +53,24 @@ class Judgement:
     """
 
     view: View
-    missing: dict[int, list[Missing]] = field(default_factory=dict)
-    changed: dict[int, list[FieldDelta]] = field(default_factory=dict)
-    dormant: set[int] = field(default_factory=set)
-    shadowed: dict[int, Shadow] = field(default_factory=dict)
+    missing: dict[RuleIndex, list[Missing]] = field(default_factory=dict)
+    changed: dict[RuleIndex, list[FieldDelta]] = field(default_factory=dict)
+    dormant: set[RuleIndex] = field(default_factory=set)
+    shadowed: dict[RuleIndex, Shadow] = field(default_factory=dict)
     extra: list[Extra] = field(default_factory=list)
     foreign: dict[str, int] = field(default_factory=dict)
-    reordered: dict[int, str] = field(default_factory=dict)
+    reordered: dict[RuleIndex, str] = field(default_factory=dict)
     fine: set[Place] = field(default_factory=set)
 
-    def differ(self, rules: Iterable[int], deltas: Iterable[FieldDelta]) -> None:
+    def differ(self, indices: Iterable[RuleIndex], deltas: Iterable[FieldDelta]) -> None:
         """Note that these fields differ for these rules."""
         noted = list(deltas)
-        for rule in rules:
-            self.changed.setdefault(rule, []).extend(noted)
+        for index in indices:
+            self.changed.setdefault(index, []).extend(noted)
 
-    def holds(self, rule: int) -> bool:
+    def holds(self, index: RuleIndex) -> bool:
         """Whether the view has all routes of the rule, changed or not."""
-        return rule not in self.missing
+        return index not in self.missing
 
 
 class Before(NamedTuple):
@@ -146,8 +146,8 @@ def judge(
 
 
 def _beside(result: Judgement, expectation: Expectation) -> None:
-    for rules, delta in beside(result.view, expectation):
-        result.differ(rules, (delta,))
+    for indices, delta in beside(result.view, expectation):
+        result.differ(indices, (delta,))
 
 
 def _absent(
@@ -175,8 +175,8 @@ def _reachable(view: View, place: Place, secure: bool) -> bool:
 
 def _miss(result: Judgement, place: Place, expected: Iterable[ExpectedRoute], reason: Absence) -> None:
     for route in expected:
-        for rule in route.rules:
-            result.missing.setdefault(rule, []).append(Missing(place, str(route.key), reason))
+        for index in route.rules:
+            result.missing.setdefault(index, []).append(Missing(place, str(route.key), reason))
 
 
 class _Lists(NamedTuple):
@@ -195,15 +195,15 @@ def _compare(lists: _Lists, comparer: Comparer, tolerated: frozenset[str], *, re
     view = result.view
     pairs, rest = align(expected, served, comparer)
     clean = not rest
-    for route, index in zip(expected, pairs, strict=True):
-        if index is None:
+    for route, at in zip(expected, pairs, strict=True):
+        if at is None:
             clean = False
             if not _foretold_in_part(route, served, tolerated):
                 _miss(result, place, (route,), "no-route")
-        elif not comparer.same(route, served[index]):
+        elif not comparer.same(route, served[at]):
             clean = False
             rules = () if route.name in tolerated else route.rules
-            result.differ(rules, comparer.deltas(route, served[index], view.name, view.replica))
+            result.differ(rules, comparer.deltas(route, served[at], view.name, view.replica))
     if rest:
         _extras(result, place, [served[i] for i in rest], _copies(expectation, place), tolerated)
     stolen: list[tuple[int, int]] = []
@@ -227,21 +227,21 @@ def _reach(lists: _Lists, pairs: list[int | None], hidden: Mapping[int, int]) ->
         Routes that are hidden here and not in the expectation, each with the one that hides it, of rules that have others left.
     """
     result, place, expected, served, expectation = lists
-    owned = [(index, route) for route, index in zip(expected, pairs, strict=True) if index is not None]
-    owner = {index: route.rules[0] for index, route in owned if route.rules}
+    owned = [(at, route) for route, at in zip(expected, pairs, strict=True) if at is not None]
+    owner = {at: route.rules[0] for at, route in owned if route.rules}
     wholly = hidden_rules(owned, hidden)
-    for rule, (index, winner) in wholly.items():
+    for index, (at, winner) in wholly.items():
         taker = served[winner]
         mine = owner.get(winner)
         if mine is None and expectation.profile.merge_subset:
             mine = _copied_from(expectation, place, taker)
-        if mine != rule:
-            result.shadowed.setdefault(rule, Shadow(place, mine, _said(taker), served[index].key))
-    numbers = {index: number for number, index in enumerate(pairs) if index is not None}
+        if mine != index:
+            result.shadowed.setdefault(index, Shadow(place, mine, _said(taker), served[at].key))
+    numbers = {at: number for number, at in enumerate(pairs) if at is not None}
     copies = _copies(expectation, place)
     stolen = []
-    for index, winner in hidden.items():
-        number = numbers.get(index)
+    for at, winner in hidden.items():
+        number = numbers.get(at)
         if number is None or set(expected[number].rules) & wholly.keys() or numbers.get(winner, number) < number:
             continue
         taker = served[winner]
@@ -261,7 +261,7 @@ def _order(lists: _Lists, pairs: list[int | None], stolen: Sequence[tuple[int, i
     def known(host: str) -> bool:
         return (port, host) in expectation.tables or (port, host) in view.tables
 
-    numbers = {index: number for number, index in enumerate(pairs) if index is not None}
+    numbers = {at: number for number, at in enumerate(pairs) if at is not None}
     secure = port == expectation.profile.https_port
     for proof in reordered(Paired(place, expected, served, pairs), stolen, secure=secure, hosts=known):
         wanted = expected[proof.wanted]
@@ -269,14 +269,14 @@ def _order(lists: _Lists, pairs: list[int | None], stolen: Sequence[tuple[int, i
         given = str(expectation.plans[rules[0]].rule) if rules else _said(served[proof.given])
         must = str(expectation.plans[wanted.rules[0]].rule) if wanted.rules else f"{wanted.name} {wanted.key}"
         result.differ(wanted.rules, (FieldDelta("order", view.name, view.replica, must, given),))
-        for rule in wanted.rules:
+        for index in wanted.rules:
             result.reordered.setdefault(
-                rule, f"{view.label}: {proof.request} is answered by {given}, must be answered by {must}"
+                index, f"{view.label}: {proof.request} is answered by {given}, must be answered by {must}"
             )
     return True
 
 
-def _copied_from(expectation: Expectation, place: Place, route: Route) -> int | None:
+def _copied_from(expectation: Expectation, place: Place, route: Route) -> RuleIndex | None:
     """The rule of a wildcard host whose route was copied here."""
     for parent in expectation.covering(place):
         for each in expectation.tables[parent]:

@@ -14,6 +14,7 @@ from xdsaudit.audit.plugins.judge import PluginJudge, suspicion
 from xdsaudit.audit.plugins.rejection import PluginRejection, refusals
 from xdsaudit.audit.plugins.traps import Trap, names_of, traps, unread_conditions
 from xdsaudit.audit.plugins.trouble import broken_rules
+from xdsaudit.ingress.expectation import RuleIndex
 from xdsaudit.ingress.plugins import PluginPlan, plan_plugins
 from xdsaudit.model.plugin_verdict import PluginVerdict
 from xdsaudit.model.refusal import Refusal
@@ -43,7 +44,7 @@ class Plugins:
     verdicts: tuple[PluginVerdict, ...] = ()
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
-    broken: Mapping[int, Fault] = field(default_factory=dict)
+    broken: Mapping[RuleIndex, Fault] = field(default_factory=dict)
     plans: tuple[PluginPlan, ...] = ()
 
 
@@ -72,9 +73,9 @@ def judge_plugins(world: World) -> Plugins:
     return Plugins(verdicts, found, (), _merged(broken), plans)
 
 
-def _merged(broken: Mapping[str | None, Mapping[int, Fault]]) -> dict[int, Fault]:
+def _merged(broken: Mapping[str | None, Mapping[RuleIndex, Fault]]) -> dict[RuleIndex, Fault]:
     """Rules whose requests get 500 in some gateway, each as the first of them has it."""
-    return {rule: found for each in reversed(tuple(broken.values())) for rule, found in each.items()}
+    return {index: found for each in reversed(tuple(broken.values())) for index, found in each.items()}
 
 
 def _make(
@@ -104,7 +105,7 @@ def _unjudged(world: World) -> Iterator[str]:
         )
 
 
-def _refused(world: World, refusal: PluginRejection, broken: Mapping[str | None, Mapping[int, Fault]]) -> Finding:
+def _refused(world: World, refusal: PluginRejection, broken: Mapping[str | None, Mapping[RuleIndex, Fault]]) -> Finding:
     count = len(refusal.held)
     names = [n.replace(".", "/", 1) for n in refusal.suspects]
     who = f"{names[0]} makes it" if len(names) == 1 else f"one of {', '.join(names[:5])} makes it"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from xdsaudit.audit.case import World
 from xdsaudit.audit.causes.cause import Fault
 from xdsaudit.audit.causes.plugins import PLUGIN_WITHOUT_CONFIGURATION
+from xdsaudit.ingress.expectation import RuleIndex
 from xdsaudit.model.view import View, ViewName
 
 
@@ -27,9 +28,9 @@ def bare_filters(view: View) -> Iterator[tuple[bool, tuple[str, ...], str, str]]
                     yield chain.tls, chain.server_names, listener.name, slot.name
 
 
-def broken_rules(world: World) -> dict[str | None, dict[int, Fault]]:
+def broken_rules(world: World) -> dict[str | None, dict[RuleIndex, Fault]]:
     """Rules whose requests get 500, by gateway replica and rule index."""
-    every: dict[str | None, dict[int, Fault]] = {}
+    every: dict[str | None, dict[RuleIndex, Fault]] = {}
     expectation = world.expectation
     for judged in world.read(ViewName.GATEWAY):
         view = judged.view
@@ -51,6 +52,6 @@ def broken_rules(world: World) -> dict[str | None, dict[int, Fault]]:
                 continue
             said = f"{view.label}: listener {bad[0]} asks for the plugin {bad[1]}, which has no configuration: requests get 500"
             for route in routes:
-                for rule in route.rules:
-                    found.setdefault(rule, Fault(PLUGIN_WITHOUT_CONFIGURATION, said))
+                for index in route.rules:
+                    found.setdefault(index, Fault(PLUGIN_WITHOUT_CONFIGURATION, said))
     return every

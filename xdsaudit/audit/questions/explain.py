@@ -18,7 +18,7 @@ from xdsaudit.audit.requests.example import requests
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import answer, candidates, look_up, matches
 from xdsaudit.errors import nearest
-from xdsaudit.ingress.expectation import ExpectedRoute, RulePlan
+from xdsaudit.ingress.expectation import ExpectedRoute, RuleIndex, RulePlan
 from xdsaudit.ingress.plugins import plan_plugins
 from xdsaudit.model.route import Place, Route, ingress_of
 from xdsaudit.model.verdict import Audit, Rule, RuleVerdict, Verdict
@@ -135,10 +135,10 @@ def _plugins(world: World, request: Request) -> Iterator[PluginAction]:
             yield from plugins_for(judged.view, request, route, plans)
 
 
-def _verdicts(world: World, audit: Audit) -> dict[int, RuleVerdict]:
+def _verdicts(world: World, audit: Audit) -> dict[RuleIndex, RuleVerdict]:
     """Verdicts by the rule's number: an Ingress may write the same host and path twice, so that a rule is no key."""
     counted, others = iter(audit.rules), iter(audit.not_selected)
-    return {number: next(counted if plan.selected else others) for number, plan in world.expectation.plans.numbered()}
+    return {index: next(counted if plan.selected else others) for index, plan in world.expectation.plans.numbered()}
 
 
 def _replica(world: World, view: View, request: Request) -> ReplicaAnswer:
@@ -192,11 +192,15 @@ def _goes_to(route: Route) -> str:
 
 
 def _candidates(
-    world: World, request: Request, answering: Place | None, expected: Rule | None, verdicts: Mapping[int, RuleVerdict]
+    world: World,
+    request: Request,
+    answering: Place | None,
+    expected: Rule | None,
+    verdicts: Mapping[RuleIndex, RuleVerdict],
 ) -> Iterator[Candidate]:
     expectation = world.expectation
     served = bool(world.serving)
-    seen: set[int] = set()
+    seen: set[RuleIndex] = set()
     places = list(candidates(request, scoped=expectation.profile.scoped_rds))
     for place in places:
         for route in expectation.tables.get(place, ()):
@@ -229,9 +233,9 @@ def _candidates(
     order = [host for _, host in places]
     better = order if answering is None else order[: order.index(answering[1])]
     for each in near(expectation, request):
-        if each.rule not in seen and verdicts[each.rule].rule.host in better:
-            seen.add(each.rule)
-            yield Candidate(verdicts[each.rule], f"would match, but {each.why}")
+        if each.index not in seen and verdicts[each.index].rule.host in better:
+            seen.add(each.index)
+            yield Candidate(verdicts[each.index], f"would match, but {each.why}")
 
 
 def _covers(plan: RulePlan, path: str) -> bool:
@@ -269,7 +273,7 @@ def journeys(world: World, audit: Audit, ref: str) -> tuple[Journey, ...]:
     return tuple(journeys)
 
 
-def _taken(world: World, rule: int) -> Iterator[str]:
+def _taken(world: World, index: RuleIndex) -> Iterator[str]:
     """Requests of a rule that earlier routes take, each with an example, as the first serving view has it."""
     serving = world.serving
     if not serving:
@@ -277,7 +281,7 @@ def _taken(world: World, rule: int) -> Iterator[str]:
     view, expectation = serving[0].view, world.expectation
     said: set[str] = set()
     for place, expected in expectation.tables.items():
-        mine = [e for e in expected if rule in e.rules and not e.generated]
+        mine = [e for e in expected if index in e.rules and not e.generated]
         table = view.tables.get(place)
         if not mine or table is None:
             continue
@@ -285,12 +289,12 @@ def _taken(world: World, rule: int) -> Iterator[str]:
         routes: Sequence[Route] = table.routes
         own = [i for i, r in enumerate(routes) if (r.key, r.name) in names]
         secure = place[0] == expectation.profile.https_port
-        for index in own:
-            for earlier in routes[:index]:
+        for at in own:
+            for earlier in routes[:at]:
                 if (earlier.key, earlier.name) in names or len(said) >= _SHOWN:
                     continue
                 hosts = world.hosts(place[0], view)
-                both = (earlier.key, routes[index].key)
+                both = (earlier.key, routes[at].key)
                 example = next(requests(both, place, secure=secure, hosts=hosts), None)
                 if example is None:
                     continue

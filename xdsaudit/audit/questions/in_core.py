@@ -41,11 +41,11 @@ class CoreSight:
 def _held(expectation: Expectation, cores: Cores, decoded: Asked) -> frozenset[Rule]:
     from xdsaudit.xds.core import read_core
 
-    wanted = {rule for routes in expectation.tables.values() for route in routes for rule in route.rules}
+    wanted = {index for routes in expectation.tables.values() for route in routes for index in route.rules}
     names = unmodelled_names(expectation)
     for replica, responses in cores.items():
         judgement = judge_core(
             read_core(responses, replica=replica, decoded=decoded), expectation, Comparer(), tolerated=names
         )
         wanted -= judgement.missing.keys() | judgement.changed.keys()
-    return frozenset(expectation.plans[number].rule for number in wanted)
+    return frozenset(expectation.plans[index].rule for index in wanted)

@@ -6,21 +6,21 @@ Looks at the expected routes alone; must not say anything of what is served.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 from xdsaudit.audit.requests.dead import dead_key
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import candidates, condition_holds, parameter, path_holds
-from xdsaudit.ingress.expectation import Expectation
+from xdsaudit.ingress.expectation import Expectation, RuleIndex
 from xdsaudit.model.route import HeaderMatch, MatchKey, Place
 from xdsaudit.model.sensitive import shown
 
 
-class Near(NamedTuple):
+@dataclass(frozen=True)
+class Near:
     """A rule by its number, the place it stands at, and why the request is not its."""
 
-    rule: int
+    index: RuleIndex
     place: Place
     why: str
 
@@ -28,7 +28,7 @@ class Near(NamedTuple):
 def near(expectation: Expectation, request: Request) -> tuple[Near, ...]:
     """Rules of the request's hosts that would take it but for a condition or two, the most specific host first; each once."""
     profile = expectation.profile
-    nearest: dict[int, tuple[int, Near]] = {}
+    nearest: dict[RuleIndex, tuple[int, Near]] = {}
     other = replace(request, port=profile.http_port if request.secure else profile.https_port)
     for asked, elsewhere in ((request, False), (other, True)):
         for place in candidates(asked, scoped=profile.scoped_rds):
@@ -36,9 +36,9 @@ def near(expectation: Expectation, request: Request) -> tuple[Near, ...]:
                 reasons = [*_port(request, elsewhere), *_fails(route.key, request)]
                 if route.generated or not reasons or "" in reasons:
                     continue
-                for rule in route.rules:
-                    if rule not in nearest or len(reasons) < nearest[rule][0]:
-                        nearest[rule] = (len(reasons), Near(rule, place, " and ".join(reasons)))
+                for index in route.rules:
+                    if index not in nearest or len(reasons) < nearest[index][0]:
+                        nearest[index] = (len(reasons), Near(index, place, " and ".join(reasons)))
     return tuple(each for _, each in sorted(nearest.values(), key=lambda pair: pair[0]))
 
 

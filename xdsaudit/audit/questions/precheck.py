@@ -245,10 +245,10 @@ def _rejected(after: Expectation, refs: set[str], extensions: frozenset[str] | N
 def _shadowed(after: Expectation, refs: set[str]) -> Iterator[Remark]:
     for place, routes in after.tables.items():
         plain = [Route(e.key, e.name, e.fields, e.cluster) for e in routes]
-        for rule, (_, by) in hidden_rules(enumerate(routes), shadows(plain)).items():
+        for index, (_, by) in hidden_rules(enumerate(routes), shadows(plain)).items():
             winner = routes[by]
             other = after.plans[winner.rules[0]].rule if winner.rules else None
-            mine = after.plans[rule].rule
+            mine = after.plans[index].rule
             if other == mine or (mine.ref not in refs and (other is None or other.ref not in refs)):
                 continue
             text = f"{mine} will never be reached on port {place[0]}: {other or winner.name} takes every request first"

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from xdsaudit.audit.requests.automaton import TooHardError, automaton, nothing_common
 from xdsaudit.audit.requests.paths import SURVIVING, UNRESERVED, normalised, refusal
-from xdsaudit.ingress.expectation import Expectation
+from xdsaudit.ingress.expectation import Expectation, RuleIndex
 from xdsaudit.model.route import MatchKey
 
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
@@ -88,7 +88,7 @@ def _spelling(kind: str, value: str) -> str:
     return spelling if spelling != value and dead(kind, spelling) is None else ""
 
 
-def dead_rules(expectation: Expectation, alive: dict[int, object] | None = None) -> Mapping[int, Dead]:
+def dead_rules(expectation: Expectation, alive: dict[int, object] | None = None) -> Mapping[RuleIndex, Dead]:
     """Rules that no request can reach, by number: each of their own routes asks for a path that there is not.
 
     Args:
@@ -101,8 +101,8 @@ def dead_rules(expectation: Expectation, alive: dict[int, object] | None = None)
             known[id(routes)] = routes  # an id is a name only while its object lives
     for gone in known.keys() - {id(routes) for routes in expectation.tables.values()}:
         del known[gone]
-    dead: dict[int, Dead] = {}
-    reached: set[int] = set()
+    dead: dict[RuleIndex, Dead] = {}
+    reached: set[RuleIndex] = set()
     if all(id(routes) in known for routes in expectation.tables.values()):
         return dead
     for routes in expectation.tables.values():
@@ -110,12 +110,12 @@ def dead_rules(expectation: Expectation, alive: dict[int, object] | None = None)
             if route.generated:
                 continue
             why = dead_key(route.key)
-            for rule in route.rules:
+            for index in route.rules:
                 if why is None:
-                    reached.add(rule)
+                    reached.add(index)
                 else:
-                    dead.setdefault(rule, why)
-    return {rule: why for rule, why in dead.items() if rule not in reached}
+                    dead.setdefault(index, why)
+    return {index: why for index, why in dead.items() if index not in reached}
 
 
 def dead_key(key: MatchKey) -> Dead | None:
