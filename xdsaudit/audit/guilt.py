@@ -28,7 +28,7 @@ def guilty(world: World, place: Place, route: Route, flaw: Flaw, gateway: View) 
     refs = {index: plans[index].rule.ref for index in indices}
     for canary in indices[1:]:
         left = set(refs.values()) - {refs[canary]}
-        mine = tuple(i for i in world.objects.ingresses if f"{i.namespace}/{i.metadata.name}" in left)
+        mine = tuple(i for i in world.objects.ingresses if i.ref in left)
         without = translate(replace(world.objects, ingresses=mine), world.expectation.profile).tables.get(place, ())
         alike = [Route(e.key, e.name, e.fields, e.cluster) for e in without if e.key == route.key]
         if alike and all(flaw_of(r, gateway) != flaw for r in alike):

@@ -28,3 +28,19 @@ class Meta(Struct):
         times = [self.creationTimestamp or ""]
         times += [m.time or "" for m in self.managedFields or () if m.subresource != "status"]
         return max(times) or None
+
+
+class Namespaced(Struct):
+    """An object of a namespace."""
+
+    metadata: Meta
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace; an object without one is in ``default``."""
+        return self.metadata.namespace or "default"
+
+    @property
+    def ref(self) -> str:
+        """``namespace/name``."""
+        return f"{self.namespace}/{self.metadata.name}"

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from xdsaudit.errors import ReadError
-from xdsaudit.ingress.meta import Meta
+from xdsaudit.ingress.meta import Meta, Namespaced
 from xdsaudit.ingress.plugin_objects import WasmPlugin
 from xdsaudit.model.json_text import BROKEN
 
@@ -81,17 +81,11 @@ class IngressSpec(Struct):
     defaultBackend: Backend | None = None  # noqa: N815
 
 
-class Ingress(Struct):
+class Ingress(Namespaced):
     """An Ingress (networking.k8s.io/v1)."""
 
-    metadata: Meta
     spec: IngressSpec = msgspec.field(default_factory=IngressSpec)
     kind: str = "Ingress"
-
-    @property
-    def namespace(self) -> str:
-        """Its namespace; an object without one is in ``default``."""
-        return self.metadata.namespace or "default"
 
     @property
     def annotations(self) -> dict[str, str]:

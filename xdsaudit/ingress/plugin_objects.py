@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from xdsaudit.ingress.meta import Meta
+from xdsaudit.ingress.meta import Namespaced
 
 Config = dict[str, Any]
 
@@ -54,19 +54,8 @@ class PluginSpec(Struct):
     matchRules: list[MatchRule] | None = None  # noqa: N815
 
 
-class WasmPlugin(Struct):
+class WasmPlugin(Namespaced):
     """A WasmPlugin."""
 
-    metadata: Meta
     spec: PluginSpec = msgspec.field(default_factory=PluginSpec)
     kind: str = "WasmPlugin"
-
-    @property
-    def namespace(self) -> str:
-        """Its namespace; an object without one is in ``default``."""
-        return self.metadata.namespace or "default"
-
-    @property
-    def ref(self) -> str:
-        """``namespace/name``."""
-        return f"{self.namespace}/{self.metadata.name}"

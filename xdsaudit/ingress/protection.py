@@ -47,6 +47,11 @@ class Unprotected(NamedTuple):
     sure: bool = True
     by_value: bool = False
 
+    @property
+    def ref(self) -> str:
+        """``namespace/ingress``."""
+        return f"{self.namespace}/{self.ingress}"
+
 
 def unprotected(
     objects: KubeObjects, secrets: Mapping[str, tuple[str, str]], mine: Iterable[Ingress], profile: Profile
@@ -269,8 +274,7 @@ def _client_certificate(
             why = f"{host} has no TLS, so that no client is asked for a certificate; give it a certificate in spec.tls"
             sure = not (ingress.spec.tls and objects.configmaps is None)  # higress-https may bring one
         elif owner is not ingress and look(owner.annotations, "auth-tls-secret", text) is None:
-            ref = f"{owner.namespace}/{owner.metadata.name}"
-            why = f"the TLS annotations of {host} are those of the older Ingress {ref}, which has no auth-tls-secret"
+            why = f"the TLS annotations of {host} are those of the older Ingress {owner.ref}, which has no auth-tls-secret"
         elif authority is None or authority[0] != server[0] or authority[1] not in (server[1], f"{server[1]}-cacert"):
             named = "/".join(authority) if authority else "no Secret"
             where = "/".join(server)

@@ -36,7 +36,7 @@ def exposed_by_ref(world: World) -> Mapping[str, Sequence[Unprotected]]:
     exposed: dict[str, list[Unprotected]] = {}
     for each in _unknown(world):
         if each.sure and not each.by_value:
-            exposed.setdefault(f"{each.namespace}/{each.ingress}", []).append(each)
+            exposed.setdefault(each.ref, []).append(each)
     return exposed
 
 
@@ -45,7 +45,7 @@ def findings(world: World) -> Iterator[Finding]:
     for each in _unknown(world):
         if each.by_value:
             yield PROTECTION_NOT_APPLIED.finding(
-                f"{', '.join(each.keys)} of {each.namespace}/{each.ingress} does not apply: {each.why}",
+                f"{', '.join(each.keys)} of {each.ref} does not apply: {each.why}",
                 Concern(ViewName.INGRESS, None, each.keys[0], each.namespace, each.ingress),
             )
 
@@ -54,7 +54,7 @@ def _unknown(world: World) -> Iterator[Unprotected]:
     if world.expectation.unprotected:
         ignored = Ignored(world.objects.ingresses)
         for each in world.expectation.unprotected:
-            if not ignored.covers(f"{each.namespace}/{each.ingress}", PROTECTION_NOT_APPLIED):
+            if not ignored.covers(each.ref, PROTECTION_NOT_APPLIED):
                 yield each
 
 
@@ -64,9 +64,9 @@ def known_exposures(world: World) -> tuple[LeftOut, ...]:
         return ()
     ignored = Ignored(world.objects.ingresses)
     what = tuple(
-        f"{each.namespace}/{each.ingress}: {', '.join(each.keys)} does not apply: {each.why}"
+        f"{each.ref}: {', '.join(each.keys)} does not apply: {each.why}"
         for each in world.expectation.unprotected
-        if (each.sure or each.by_value) and ignored.covers(f"{each.namespace}/{each.ingress}", PROTECTION_NOT_APPLIED)
+        if (each.sure or each.by_value) and ignored.covers(each.ref, PROTECTION_NOT_APPLIED)
     )
     return (LeftOut("ignore", PROTECTION_NOT_APPLIED.code, what),) if what else ()
 

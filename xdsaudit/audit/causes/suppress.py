@@ -20,9 +20,7 @@ class Ignored:
     def __init__(self, ingresses: Iterable[Ingress]) -> None:
         """Read their annotations."""
         self._words: Mapping[str, frozenset[str]] = {
-            f"{i.namespace}/{i.metadata.name}": frozenset(re.split(r"[\s,]+", i.annotations[KEY].lower()))
-            for i in ingresses
-            if KEY in i.annotations
+            i.ref: frozenset(re.split(r"[\s,]+", i.annotations[KEY].lower())) for i in ingresses if KEY in i.annotations
         }
 
     def covers(self, ref: str, said: Cause | Finding) -> bool:

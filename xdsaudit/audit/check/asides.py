@@ -13,7 +13,7 @@ from xdsaudit.audit.check.values import values
 
 def asides(world: World, ref: str) -> tuple[str, ...]:
     """Values without effect, what breaks requests, protection that does not apply, in sentences that begin with a code."""
-    mine = tuple(i for i in world.objects.ingresses if f"{i.namespace}/{i.metadata.name}" == ref)
+    mine = tuple(i for i in world.objects.ingresses if i.ref == ref)
     one = replace(world.objects, ingresses=mine)
     case = Case(one, world.objects, world.objects, world.expectation, world.expectation, frozenset({ref}))
     remarks = [*security(case), *values(case), *results(case)]

@@ -138,7 +138,7 @@ def remarks_of(
         name: of the Envoy that was asked, with its version.
         refuses: asks it again.
     """
-    by_ref = {f"{i.namespace}/{i.metadata.name}": i for i in objects.ingresses}
+    by_ref = {i.ref: i for i in objects.ingresses}
     annotations: dict[str, str | None] = {}
     first: dict[Rule, str] = {}  # a path of type Prefix is two routes
     for question, words in answer.refused:
@@ -155,7 +155,6 @@ def remarks_of(
 
 def _annotation(ingress: Ingress, objects: KubeObjects, after: Expectation, refuses: Refuses) -> str | None:
     """The annotation of an Ingress without which Envoy takes all its routes; None where no single one is to blame."""
-    ref = f"{ingress.namespace}/{ingress.metadata.name}"
     for key in ingress.annotations:
         if not key.startswith((NGINX, HIGRESS)):
             continue
@@ -163,7 +162,7 @@ def _annotation(ingress: Ingress, objects: KubeObjects, after: Expectation, refu
         metadata = msgspec.structs.replace(ingress.metadata, annotations=rest)
         healed = msgspec.structs.replace(ingress, metadata=metadata)
         alone = translate(replace(objects, ingresses=(healed,)), after.profile)
-        routes = [q.route for q in questions(alone, {ref})]
+        routes = [q.route for q in questions(alone, {ingress.ref})]
         if routes and not refuses(routes):
             return key
     return None

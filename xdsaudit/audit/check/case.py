@@ -56,7 +56,7 @@ class Case:
         """The batch's Ingresses that the controller takes."""
         taken = {plan.rule.ref for plan in self.after.plans if plan.selected}
         for ingress in self.mine.ingresses:
-            if f"{ingress.namespace}/{ingress.metadata.name}" in taken:
+            if ingress.ref in taken:
                 yield ingress
 
 

@@ -140,12 +140,11 @@ def _differing(ingress: Ingress) -> Iterator[Remark]:
 def _unwritten(ingress: Ingress, case: Case, regex_hosts: dict[str, str]) -> Iterator[Remark]:
     """Differences that no annotation shows: default redirects, paths that are regular expressions by a neighbour, text prefixes."""
     rule, notes = whole(ingress), ingress.annotations
-    own = f"{ingress.namespace}/{ingress.metadata.name}"
     switched = any(look(notes, k, boolean) is not None for k in ("ssl-redirect", "force-ssl-redirect"))
     secure = sorted({r.host for r in ingress.spec.rules or () if r.host and r.host in case.after.secrets})
     if secure and not switched and not is_canary(notes):
         said = f"ingress-nginx redirects {', '.join(secure[:3])} to https by default, Higress answers on both ports"
-        yield Remark(DIFFERS, rule, f'{own}: {said}: set {HIGRESS}ssl-redirect: "true"')
+        yield Remark(DIFFERS, rule, f'{rule.ref}: {said}: set {HIGRESS}ssl-redirect: "true"')
     for each in ingress.spec.rules or ():
         host = each.host or "*"
         for path in (each.http.paths if each.http else None) or ():
@@ -169,7 +168,7 @@ def _regex_hosts(case: Case) -> dict[str, str]:
     for ingress in case.ingresses():
         if look(ingress.annotations, "use-regex", boolean) or look(ingress.annotations, "rewrite-target", text):
             for rule in ingress.spec.rules or ():
-                hosts.setdefault(rule.host or "*", f"{ingress.namespace}/{ingress.metadata.name}")
+                hosts.setdefault(rule.host or "*", ingress.ref)
     return hosts
 
 

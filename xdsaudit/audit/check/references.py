@@ -167,7 +167,7 @@ def _services_that_are_registries(ingress: Ingress, known: Known) -> Iterator[Re
         yield Remark(
             UNREGISTERED,
             whole(ingress),
-            f"{ingress.namespace}/{ingress.metadata.name}: {why}",
+            f"{ingress.ref}: {why}",
             sure,
             resource=f"service/{name}",
         )

@@ -29,7 +29,7 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 def refusals(case: Case) -> Iterator[Remark]:
     """Rules of the batch that would be left alone or refused, with the reason behind the reason."""
     profile = case.after.profile
-    by_ref = {f"{i.namespace}/{i.metadata.name}": i for i in case.objects.ingresses}
+    by_ref = {i.ref: i for i in case.objects.ingresses}
     for plan in case.after.plans:
         rule = plan.rule
         if rule.ref not in case.refs:

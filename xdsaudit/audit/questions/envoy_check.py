@@ -40,7 +40,7 @@ def with_envoy(
     """
     objects = merged(batch, live)
     after = translate(objects, profile)
-    answer = ask(questions(after, {f"{i.namespace}/{i.metadata.name}" for i in batch.objects.ingresses}), refuses)
+    answer = ask(questions(after, {i.ref for i in batch.objects.ingresses}), refuses)
     said = [finding_of(remark, batch.origins) for remark in remarks_of(answer, objects, after, name, refuses)]
     ignored = Ignored(batch.objects.ingresses)
     hidden = [f for f in said if ignored.covers(ref_of(f), f)]

@@ -137,4 +137,4 @@ def _labels(snapshot: Snapshot) -> dict[str, Labels]:
         items = decode_list(snapshot.kube.get("ingresses", b'{"items":[]}'), "ingresses")
     except ReadError:
         return {}
-    return {f"{i.namespace}/{i.metadata.name}": i.metadata.labels or {} for i in items}
+    return {i.ref: i.metadata.labels or {} for i in items}

@@ -11,7 +11,7 @@ import msgspec
 from xdsaudit.audit.causes import certificates, protection, rejection, shadowing, translation, upstream, written
 from xdsaudit.audit.causes.suppress import Ignored
 from xdsaudit.audit.check import migration
-from xdsaudit.audit.check.case import Case, Remark
+from xdsaudit.audit.check.case import Case, Remark, whole
 from xdsaudit.audit.check.changes import changed_rules, changes, notes
 from xdsaudit.audit.check.families import remarks
 from xdsaudit.audit.compare.flaws import flaw_of
@@ -73,7 +73,7 @@ def check(
     before = translate(live or KubeObjects(), profile)
     whole = merged(batch, live)
     after = translate(whole, profile)
-    refs = {f"{i.namespace}/{i.metadata.name}" for i in batch.objects.ingresses}
+    refs = {i.ref for i in batch.objects.ingresses}
     case = Case(batch.objects, whole, live, before, after, frozenset(refs))
     compared = changes(case)
     found = [
@@ -117,7 +117,7 @@ def _remarks(case: Case, batch: Batch, extensions: frozenset[str] | None) -> Ite
     yield from _shadowed(after, refs)
     yield from _unmatchable(after, refs)
     yield from _backends(after, refs, batch, live)
-    yield from _certificates(after, refs, batch, live)
+    yield from _certificates(after, batch, live)
     yield from _meaningless(after, refs)
     yield from remarks(case)
 
@@ -288,15 +288,14 @@ def _backends(after: Expectation, refs: set[str], batch: Batch, live: KubeObject
             else:
                 continue
             yield Remark(upstream.CLUSTER_ABSENT, rule, text)
-    yield from _late_services(refs, batch, live)
+    yield from _late_services(batch, live)
 
 
-def _late_services(refs: set[str], batch: Batch, live: KubeObjects) -> Iterator[Remark]:
+def _late_services(batch: Batch, live: KubeObjects) -> Iterator[Remark]:
     """Ports by name whose Service comes later in the batch than the Ingress: nothing starts their translation again."""
     for ingress in batch.objects.ingresses:
-        ref = f"{ingress.namespace}/{ingress.metadata.name}"
         at = batch.order.get(("Ingress", ingress.namespace, ingress.metadata.name), 0)
-        for rule in ingress.spec.rules or () if ref in refs else ():
+        for rule in ingress.spec.rules or ():
             for path in (rule.http.paths or ()) if rule.http else ():
                 service = path.backend.service if path.backend else None
                 if service is None or not service.port.name:
@@ -313,28 +312,27 @@ def _late_services(refs: set[str], batch: Batch, live: KubeObjects) -> Iterator[
                     yield Remark(translation.PORT_NAME_RESOLVE_ERROR, mine, text)
 
 
-def _certificates(after: Expectation, refs: set[str], batch: Batch, live: KubeObjects | None) -> Iterator[Remark]:
+def _certificates(after: Expectation, batch: Batch, live: KubeObjects | None) -> Iterator[Remark]:
     known = (live.secrets if live else None, batch.objects.secrets or frozenset())
     hosts = {h for _, h in after.tables}
     for ingress in batch.objects.ingresses:
-        ref = f"{ingress.namespace}/{ingress.metadata.name}"
         listed = {h for t in ingress.spec.tls or () for h in t.hosts or ()}
         for tls in ingress.spec.tls or ():
             key = (ingress.namespace, tls.secretName)
             if known[0] is not None and tls.secretName and key not in known[0] and key not in known[1]:
                 if tls.hosts and all(after.secrets.get(h, key) != key for h in tls.hosts):
                     continue  # another certificate of these hosts is used: higress-https falls back, or an older Ingress brings one
-                rule = _whole(ingress.namespace, ingress.metadata.name)
+                rule = whole(ingress)
                 others = sorted("/".join(s) for s in (known[0] | known[1]) if s[1] == tls.secretName)
                 there = (
                     f" ({others[0]} does, and a certificate must stand in the namespace of its Ingress)"
                     if others
                     else ""
                 )
-                text = f"{ref}: Secret {'/'.join(key)} does not exist{there}: HTTPS will fail in the handshake"
+                text = f"{ingress.ref}: Secret {'/'.join(key)} does not exist{there}: HTTPS will fail in the handshake"
                 yield Remark(certificates.CERTIFICATE_WARMING, rule, text)
         for host in sorted({r.host for r in ingress.spec.rules or () if r.host}):
-            if ingress.spec.tls and host in hosts and host not in listed and host not in after.secrets and ref in refs:
+            if ingress.spec.tls and host in hosts and host not in listed and host not in after.secrets:
                 rule = Rule(ingress.namespace, ingress.metadata.name, host, "", None)
-                text = f"{ref}: {host} gets no TLS: spec.tls lists {', '.join(sorted(listed)) or 'no host'}"
+                text = f"{ingress.ref}: {host} gets no TLS: spec.tls lists {', '.join(sorted(listed)) or 'no host'}"
                 yield Remark(translation.TLS_IGNORED, rule, text)
