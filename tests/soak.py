@@ -26,7 +26,7 @@ from google.protobuf import json_format
 from tests import worlds
 from tests.e2e.test_envoy import until
 from tests.e2e.test_wait import HOST, Stand
-from xdsaudit.collect.kubeconfig import connect
+from xdsaudit.collect.kubeconfig import kube_api
 from xdsaudit.collect.rounds import LiveReader
 from xdsaudit.collect.snapshot import load
 from xdsaudit.collect.sources import Sources
@@ -53,7 +53,7 @@ def soak(changes: int, seed: int = 1) -> None:
     snapshot = load(_RECORDINGS / "batch-loss")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         found = Stand(snapshot, Path(folder), stack)
-        store = stack.enter_context(KubeStore(connect(str(found.config)), "higress-system"))
+        store = stack.enter_context(KubeStore(kube_api(str(found.config)), "higress-system"))
         sources = Sources(
             ads=(found.plane.endpoint,),
             gateways=(found.envoy.admin_url,),

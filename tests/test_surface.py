@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import xdsaudit
-from xdsaudit.cli.front import answer, program
+from xdsaudit.cli.front import answer_at_once, program
 
 HEAVY = (
     "grpc",
@@ -126,26 +126,26 @@ def test_help_at_hand_is_what_click_says(
     monkeypatch.setenv("COLUMNS", columns)
     script = f"from xdsaudit.cli.group import cli; cli.main({arguments!r}, prog_name={name!r})"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert answer(arguments, name) == done.stdout
+    assert answer_at_once(arguments, name) == done.stdout
 
 
 @pytest.mark.parametrize(
     "arguments", [["diff"], ["--help", "diff"], ["diff", "--help"], ["--bogus"], ["--version", "x"]]
 )
 def test_anything_else_is_left_to_the_commands(arguments: list[str]) -> None:
-    assert answer(arguments, "xdsaudit") is None
+    assert answer_at_once(arguments, "xdsaudit") is None
 
 
 @pytest.mark.parametrize("word", ["XA401", "xa101"])
 def test_a_code_at_hand_is_what_the_command_says(word: str) -> None:
     script = f"from xdsaudit.cli.group import cli; cli.main(['explain', {word!r}], standalone_mode=False)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert answer(["explain", word], "xdsaudit") == done.stdout
+    assert answer_at_once(["explain", word], "xdsaudit") == done.stdout
 
 
 @pytest.mark.parametrize("word", ["XA999", "XAB", "lost-in-pilot"])
 def test_what_is_no_code_is_left_to_the_command(word: str) -> None:
-    assert answer(["explain", word], "xdsaudit") is None
+    assert answer_at_once(["explain", word], "xdsaudit") is None
 
 
 def test_a_file_that_is_called_like_a_code_is_left_to_the_command(
@@ -153,12 +153,12 @@ def test_a_file_that_is_called_like_a_code_is_left_to_the_command(
 ) -> None:
     (tmp_path / "XA401").write_text("{}")
     monkeypatch.chdir(tmp_path)
-    assert answer(["explain", "XA401"], "xdsaudit") is None
+    assert answer_at_once(["explain", "XA401"], "xdsaudit") is None
 
 
 def test_a_narrow_terminal_gets_help_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
-    assert answer(["--help"], "xdsaudit") is None
+    assert answer_at_once(["--help"], "xdsaudit") is None
 
 
 def test_shell_completion_knows_the_commands() -> None:

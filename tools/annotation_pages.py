@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from code_pages import manifest, prose  # noqa: E402
 
-from xdsaudit.audit.questions.precheck import Batch, check  # noqa: E402
-from xdsaudit.ingress.annotation_table import KINDS, NUMBER, SWITCH, TABLE, TEXT, Row  # noqa: E402
+from xdsaudit.audit.questions.precheck import Batch, check_batch  # noqa: E402
+from xdsaudit.ingress.annotation_table import NUMBER, SWITCH, TABLE, TEXT, VALUE_KINDS, Row  # noqa: E402
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute  # noqa: E402
 from xdsaudit.ingress.foreign_keys import BY_NGINX_KEY, DETAIL, PROTECTS, SHAPES  # noqa: E402
 from xdsaudit.ingress.objects import read_objects  # noqa: E402
@@ -58,7 +58,7 @@ def until(row: Row) -> str:
 
 def odd(row: Row) -> str:
     """What becomes of odd values."""
-    return prose(f"{KINDS[row.kind]}; {row.odd}" if row.odd else KINDS[row.kind])
+    return prose(f"{VALUE_KINDS[row.kind]}; {row.odd}" if row.odd else VALUE_KINDS[row.kind])
 
 
 def pair(row: Row) -> tuple[dict[str, str], dict[str, str]]:
@@ -159,7 +159,9 @@ def coming_from_nginx(row: Row) -> list[str]:
     with_it, _ = pair(row)
     notes = {name.replace("higress.io/", "nginx.ingress.kubernetes.io/"): value for name, value in with_it.items()}
     objects, _ = read_objects(_lists([example(row, notes)]))
-    found = check(Batch(objects, {}, {}, "2026-01-01T00:00:00Z"), None, Profile(version=(2, 1, 9)), from_nginx=True)
+    found = check_batch(
+        Batch(objects, {}, {}, "2026-01-01T00:00:00Z"), None, Profile(version=(2, 1, 9)), from_nginx=True
+    )
     differing = [f for f in found.findings if f.slug == "nginx-differs" and any(c.resource == key for c in f.concerns)]
     for each in differing:
         told = each.message.split(": ", 2)[-1]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from xdsaudit.collect.manifests import Manifests
     from xdsaudit.collect.rounds import LiveReader
     from xdsaudit.collect.sources import Sources
-    from xdsaudit.live.wait import Outcome, Reader, Settings
+    from xdsaudit.live.wait import BatchReader, Outcome, WaitSettings
     from xdsaudit.live.watch import Transition
     from xdsaudit.model.snapshot import Snapshot
     from xdsaudit.model.verdict import Audit
@@ -139,7 +139,7 @@ class Connection:
         Raises:
             InputError: the URL or a header is not valid.
         """
-        from xdsaudit.audit.questions.explain import explain
+        from xdsaudit.audit.questions.explain import explain_request
         from xdsaudit.audit.requests.request import parse_request
         from xdsaudit.audit.verdicts import judged
 
@@ -148,9 +148,9 @@ class Connection:
         request = parse_request(
             url, method=method, headers=tuple(headers), http_port=profile.http_port, https_port=profile.https_port
         )
-        return explain(world, audit, request)
+        return explain_request(world, audit, request)
 
-    def wait(self, *what: str, **settings: Unpack[Settings]) -> Outcome:
+    def wait(self, *what: str, **settings: Unpack[WaitSettings]) -> Outcome:
         """Block until rules are in effect in every gateway, or it is clear that one will not be.
 
         Args:
@@ -179,14 +179,14 @@ class Connection:
 
 
 def wait(
-    reader: Reader,
+    reader: BatchReader,
     refs: Iterable[str] = (),
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
-    **settings: Unpack[Settings],
+    **settings: Unpack[WaitSettings],
 ) -> Outcome:
-    """``xdsaudit.live.wait.wait`` by the clock of this machine.
+    """``xdsaudit.live.wait.wait_in_rounds`` by this machine's clock.
 
     Args:
         reader: where to look, round after round (``LiveReader``).
@@ -196,15 +196,15 @@ def wait(
         sleep: waits so many seconds.
         **settings: ``deadline``, ``grace``, ``interval``, ``rounds``, ``patience`` (seconds but for ``rounds``) and ``tell``.
     """
-    from xdsaudit.live.wait import wait as loop
+    from xdsaudit.live.wait import wait_in_rounds
 
-    return loop(reader, refs, clock=clock, sleep=sleep, **settings)
+    return wait_in_rounds(reader, refs, clock=clock, sleep=sleep, **settings)
 
 
 class _Wanting:
     """A reader whose snapshots also hold what manifests ask the API for."""
 
-    def __init__(self, reader: Reader, given: Manifests) -> None:
+    def __init__(self, reader: BatchReader, given: Manifests) -> None:
         from xdsaudit.collect.sources import Wanted
 
         self._reader, self._wanted = reader, Wanted(given.lists, given.origins)

@@ -27,7 +27,7 @@ _PLAIN = (
 )
 
 
-def near(word: str, known: Iterable[str], sign: str = "; ") -> str:
+def did_you_mean(word: str, known: Iterable[str], sign: str = "; ") -> str:
     """``; did you mean X?`` for the nearest of the known words, or ``""`` where none is near.
 
     Args:

@@ -9,7 +9,7 @@ import pytest
 
 from xdsaudit.audit.check.asked import Routes, ask, questions
 from xdsaudit.audit.questions.envoy_check import with_envoy
-from xdsaudit.audit.questions.precheck import Batch, check
+from xdsaudit.audit.questions.precheck import Batch, check_batch
 from xdsaudit.ingress.objects import read_objects
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate
@@ -41,7 +41,7 @@ def batch_of(*items: dict[str, Any]) -> Batch:
 
 
 def asked(batch: Batch, envoy: Played) -> Audit:
-    before = check(batch, None, Profile())
+    before = check_batch(batch, None, Profile())
     return with_envoy(before, batch, None, Profile(), "Envoy 9", envoy)
 
 

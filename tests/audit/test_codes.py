@@ -20,7 +20,7 @@ from tests.plugin_worlds import rule, wasm
 from xdsaudit import Audit, Snapshot, audit
 from xdsaudit.audit.causes.catalogue import CATALOGUE
 from xdsaudit.audit.questions.explain import journeys
-from xdsaudit.audit.questions.precheck import Batch, check
+from xdsaudit.audit.questions.precheck import Batch, check_batch
 from xdsaudit.audit.verdicts import judged
 from xdsaudit.collect.manifests import read_manifests
 from xdsaudit.collect.snapshot import load
@@ -234,7 +234,7 @@ def batch(*listed: Json, on_service: str = "example.com/note") -> Callable[[], s
     web = service("web")
     web["metadata"]["annotations"] = {on_service: "x"}
     objects, _ = read_objects({**worlds.kube(listed), "services": ingress_list([web], "Service")})
-    return lambda: codes(check(Batch(objects, {}, {}, "2026-11-24T00:00:00Z"), None, Profile()))
+    return lambda: codes(check_batch(Batch(objects, {}, {}, "2026-11-24T00:00:00Z"), None, Profile()))
 
 
 def bridged(name: str, destination: str) -> Json:
@@ -248,13 +248,13 @@ def on_live(item: Json) -> set[str]:
     """A batch over a world in which another Ingress goes to the same Service."""
     live, _ = read_objects(worlds.kube([ingress("z", "z.test", "/z")]))
     mine, _ = read_objects({"ingresses": ingress_list([item])})
-    return codes(check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), live, Profile()))
+    return codes(check_batch(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), live, Profile()))
 
 
 def moved(key: str) -> Callable[[], set[str]]:
     """A batch that comes from ingress-nginx."""
     mine, _ = read_objects({"ingresses": ingress_list([ingress("a", "a.test", "/a", annotations={key: "/5"})])})
-    return lambda: codes(check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), None, Profile(), from_nginx=True))
+    return lambda: codes(check_batch(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), None, Profile(), from_nginx=True))
 
 
 def noted(**notes: str) -> Json:
@@ -271,7 +271,7 @@ def written(text: str) -> Callable[[], set[str]]:
             given = read_manifests([file.name], to_check=True)
         objects, _ = read_objects(given.lists)
         when = "2026-11-24T00:00:00Z"
-        return codes(check(Batch(objects, given.origins, given.order, when, given.complaints), None, Profile()))
+        return codes(check_batch(Batch(objects, given.origins, given.order, when, given.complaints), None, Profile()))
 
     return made
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests import worlds
-from xdsaudit.audit.compare.comparison import Comparison, compare, of_expectations
+from xdsaudit.audit.compare.comparison import Comparison, compare_objects, of_expectations
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import look_up
 from xdsaudit.ingress.expectation import Expectation
@@ -190,7 +190,7 @@ def test_each_example_is_one_and_random_requests_find_no_other(seed: int, scoped
 
 
 def said(before: list[dict[str, Any]], after: list[dict[str, Any]], **more: Any) -> Comparison:
-    return compare(objects(before), objects(after), Profile(), **more)
+    return compare_objects(objects(before), objects(after), Profile(), **more)
 
 
 BASE = [ingress("web", "shop.test", "/", service="web"), ingress("api", "shop.test", "/api", service="api")]
@@ -240,7 +240,7 @@ def test_another_certificate_is_told() -> None:
 def test_an_upgrade_changes_what_the_new_version_reads() -> None:
     notes = {N + "upstream-hash-by": "$remote_addr"}
     item = ingress("web", "shop.test", "/", annotations=notes)
-    found = compare(objects([item]), objects([item]), Profile(version=(2, 0, 7)), Profile(version=(2, 2, 1)))
+    found = compare_objects(objects([item]), objects([item]), Profile(version=(2, 0, 7)), Profile(version=(2, 2, 1)))
     (change,) = found.changed
     assert "hash_policy" in change.fields
 
@@ -272,9 +272,9 @@ def test_what_plugins_and_registries_do_is_not_compared_and_that_is_said() -> No
         ("mcpbridges", "McpBridge", bridge, "registries"),
     ):
         other = read_objects({**worlds.kube(BASE), plural: ingress_list([item], kind)})[0]
-        (doubt,) = compare(objects(BASE), other, Profile()).doubts
+        (doubt,) = compare_objects(objects(BASE), other, Profile()).doubts
         assert words in doubt
-        assert compare(other, other, Profile()).proven
+        assert compare_objects(other, other, Profile()).proven
 
 
 def test_a_host_that_gets_a_table_of_its_own_under_a_wildcard_is_noted() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests import worlds
 from xdsaudit import InputError, Snapshot
-from xdsaudit.audit.questions.explain import Explanation, explain, journeys
+from xdsaudit.audit.questions.explain import Explanation, explain_request, journeys
 from xdsaudit.audit.requests.access_log import read_log
 from xdsaudit.audit.requests.example import witness
 from xdsaudit.audit.requests.request import parse_request
@@ -34,7 +34,7 @@ ITEMS = [
 
 def ask(url: str, snapshot: Snapshot | None = None, **more: object) -> Explanation:
     world, audit = judged(snapshot or worlds.world(ITEMS))
-    return explain(world, audit, parse_request(url, **more))  # type: ignore[arg-type]
+    return explain_request(world, audit, parse_request(url, **more))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.audit.test_report_rows import REPORTS
-from xdsaudit.audit.questions.precheck import Batch, check
+from xdsaudit.audit.questions.precheck import Batch, check_batch
 from xdsaudit.collect.manifests import read_manifests
 from xdsaudit.ingress.objects import read_objects
 from xdsaudit.ingress.profile import Profile
@@ -20,7 +20,7 @@ PROFILE = Profile(version=(2, 1, 9), ingress_class="higress")
 
 def moved(*items: dict[str, Any]) -> Audit:
     lists = {"ingresses": ingress_list(items), "configmaps": ingress_list([], "ConfigMap")}
-    return check(Batch(read_objects(lists)[0], {}, {}, "2026-11-24T00:00:00Z"), None, PROFILE, from_nginx=True)
+    return check_batch(Batch(read_objects(lists)[0], {}, {}, "2026-11-24T00:00:00Z"), None, PROFILE, from_nginx=True)
 
 
 def said(*items: dict[str, Any]) -> list[str]:
@@ -84,7 +84,9 @@ def test_paths_are_regular_expressions_for_the_whole_host_in_nginx() -> None:
 def test_what_protects_comes_first_and_everything_is_counted() -> None:
     given = read_manifests([str(REPORTS / "11-nginx-timeouts.yaml")])
     mine, _ = read_objects(given.lists)
-    result = check(Batch(mine, given.origins, given.order, "2026-11-24T00:00:00Z"), None, PROFILE, from_nginx=True)
+    result = check_batch(
+        Batch(mine, given.origins, given.order, "2026-11-24T00:00:00Z"), None, PROFILE, from_nginx=True
+    )
     slugs = [f.slug for f in result.findings]
     assert slugs[:3] == ["protection-not-applied"] * 3
     assert "protection-not-applied" not in slugs[3:]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests import worlds
-from xdsaudit.audit.questions.explain import explain
+from xdsaudit.audit.questions.explain import explain_request
 from xdsaudit.audit.questions.forwarding import effects
 from xdsaudit.audit.requests.request import parse_request
 from xdsaudit.audit.verdicts import judged
@@ -18,7 +18,7 @@ from xdsaudit.testing import ingress
 
 def said(url: str, *items: dict[str, Any], method: str = "GET", headers: tuple[str, ...] = ()) -> list[str]:
     world, audit = judged(worlds.world(list(items)))
-    found = explain(world, audit, parse_request(url, method=method, headers=headers))
+    found = explain_request(world, audit, parse_request(url, method=method, headers=headers))
     return [f"{c.verdict.rule.ingress}: {c.why}" for c in found.candidates]
 
 

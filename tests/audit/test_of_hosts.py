@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests import worlds
 from xdsaudit.audit.case import World
-from xdsaudit.audit.questions.explain import explain
+from xdsaudit.audit.questions.explain import explain_request
 from xdsaudit.audit.questions.of_hosts import judged_for
 from xdsaudit.audit.requests.request import Request, parse_request
 from xdsaudit.audit.verdicts import judged
@@ -30,7 +30,7 @@ POLICY = ("least_conn", "round_robin")
 
 def told(world: World, audit: Audit, request: Request) -> tuple[object, ...]:
     """All that ``explain URL`` prints."""
-    found = explain(world, audit, request)
+    found = explain_request(world, audit, request)
     return explanation_text(found), explanation_object(found), found.exit_code(), audit.gaps
 
 
@@ -39,7 +39,7 @@ def alike(snapshot: Snapshot, requests: Iterable[Request], whole: tuple[World, A
     world, audit = whole or judged(snapshot)
     given_ = 0
     for request in requests:
-        part = judged_for(snapshot, request, lambda w, a, r=request: explain(w, a, r))  # type: ignore[misc]
+        part = judged_for(snapshot, request, lambda w, a, r=request: explain_request(w, a, r))  # type: ignore[misc]
         if part is not None:
             given_ += 1
             assert told(*part, request) == told(world, audit, request), str(request)
@@ -127,7 +127,7 @@ def test_a_lost_rule_and_a_request_of_nobody_need_the_whole() -> None:
     snapshot = worlds.world(items, gateway={p: t for p, t in good.items() if p[1] != "b.test"})
     for url, enough in (("http://a.test/a", True), ("http://b.test/b", False), ("http://c.test/", False)):
         request = parse_request(url)
-        assert (judged_for(snapshot, request, lambda w, a, r=request: explain(w, a, r)) is not None) is enough  # type: ignore[misc]
+        assert (judged_for(snapshot, request, lambda w, a, r=request: explain_request(w, a, r)) is not None) is enough  # type: ignore[misc]
 
 
 def test_routes_of_other_hosts_are_not_decoded() -> None:

@@ -14,9 +14,9 @@ from tests import plugin_worlds, worlds
 from tests.plugin_worlds import rule, wasm
 from xdsaudit import Audit, Stage, Verdict, audit, redact
 from xdsaudit.audit.memory import Memory
-from xdsaudit.audit.questions.explain import explain
+from xdsaudit.audit.questions.explain import explain_request
 from xdsaudit.audit.questions.narrow import Scope, narrow
-from xdsaudit.audit.questions.precheck import Batch, check
+from xdsaudit.audit.questions.precheck import Batch, check_batch
 from xdsaudit.audit.questions.suppress import by_code, since
 from xdsaudit.audit.requests.request import parse_request
 from xdsaudit.audit.verdicts import judged
@@ -478,7 +478,9 @@ def test_an_api_whose_plugins_could_not_be_listed_lacks_none() -> None:
 
 def actions(url: str, *objects: Any, **cut: Any) -> list[tuple[str, bool | None, int | None]]:
     world, result = judged(plugin_worlds.world(objects, **cut))
-    return [(a.plugin.partition("/")[2], a.acts, a.rule) for a in explain(world, result, parse_request(url)).plugins]
+    return [
+        (a.plugin.partition("/")[2], a.acts, a.rule) for a in explain_request(world, result, parse_request(url)).plugins
+    ]
 
 
 @pytest.mark.parametrize(
@@ -503,7 +505,7 @@ def test_explain_tells_which_match_rule_a_request_meets(rules: Any, default: Any
 
 def test_explain_lists_plugins_in_the_order_of_their_filters_and_names_keys_alone() -> None:
     world, result = judged(plugin_worlds.world([LOG, AUTH]))
-    found = explain(world, result, parse_request("http://foo.test/a"))
+    found = explain_request(world, result, parse_request("http://foo.test/a"))
     assert [a.plugin for a in found.plugins] == ["higress-system/auth", "higress-system/log"]
     assert [a.keys for a in found.plugins] == [("n",), ("level",)]
     text = explanation_text(found)
@@ -514,7 +516,7 @@ def test_explain_lists_plugins_in_the_order_of_their_filters_and_names_keys_alon
 
 def test_explain_tells_of_a_plugin_that_answers_500_and_of_one_that_is_passed_by() -> None:
     world, result = judged(plugin_worlds.world(OBJECTS, gateway={}))
-    said = {a.plugin: a.said for a in explain(world, result, parse_request("http://foo.test/a")).plugins}
+    said = {a.plugin: a.said for a in explain_request(world, result, parse_request("http://foo.test/a")).plugins}
     assert said["higress-system/auth"].endswith("500")
     assert "passes without it" in said["higress-system/log"]
 
@@ -523,7 +525,7 @@ def checked(*objects: Any, live: Any = None) -> list[str]:
     lists = {**worlds.kube(plugin_worlds.ITEMS), "wasmplugins": ingress_list(objects, "WasmPlugin")}
     mine, _ = read_objects(lists)
     origins = {(f"wasmplugin/{p.ref}", "", ""): Origin("p.yaml", 1) for p in mine.plugins or ()}
-    found = check(Batch(mine, origins, {}, "2026-11-24T00:00:00Z"), live, Profile(version=(2, 1, 9)))
+    found = check_batch(Batch(mine, origins, {}, "2026-11-24T00:00:00Z"), live, Profile(version=(2, 1, 9)))
     assert all(f.at == Origin("p.yaml", 1) for f in found.findings if f.slug.startswith("plugin"))
     return [f.slug for f in found.findings if f.slug.startswith("plugin")]
 

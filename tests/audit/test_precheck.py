@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from xdsaudit.audit.questions.precheck import Batch, check
+from xdsaudit.audit.questions.precheck import Batch, check_batch
 from xdsaudit.ingress.objects import KubeObjects, read_objects
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.model.verdict import Origin
@@ -33,7 +33,7 @@ def said(*batch: dict[str, Any], live: KubeObjects | None = None, **more: Any) -
     """Slug to message of what a batch would do to a live world."""
     known = objects(LIVE, service("web"), secrets=("cert",)) if live is None else live
     mine = objects(list(batch), *more.get("services", ()), secrets=None)
-    result = check(Batch(mine, {}, more.get("order", {}), "2026-11-24T00:00:00Z"), known, Profile())
+    result = check_batch(Batch(mine, {}, more.get("order", {}), "2026-11-24T00:00:00Z"), known, Profile())
     return {f.slug: f.message for f in result.findings}
 
 
@@ -131,7 +131,7 @@ def test_a_bridge_elsewhere_and_one_that_the_controller_does_not_see() -> None:
     mine, live = objects([bridge("a", "ext.dns:443")], secrets=None), with_registries(EXT)
     for version, slugs in (((2, 0, 1), set()), ((2, 1, 0), {"destination-unregistered"})):
         seen = Profile(version=version, watch_namespace="default")
-        result = check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), live, seen)
+        result = check_batch(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), live, seen)
         assert {f.slug for f in result.findings} == slugs
 
 
@@ -172,10 +172,10 @@ def test_what_annotations_name_rightly() -> None:
 
 def test_the_notes_say_what_the_batch_changes_for_clients_and_that_it_is_all() -> None:
     mine = objects([ingress("new", "foo.test", "/new", service="own")], service("own"), secrets=None)
-    notes = check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), objects(LIVE, service("web")), Profile()).notes
+    notes = check_batch(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), objects(LIVE, service("web")), Profile()).notes
     assert "the batch changes the answer to 1 kind of requests, and nothing else" in notes
     assert any(n.startswith("GET http://foo.test/new: default/root foo.test/ to web") for n in notes)
-    same = check(Batch(objects(LIVE[:1], secrets=None), {}, {}, ""), objects(LIVE, service("web")), Profile())
+    same = check_batch(Batch(objects(LIVE[:1], secrets=None), {}, {}, ""), objects(LIVE, service("web")), Profile())
     assert "the batch changes nothing for clients" in same.notes
 
 
@@ -200,7 +200,7 @@ def test_a_secret_that_holds_no_certificate() -> None:
         odd = {"kind": "Secret", "metadata": {"name": "odd", "namespace": "default"}, "data": dict.fromkeys(keys, "")}
         lists = {"ingresses": ingress_list([item]), "secrets": ingress_list([odd], "Secret")}
         mine = read_objects(lists)[0]
-        result = check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), objects(LIVE, service("web")), Profile())
+        result = check_batch(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), objects(LIVE, service("web")), Profile())
         assert {f.slug for f in result.findings} == slugs
         assert all("has the keys cert, key, and a certificate needs tls.crt" in f.message for f in result.findings)
 
@@ -208,7 +208,7 @@ def test_a_secret_that_holds_no_certificate() -> None:
 def test_keys_without_effect_for_the_same_reason_are_told_together() -> None:
     notes = {NGINX + "proxy-read-timeout": "5", NGINX + "proxy-send-timeout": "5", NGINX + "limit-rps": "5"}
     mine = objects([ingress("new", "foo.test", "/new", annotations=notes)], secrets=None)
-    result = check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), objects(LIVE, service("web")), Profile())
+    result = check_batch(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), objects(LIVE, service("web")), Profile())
     assert [f.slug for f in result.findings] == ["annotation-without-effect"] * 2
     assert (
         "proxy-read-timeout, nginx.ingress.kubernetes.io/proxy-send-timeout of default/new have no effect"
@@ -259,7 +259,9 @@ def test_the_cause_behind_a_refusal_is_told(item: dict[str, Any], slug: str, wor
 def test_a_rule_that_is_said_twice_is_its_own_ingress_s_matter() -> None:
     twice = ingress("twice", "two.test", "/x", "/x")
     mine = objects([twice], secrets=None)
-    (finding,) = check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), objects(LIVE, service("web")), Profile()).findings
+    (finding,) = check_batch(
+        Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), objects(LIVE, service("web")), Profile()
+    ).findings
     assert (finding.slug, finding.severity.value) == ("duplicated-route", "warning")
     assert "said twice by its own Ingress" in finding.message
     # Where it is live already, a batch that does not touch it is not blamed.
@@ -268,11 +270,11 @@ def test_a_rule_that_is_said_twice_is_its_own_ingress_s_matter() -> None:
 
 def test_without_what_is_live_a_service_of_nearly_that_name_is_pointed_at() -> None:
     mine = objects([ingress("a", "foo.test", "/", service="wbe")], service("web"), secrets=None)
-    (finding,) = check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), None, Profile()).findings
+    (finding,) = check_batch(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), None, Profile()).findings
     assert (finding.slug, finding.severity.value) == ("cluster-absent", "warning")
     assert "did you mean" in finding.message
     other = objects([ingress("a", "foo.test", "/", service="billing")], service("web"), secrets=None)
-    assert check(Batch(other, {}, {}, "2026-11-24T00:00:00Z"), None, Profile()).findings == ()
+    assert check_batch(Batch(other, {}, {}, "2026-11-24T00:00:00Z"), None, Profile()).findings == ()
 
 
 def test_a_service_that_comes_later_with_a_named_port() -> None:
@@ -285,7 +287,7 @@ def test_a_service_that_comes_later_with_a_named_port() -> None:
 
 def test_without_what_is_live_nothing_is_missing() -> None:
     mine = objects([ingress("new", "foo.test", "/new", service="gone", tls="gone")], secrets=None)
-    result = check(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), None, Profile())
+    result = check_batch(Batch(mine, {}, {}, "2026-11-24T00:00:00Z"), None, Profile())
     assert result.findings == ()
     assert any("only the batch itself" in note for note in result.notes)
     assert result.exit_code() == 0
@@ -298,14 +300,14 @@ def test_findings_stand_at_their_lines_in_order() -> None:
         ("default/a", "foo.test", "/"): Origin("batch.yaml", 9),
     }
     known = objects(LIVE, service("web"))
-    result = check(Batch(objects(items), origins, {}, "2026-11-24T00:00:00Z"), known, Profile())
+    result = check_batch(Batch(objects(items), origins, {}, "2026-11-24T00:00:00Z"), known, Profile())
     assert [str(f.at) for f in result.findings] == ["batch.yaml:9", "batch.yaml:30"]
     assert result.exit_code() == 1
 
 
 def test_what_is_live_already_is_no_fault_of_the_batch(recording) -> None:
     live = read_objects(recording("healthy-scoped").kube)[0]
-    result = check(Batch(live, {}, {}, "2026-11-24T00:00:00Z"), live, Profile())
+    result = check_batch(Batch(live, {}, {}, "2026-11-24T00:00:00Z"), live, Profile())
     refused = {f.slug for f in result.findings if f.severity.value == "error"}
     assert "shadowed" not in refused
     assert "duplicated-route" in refused  # those that are refused today would still be

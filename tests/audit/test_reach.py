@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests import worlds
 from xdsaudit import audit
-from xdsaudit.audit.compare.shadowing import _hides, covers, shadows
+from xdsaudit.audit.compare.shadowing import _hides, matches_all_of, shadows
 from xdsaudit.audit.requests.patterns import compiled, literal_prefix
 from xdsaudit.model.route import HeaderMatch, MatchKey, Route
 from xdsaudit.model.verdict import Verdict
@@ -54,7 +54,7 @@ def test_a_shadowed_route_answers_no_request(keys: list[MatchKey]) -> None:
 
 @given(KEYS, KEYS)
 def test_covers_is_sound(one: MatchKey, other: MatchKey) -> None:
-    if covers(one, other):
+    if matches_all_of(one, other):
         assert all(matches(one, p, h) for p, h in REQUESTS if matches(other, p, h))
 
 
@@ -183,7 +183,7 @@ def test_plain_paths_are_shadowed_by_what_asking_every_pair_finds(keys: list[Mat
 def test_a_regex_with_a_choice_or_in_any_case_is_hidden_by_the_prefix_of_all_its_matches(
     earlier: str, later: str, taken: bool
 ) -> None:
-    assert covers(MatchKey("prefix", earlier), MatchKey("safe_regex", later)) is taken
+    assert matches_all_of(MatchKey("prefix", earlier), MatchKey("safe_regex", later)) is taken
 
 
 @given(
@@ -214,5 +214,5 @@ def test_every_match_of_a_regex_begins_with_its_literal_prefix(tail: str, letter
 )
 def test_a_condition_may_imply_another(one: HeaderMatch, other: HeaderMatch, implied: bool) -> None:
     earlier, later = (MatchKey("prefix", "/", False, (c,)) for c in (other, one))
-    assert covers(earlier, later) is implied
+    assert matches_all_of(earlier, later) is implied
     assert bool(shadows([Route(earlier, "a", {}, "c"), Route(later, "b", {}, "c")])) is implied

@@ -13,7 +13,7 @@ from tests import worlds
 from tests.audit.test_attribution import GOOD, ITEMS, WITHOUT_B
 from xdsaudit import Audit, Snapshot, audit
 from xdsaudit.audit.memory import Aging, Asked, Memory
-from xdsaudit.audit.questions.status import status
+from xdsaudit.audit.questions.status import replica_statuses
 from xdsaudit.audit.verdicts import judged
 from xdsaudit.collect.snapshot import load
 from xdsaudit.model.snapshot import PilotCapture
@@ -77,7 +77,7 @@ def test_pilots_that_disagree_and_their_gateways() -> None:
     assert [f.message for f in result.findings if f.slug == "replicas-disagree"] == [
         "1 of 3 gateway replicas lack or change 1 rule: gw-2"
     ]
-    rows = {r.replica: r for r in status(world_, result)}
+    rows = {r.replica: r for r in replica_statuses(world_, result)}
     assert (rows["gw-2"].attached, rows["gw-2"].differs) == (("pilot-1",), 1)
     assert (rows["pilot-0"].attached, rows["pilot-0"].differs) == (("gw-0", "gw-1"), 0)
 

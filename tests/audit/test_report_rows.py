@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from xdsaudit.audit.questions.precheck import Batch, check
+from xdsaudit.audit.questions.precheck import Batch, check_batch
 from xdsaudit.collect.manifests import read_manifests
 from xdsaudit.ingress.objects import read_objects
 from xdsaudit.ingress.profile import profile_of
@@ -100,7 +100,9 @@ def judged(number: str, *, live: bool = False, version: str = NEW) -> Audit:
     beside = {kind: data for kind, data in given.lists.items() if kind != "ingresses"}
     known = read_objects({"ingresses": b'{"items": []}', **beside})[0] if live else None
     profile = profile_of({"version": version})
-    return check(Batch(mine, given.origins, given.order, "2026-11-24T00:00:00Z", given.complaints), known, profile)
+    return check_batch(
+        Batch(mine, given.origins, given.order, "2026-11-24T00:00:00Z", given.complaints), known, profile
+    )
 
 
 def having(result: Audit, words: str) -> list[Finding]:

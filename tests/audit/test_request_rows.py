@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests import worlds
-from xdsaudit.audit.questions.explain import explain
+from xdsaudit.audit.questions.explain import explain_request
 from xdsaudit.audit.requests.access_log import read_log
 from xdsaudit.audit.requests.request import parse_request
 from xdsaudit.audit.verdicts import judged
@@ -24,7 +24,7 @@ from xdsaudit.testing import ingress
 def told(snapshot: Snapshot, url: str, *headers: str) -> tuple[str, int]:
     """All that is printed, in one line, and the exit code."""
     world, audit = judged(snapshot)
-    found = explain(world, audit, parse_request(url, headers=headers))
+    found = explain_request(world, audit, parse_request(url, headers=headers))
     return " ".join(explanation_text(found, width=400).split()), found.exit_code()
 
 

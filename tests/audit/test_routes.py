@@ -13,10 +13,10 @@ import yaml
 from tests import worlds
 from tests.audit.test_groups import NAMES, fleet, without
 from xdsaudit import Snapshot, audit, render
-from xdsaudit.audit.questions.routes import VIEWS, Wanted, compared, listings
+from xdsaudit.audit.questions.routes import VIEWS, RouteQuery, compared, listings
 from xdsaudit.audit.verdicts import judged
 from xdsaudit.cli.main import run
-from xdsaudit.report.routes import comparison_text, listing_objects, routes_text
+from xdsaudit.report.routes import listing_objects, routes_text, view_pairs_text
 from xdsaudit.testing import ingress
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
@@ -33,7 +33,7 @@ def signs(found: Any) -> list[tuple[str, str, bool]]:
 
 @pytest.mark.parametrize("view", ["expected", "pilot", "gateway"])
 def test_routes_stand_in_the_order_of_the_view(view: str) -> None:
-    (found,) = listings(world(worlds.world(ITEMS)), Wanted(host="FOO.test"), view)
+    (found,) = listings(world(worlds.world(ITEMS)), RouteQuery(host="FOO.test"), view)
     assert [(r.number, r.match, r.rule.ref if r.rule else "") for r in found.routes] == [
         (1, "path /a", "default/a"),
         (2, "prefix /a/", "default/a"),
@@ -44,44 +44,44 @@ def test_routes_stand_in_the_order_of_the_view(view: str) -> None:
 
 
 def test_an_ingress_keeps_its_places_in_the_list() -> None:
-    (found,) = listings(world(worlds.world(ITEMS)), Wanted(ref="default/b"), "gateway")
+    (found,) = listings(world(worlds.world(ITEMS)), RouteQuery(ref="default/b"), "gateway")
     assert [r.number for r in found.routes] == [3, 4]
 
 
 def test_a_wildcard_stands_in_for_a_host_without_routes_and_says_so() -> None:
-    found = listings(world(worlds.world(ITEMS)), Wanted(host="x.bar.test"), "gateway")
+    found = listings(world(worlds.world(ITEMS)), RouteQuery(host="x.bar.test"), "gateway")
     assert [each.host for each in found] == ["*.bar.test"]
     assert "x.bar.test has no routes of its own here" in routes_text(found, host="x.bar.test", width=120)
     assert "has no routes of its own" not in routes_text(found, host="*.bar.test")
-    assert listings(world(worlds.world(ITEMS)), Wanted(host="other.test"), "gateway") == ()
+    assert listings(world(worlds.world(ITEMS)), RouteQuery(host="other.test"), "gateway") == ()
 
 
 def test_replicas_that_hold_the_same_are_one_listing() -> None:
-    found = listings(world(fleet(gw7=without(0))), Wanted(host="h0.test"), "gateway")
+    found = listings(world(fleet(gw7=without(0))), RouteQuery(host="h0.test"), "gateway")
     assert sorted(len(each.replicas) for each in found) == [1, 19]
     assert next(each for each in found if len(each.replicas) == 1).replicas == (NAMES[7],)
 
 
 @pytest.mark.parametrize("name", ["healthy-scoped", "healthy-flat"])
 def test_healthy_views_are_equal(recording, name: str) -> None:
-    found = compared(world(recording(name)), Wanted(), "pilot", "gateway")
+    found = compared(world(recording(name)), RouteQuery(), "pilot", "gateway")
     assert found
     assert [each.host for each in found if not each.equal] == []
 
 
 def test_the_incident_shows_the_two_routes_that_the_cache_lacks(recording) -> None:
-    found = compared(world(recording("batch-loss")), Wanted(host="wss.live.test"), "fresh", "pilot")
+    found = compared(world(recording("batch-loss")), RouteQuery(host="wss.live.test"), "fresh", "pilot")
     assert signs(found) == [("-", "path /10061", False), ("-", "prefix /10061/", False)]
-    other = compared(world(recording("batch-loss")), Wanted(host="wss.live.test"), "pilot", "fresh")
+    other = compared(world(recording("batch-loss")), RouteQuery(host="wss.live.test"), "pilot", "fresh")
     assert signs(other) == [("+", "path /10061", False), ("+", "prefix /10061/", False)]
 
 
 def test_a_changed_field_is_named_with_both_values(recording) -> None:
-    found = compared(world(recording("gateway-stale")), Wanted(ref="shop/cart"), "pilot", "gateway")
+    found = compared(world(recording("gateway-stale")), RouteQuery(ref="shop/cart"), "pilot", "gateway")
     (first, *_) = [line for each in found for line in each.lines if line.sign == "~"]
     deltas = {d.field: (d.expected, d.actual) for d in first.deltas}
     assert deltas["cluster"] == ("outbound|80||api.shop.svc.cluster.local", "outbound|80||cart.shop.svc.cluster.local")
-    back = compared(world(recording("gateway-stale")), Wanted(ref="shop/cart"), "gateway", "pilot")
+    back = compared(world(recording("gateway-stale")), RouteQuery(ref="shop/cart"), "gateway", "pilot")
     (turned, *_) = [line for each in back for line in each.lines if line.sign == "~"]
     assert {d.field: (d.actual, d.expected) for d in turned.deltas} == deltas
 
@@ -89,17 +89,17 @@ def test_a_changed_field_is_named_with_both_values(recording) -> None:
 @pytest.mark.parametrize("view", ["pilot", "gateway"])
 def test_the_expectation_is_compared_as_an_audit_does(view: str) -> None:
     here = world(worlds.world(ITEMS))
-    assert all(each.equal for each in compared(here, Wanted(), "expected", view))
-    assert all(each.equal for each in compared(here, Wanted(), view, "expected"))
+    assert all(each.equal for each in compared(here, RouteQuery(), "expected", view))
+    assert all(each.equal for each in compared(here, RouteQuery(), view, "expected"))
 
 
 def test_swapped_routes_are_said_to_have_moved() -> None:
     tables = worlds.expectation(ITEMS).tables
     turned = {p: tuple(reversed(rs)) for p, rs in tables.items()}
-    found = compared(world(worlds.world(ITEMS, gateway=turned)), Wanted(host="foo.test"), "pilot", "gateway")
+    found = compared(world(worlds.world(ITEMS, gateway=turned)), RouteQuery(host="foo.test"), "pilot", "gateway")
     assert signs(found)
     assert all(moved for _, _, moved in signs(found))
-    assert "(in another place)" in comparison_text(found)
+    assert "(in another place)" in view_pairs_text(found)
 
 
 def test_credentials_are_never_shown() -> None:
@@ -108,7 +108,7 @@ def test_credentials_are_never_shown() -> None:
     )
     here = world(worlds.world([secret]))
     for view in ("expected", "pilot", "gateway"):
-        found = listings(here, Wanted(), view)
+        found = listings(here, RouteQuery(), view)
         assert "sesame" not in json.dumps(listing_objects(found)) + routes_text(found)
 
 
@@ -146,10 +146,10 @@ def test_exit_codes(capsys) -> None:
 @pytest.mark.parametrize("view", VIEWS)
 def test_it_fits_and_is_harmless(recording, view: str, width: int) -> None:
     here = world(replace(recording("random-merge")))
-    text = routes_text(listings(here, Wanted(), view), width=width)
+    text = routes_text(listings(here, RouteQuery(), view), width=width)
     assert max((len(line) for line in text.splitlines()), default=0) <= width
     evil = world(worlds.world([ingress("e", "foo.test", "/\x1b[31m\u202e[bold]")]))
-    assert "\x1b" not in routes_text(listings(evil, Wanted(), "expected"))
+    assert "\x1b" not in routes_text(listings(evil, RouteQuery(), "expected"))
 
 
 def test_an_explanation_and_the_page_say_how_to_look_at_the_routes(recording, capsys) -> None:

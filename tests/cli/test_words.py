@@ -9,7 +9,7 @@ import pytest
 
 from xdsaudit.cli.main import run
 from xdsaudit.cli.values import Seconds
-from xdsaudit.errors import near
+from xdsaudit.errors import did_you_mean
 
 BATCH = str(Path(__file__).parent.parent / "recordings" / "batch-loss")
 
@@ -56,7 +56,7 @@ def test_a_host_that_is_near(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_nothing_near_is_nothing_said(capsys: pytest.CaptureFixture[str]) -> None:
-    assert near("zzz", ["diff", "wait"]) == ""
+    assert did_you_mean("zzz", ["diff", "wait"]) == ""
     assert run(["frobnicate"]) == 2
     assert "mean" not in capsys.readouterr().err
 

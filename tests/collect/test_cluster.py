@@ -20,8 +20,8 @@ from xdsaudit import InputError, ReadError, Snapshot
 from xdsaudit.cli.main import run
 from xdsaudit.collect.cluster import lists
 from xdsaudit.collect.discovery import Where, discover
-from xdsaudit.collect.kube import KINDS, GoneError, KubeApi
-from xdsaudit.collect.kubeconfig import connect
+from xdsaudit.collect.kube import LISTED, GoneError, KubeApi
+from xdsaudit.collect.kubeconfig import kube_api
 from xdsaudit.testing import ControlPlane, FakeAdmin, FakeKube, higress_pods, ingress, service
 
 ITEMS = [ingress("a", "foo.test", "/a"), ingress("b", "foo.test", "/b", namespace="other")]
@@ -55,7 +55,7 @@ def cluster(
 def api_of(kube: FakeKube, tmp_path: Path) -> KubeApi:
     place = tmp_path / "config"
     place.write_text(kube.kubeconfig())
-    return connect(str(place), timeout=5)
+    return kube_api(str(place), timeout=5)
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------
@@ -64,14 +64,14 @@ def test_lists_are_read_page_by_page_and_again_after_410(tmp_path: Path) -> None
     with FakeKube({"ingresses": many}) as kube:
         kube.page = 10
         api = api_of(kube, tmp_path)
-        found, version = api.list(KINDS[0])
+        found, version = api.list(LISTED[0])
         assert len(found) == 25
         assert version == "25"
         kube.expire = 1
-        assert len(api.list(KINDS[0])[0]) == 25
+        assert len(api.list(LISTED[0])[0]) == 25
         kube.expire = 99
         with pytest.raises(ReadError, match="changes faster"):
-            api.list(KINDS[0])
+            api.list(LISTED[0])
 
 
 def test_secrets_are_names_alone(tmp_path: Path) -> None:
@@ -112,14 +112,14 @@ def test_no_server_and_no_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         config = kube.kubeconfig()
     (tmp_path / "config").write_text(config)
     with pytest.raises(ReadError, match="cannot be reached"):
-        connect(str(tmp_path / "config"), timeout=2).list(KINDS[0])
+        kube_api(str(tmp_path / "config"), timeout=2).list(LISTED[0])
     with pytest.raises(InputError, match="no cluster to read"):
-        connect()
+        kube_api()
     with pytest.raises(InputError, match="no such context"):
-        connect(str(tmp_path / "config"), "elsewhere")
+        kube_api(str(tmp_path / "config"), "elsewhere")
     (tmp_path / "config").write_text("{broken")
     with pytest.raises(InputError):
-        connect(str(tmp_path / "config"))
+        kube_api(str(tmp_path / "config"))
 
 
 # --- what is found ----------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from tests.e2e.test_envoy import until
 from tests.worlds import config_dump, expectation
 from xdsaudit import Snapshot
 from xdsaudit.collect import follow
-from xdsaudit.collect.admin import read_dump
+from xdsaudit.collect.admin import fetch_dump
 from xdsaudit.collect.follow import GatewayFollower
 from xdsaudit.collect.limits import Budget
 from xdsaudit.envoy.config_dump import read_config_dump
@@ -205,7 +205,7 @@ def test_a_real_envoy_is_followed(recording: Callable[[str], Snapshot]) -> None:
 
         def both() -> tuple[View, View]:
             pages, _ = follower.read(10, 1 << 30)
-            return seen(pages["config_dump.json"]), seen(read_dump(envoy.admin_url, Budget(10)))
+            return seen(pages["config_dump.json"]), seen(fetch_dump(envoy.admin_url, Budget(10)))
 
         until(lambda: len(set(map(repr, both()))) == 1 and both()[0].tables != {}, "the first tables")
         before = follower.read(10, 1 << 30)[0]["config_dump.json"]

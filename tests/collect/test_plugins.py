@@ -15,7 +15,7 @@ from xdsaudit import Snapshot, Verdict, audit, load, save
 from xdsaudit.collect.access import Access
 from xdsaudit.collect.cluster import lists
 from xdsaudit.collect.follow import GatewayFollower
-from xdsaudit.collect.kubeconfig import connect
+from xdsaudit.collect.kubeconfig import kube_api
 from xdsaudit.collect.manifests import read_manifests
 from xdsaudit.collect.rounds import LiveReader
 from xdsaudit.collect.sources import Sources, read
@@ -148,7 +148,7 @@ def test_an_open_stream_follows_plugins_that_come_and_go(snapshot: Snapshot) -> 
 def api_of(kube: FakeKube, tmp_path: Path) -> Any:
     place = tmp_path / "config"
     place.write_text(kube.kubeconfig())
-    return connect(str(place), timeout=5)
+    return kube_api(str(place), timeout=5)
 
 
 def test_wasm_plugins_of_all_namespaces_are_listed_and_followed(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from tests import worlds
 from xdsaudit import InputError, ReadError, audit
 from xdsaudit.collect.access import Access
-from xdsaudit.collect.admin import read_gateway
-from xdsaudit.collect.ads import read_core, read_pilot
+from xdsaudit.collect.admin import fetch_gateway
+from xdsaudit.collect.ads import fetch_core, fetch_pilot
 from xdsaudit.collect.sources import Sources, private_version, read
 from xdsaudit.model.verdict import Verdict
 from xdsaudit.model.view import State, ViewName
@@ -74,7 +74,7 @@ def test_a_private_version_is_never_used_twice() -> None:
 def test_a_five_megabyte_table(recording) -> None:
     recorded = recording("batch-loss-full.tar.xz")
     with ControlPlane.of(recorded) as plane:
-        responses, why = read_pilot(plane.endpoint, Node(), Access(timeout=20))
+        responses, why = fetch_pilot(plane.endpoint, Node(), Access(timeout=20))
     assert why is None
     assert max(map(len, responses)) > 4_500_000
 
@@ -113,14 +113,14 @@ def test_a_misbehaving_pilot(plane, how: str, said: str) -> None:
     plane.misbehave(how)
     start = time.monotonic()
     with pytest.raises(ReadError, match=said):
-        read_pilot(plane.endpoint, Node(), QUICK)
+        fetch_pilot(plane.endpoint, Node(), QUICK)
     assert time.monotonic() - start < 5
 
 
 def test_an_oversized_answer_nobody_asked_for_is_no_answer(plane) -> None:
     plane.misbehave("oversize")
     with pytest.raises(ReadError, match=plane.endpoint):
-        read_pilot(plane.endpoint, Node(), QUICK)
+        fetch_pilot(plane.endpoint, Node(), QUICK)
 
 
 def test_an_unreachable_pilot_names_the_endpoint_and_others_are_used(plane, snapshot) -> None:
@@ -141,9 +141,9 @@ def test_a_silent_endpoint() -> None:
         endpoint = f"127.0.0.1:{silent.getsockname()[1]}"
         start = time.monotonic()
         with pytest.raises(ReadError, match=endpoint):
-            read_pilot(endpoint, Node(), QUICK)
+            fetch_pilot(endpoint, Node(), QUICK)
         with pytest.raises(ReadError, match=r"no answer within 1 s"):
-            read_gateway(f"http://{endpoint}", 1.0)
+            fetch_gateway(f"http://{endpoint}", 1.0)
         assert time.monotonic() - start < 8
 
 
@@ -152,7 +152,7 @@ def test_a_stream_that_breaks_once_is_read_again(plane) -> None:
     import threading
 
     threading.Timer(0.15, lambda: plane.misbehave(None)).start()
-    responses, why = read_pilot(plane.endpoint, Node(), Access(timeout=10))
+    responses, why = fetch_pilot(plane.endpoint, Node(), Access(timeout=10))
     assert why is None
     assert responses
 
@@ -160,29 +160,29 @@ def test_a_stream_that_breaks_once_is_read_again(plane) -> None:
 def test_core(recording) -> None:
     recorded = recording("healthy-scoped")
     with ControlPlane.of(recorded) as plane:
-        assert read_core(plane.endpoint, MCP_TYPES, Access(timeout=10)) == recorded.core[""]
+        assert fetch_core(plane.endpoint, MCP_TYPES, Access(timeout=10)) == recorded.core[""]
         plane.misbehave("hang")
         with pytest.raises(
             ReadError, match="VirtualService"
         ):  # the connection alone may take a second on a busy machine
-            read_core(plane.endpoint, MCP_TYPES, Access(timeout=4))
+            fetch_core(plane.endpoint, MCP_TYPES, Access(timeout=4))
 
 
 def test_a_token_is_never_sent_in_the_clear(tmp_path) -> None:
     token = tmp_path / "token"
     token.write_text("secret-token")
     with pytest.raises(InputError, match="TLS only") as error:
-        read_pilot("127.0.0.1:1", Node(), Access(token_file=token))
+        fetch_pilot("127.0.0.1:1", Node(), Access(token_file=token))
     assert "secret-token" not in str(error.value)
     with pytest.raises(InputError, match="CA file"):
-        read_pilot("127.0.0.1:1", Node(), Access(tls=True, ca=tmp_path / "none"))
+        fetch_pilot("127.0.0.1:1", Node(), Access(tls=True, ca=tmp_path / "none"))
 
 
 def test_pushes_reach_open_streams(plane, snapshot) -> None:
     fewer = worlds.expectation(ITEMS[:1]).tables
-    before, _ = read_pilot(plane.endpoint, Node(), QUICK)
+    before, _ = fetch_pilot(plane.endpoint, Node(), QUICK)
     plane.push(resources_of(worlds.responses(fewer)), resources_of(worlds.responses(fewer)))
-    after, _ = read_pilot(plane.endpoint, Node(), QUICK)
+    after, _ = fetch_pilot(plane.endpoint, Node(), QUICK)
     assert before != after
     result = audit(read(Sources(kube=snapshot.kube, ads=(plane.endpoint,))))
     assert [r.rule.ingress for r in result.of(Verdict.LOST)] == ["b"]
@@ -201,7 +201,7 @@ def test_statuses_of_the_admin_port(snapshot, status: int, said: str) -> None:
     with FakeAdmin(snapshot.gateway["gateway-0"]) as admin:
         admin.status = status
         with pytest.raises(ReadError, match=said):
-            read_gateway(admin.url, 2.0)
+            fetch_gateway(admin.url, 2.0)
 
 
 def test_a_gateway_without_stats_is_partial_and_still_judged(snapshot) -> None:
@@ -220,19 +220,19 @@ def test_a_gateway_that_hangs(snapshot) -> None:
     with FakeAdmin(snapshot.gateway["gateway-0"]) as admin:
         admin.hang = True
         with pytest.raises(ReadError, match=r"no answer within 0\.5 s"):
-            read_gateway(admin.url, 0.5)
+            fetch_gateway(admin.url, 0.5)
 
 
 def test_a_saved_config_dump(tmp_path, snapshot) -> None:
     for name, data in snapshot.gateway["gateway-0"].items():
         (tmp_path / name).write_bytes(data)
-    pages, complaints = read_gateway(str(tmp_path / "config_dump.json"), 1.0)
+    pages, complaints = fetch_gateway(str(tmp_path / "config_dump.json"), 1.0)
     assert pages.keys() == snapshot.gateway["gateway-0"].keys()
     assert complaints == []
     with pytest.raises(ReadError, match=r"No such file"):
-        read_gateway(str(tmp_path / "none.json"), 1.0)
+        fetch_gateway(str(tmp_path / "none.json"), 1.0)
     with pytest.raises(ReadError, match="cannot be reached"):
-        read_gateway("http://127.0.0.1:1", 1.0)
+        fetch_gateway("http://127.0.0.1:1", 1.0)
 
 
 def test_several_gateways_get_names_of_their_own(snapshot) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from xdsaudit.collect.kubeconfig import connect
+from xdsaudit.collect.kubeconfig import kube_api
 from xdsaudit.collect.watches import KubeStore
 from xdsaudit.testing import FakeKube, ingress
 
@@ -29,7 +29,7 @@ def names(store: KubeStore) -> set[str]:
 def opened(kube: FakeKube, tmp_path: Path) -> KubeStore:
     place = tmp_path / "config"
     place.write_text(kube.kubeconfig())
-    return KubeStore(connect(str(place), timeout=5), "higress-system")
+    return KubeStore(kube_api(str(place), timeout=5), "higress-system")
 
 
 def test_changes_arrive_and_equal_reads_share_their_bytes(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import trustme
 from tests import worlds
 from xdsaudit import InputError, ReadError
 from xdsaudit.collect.access import Access
-from xdsaudit.collect.ads import read_pilot
+from xdsaudit.collect.ads import fetch_pilot
 from xdsaudit.testing import ControlPlane, ingress
 from xdsaudit.testing.rewrite import resources_of
 from xdsaudit.xds.session import Node
@@ -54,7 +54,7 @@ def access(papers: Papers, **more: object) -> Access:
 
 def test_tls_with_a_token(papers: Papers) -> None:
     with papers.plane() as plane:
-        responses, why = read_pilot(plane.endpoint, Node(), access(papers, token_file=papers.token))
+        responses, why = fetch_pilot(plane.endpoint, Node(), access(papers, token_file=papers.token))
         assert plane.clients[0].metadata["authorization"] == "Bearer a-token"
     assert why is None
     assert responses
@@ -62,10 +62,10 @@ def test_tls_with_a_token(papers: Papers) -> None:
 
 def test_mutual_tls(papers: Papers) -> None:
     with papers.plane(mutual=True) as plane:
-        responses, _ = read_pilot(plane.endpoint, Node(), access(papers, cert=papers.cert, key=papers.key))
+        responses, _ = fetch_pilot(plane.endpoint, Node(), access(papers, cert=papers.cert, key=papers.key))
         assert responses
         with pytest.raises(ReadError, match="--cert"):
-            read_pilot(plane.endpoint, Node(), access(papers))
+            fetch_pilot(plane.endpoint, Node(), access(papers))
 
 
 @pytest.mark.parametrize("wrong", ["other", "name", "plain"])
@@ -73,7 +73,7 @@ def test_nothing_unverified_is_trusted(papers: Papers, wrong: str) -> None:
     options = {"other": {"ca": papers.other}, "name": {"server_name": "elsewhere.test"}, "plain": {"tls": False}}[wrong]
     said = "--ads-tls" if wrong == "plain" else "--ca"
     with papers.plane() as plane, pytest.raises(ReadError, match=said):
-        read_pilot(plane.endpoint, Node(), access(papers, **options))
+        fetch_pilot(plane.endpoint, Node(), access(papers, **options))
 
 
 @pytest.mark.parametrize("flag", ["ca", "cert", "key"])

@@ -15,7 +15,7 @@ import pytest
 
 from tests import worlds
 from xdsaudit import audit
-from xdsaudit.ingress.annotation_table import BY_KEY, KINDS, NUMBER, SWITCH, TABLE, Row
+from xdsaudit.ingress.annotation_table import BY_KEY, NUMBER, SWITCH, TABLE, VALUE_KINDS, Row
 from xdsaudit.ingress.annotations import boolean, integer
 from xdsaudit.ingress.effects import EFFECTS
 from xdsaudit.ingress.objects import read_objects
@@ -146,7 +146,7 @@ def notes_of(row: Row, prefix: str = HIGRESS, value: str | None = None) -> tuple
 
 def test_every_row_has_an_example() -> None:
     assert EXAMPLES.keys() == BY_KEY.keys()
-    assert {row.kind for row in TABLE} <= KINDS.keys()
+    assert {row.kind for row in TABLE} <= VALUE_KINDS.keys()
 
 
 @pytest.mark.parametrize("row", [r for r in TABLE if r.effect], ids=lambda r: r.key)

@@ -10,7 +10,7 @@ import pytest
 from tests import worlds
 from tests.audit.test_attribution import GOOD, ITEMS, WITHOUT_B
 from xdsaudit import Snapshot
-from xdsaudit.live import Outcome, rollout, wait
+from xdsaudit.live import Outcome, rollout, wait_in_rounds
 from xdsaudit.model.snapshot import PilotCapture
 from xdsaudit.model.view import State, ViewInfo, ViewName
 from xdsaudit.testing import ingress
@@ -44,7 +44,7 @@ class Script:
         return found
 
     def wait(self, *refs: str, **more: object) -> Outcome:
-        return wait(self, refs or ("default/b",), clock=self.clock, sleep=self.sleep, **more)  # type: ignore[arg-type]
+        return wait_in_rounds(self, refs or ("default/b",), clock=self.clock, sleep=self.sleep, **more)  # type: ignore[arg-type]
 
 
 def world(

@@ -11,7 +11,7 @@ from tests.audit.test_attribution import ITEMS, WITHOUT_B
 from tests.live.test_wait import CUT, SERVED, Script, world
 from xdsaudit import Snapshot, audit
 from xdsaudit.cli.output import Block
-from xdsaudit.live.batches import nothing, together
+from xdsaudit.live.batches import nothing, whole_outcome
 from xdsaudit.model.snapshot import PilotCapture
 from xdsaudit.model.verdict import Audit
 from xdsaudit.model.view import State, ViewInfo, ViewName
@@ -148,12 +148,12 @@ def test_core_is_timed_where_it_is_read_and_judges_nothing(recording) -> None:
 
 def test_a_rollout_reports_every_batch() -> None:
     one, two = (Script(lambda _: world()).wait(f"default/{name}") for name in "ab")
-    whole = together([one, two, nothing("no Ingress and no WasmPlugin in this batch")])
+    whole = whole_outcome([one, two, nothing("no Ingress and no WasmPlugin in this batch")])
     assert [r.rule.ingress for r in whole.audit.rules] == ["a", "b"]
     assert whole.audit.captured_at is not None
     assert (whole.code, whole.rounds) == (0, 2)
     bad = Script(lambda _: world(items=OTHER)).wait("default/other")
-    failed = together([one, bad])
+    failed = whole_outcome([one, bad])
     assert (failed.code, failed.why) == (1, bad.why)
     assert [r.rule.ingress for r in failed.audit.not_selected] == ["other"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xdsaudit.model.assemble import Scope, VirtualHost, assemble, scope_of
+from xdsaudit.model.assemble import RouteScope, VirtualHost, assemble, scope_of
 from xdsaudit.model.route import Route, simple_key
 from xdsaudit.model.view import FilterChain, Listener
 
@@ -44,7 +44,7 @@ def test_a_blackhole_of_a_table_that_is_not_scoped_is_no_place() -> None:
 
 
 def scoped(*hosts: VirtualHost) -> object:
-    places, by_scope, unbound = assemble({"t": hosts}, [Scope((80, "a.test"), "t")], None)
+    places, by_scope, unbound = assemble({"t": hosts}, [RouteScope((80, "a.test"), "t")], None)
     assert by_scope == {(80, "a.test"): "t"}
     assert unbound == frozenset()
     table = places.get((80, "a.test"))
@@ -64,7 +64,7 @@ def test_a_scope_without_any_host_and_one_with_a_blackhole_answer_nothing() -> N
 
 
 def test_a_scope_leads_to_a_table_that_is_not_there_or_to_no_place() -> None:
-    places, by_scope, unbound = assemble({}, [Scope((80, "a.test"), "gone"), Scope(None, "t")], None)
+    places, by_scope, unbound = assemble({}, [RouteScope((80, "a.test"), "gone"), RouteScope(None, "t")], None)
     assert (places, by_scope, unbound) == ({}, {(80, "a.test"): "gone"}, {"gone"})
 
 

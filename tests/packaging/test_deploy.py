@@ -18,7 +18,7 @@ import yaml
 import xdsaudit
 from xdsaudit import audit
 from xdsaudit.cli.group import cli
-from xdsaudit.collect.kube import KINDS
+from xdsaudit.collect.kube import LISTED
 from xdsaudit.report.prom import Histogram, to_prom
 
 ROOT = Path(__file__).parent.parent.parent
@@ -114,7 +114,7 @@ MANIFESTS = [o for p in ("rbac.yaml", "rbac-secrets.yaml") for o in objects(ROOT
 
 def test_the_roles_hold_every_call_and_write_nothing() -> None:
     rights = granted(MANIFESTS)
-    for each in KINDS:
+    for each in LISTED:
         assert {(each.group, each.plural, "list"), (each.group, each.plural, "watch")} <= rights
     assert {v for _, r, v in rights if r != "pods/portforward"} <= {"get", "list", "watch"}
 

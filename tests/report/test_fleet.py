@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from xdsaudit import InputError, audit, render
 from xdsaudit.cli.main import run
-from xdsaudit.report.fleet import causes, read_reports
+from xdsaudit.report.fleet import fleet_causes, read_reports
 
 NAMES = [
     "batch-loss",
@@ -131,6 +131,6 @@ def test_what_is_not_a_report_is_named(data: bytes, said: str) -> None:
 
 def test_causes_are_ordered_by_how_many_clusters_have_them(folder: Path) -> None:
     fleet = [m for n in NAMES for m in read_reports((folder / f"{n}.json").read_bytes(), n, n)]
-    sizes = [len(c.clusters) for c in causes(fleet)]
+    sizes = [len(c.clusters) for c in fleet_causes(fleet)]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes

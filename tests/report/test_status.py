@@ -9,7 +9,7 @@ import pytest
 
 from tests.audit.test_groups import NAMES, fleet, recorded_fleet, without
 from xdsaudit import Snapshot
-from xdsaudit.audit.questions.status import status
+from xdsaudit.audit.questions.status import replica_statuses
 from xdsaudit.audit.verdicts import judged
 from xdsaudit.model.view import State, ViewInfo, ViewName
 from xdsaudit.report.ages import age, span
@@ -18,7 +18,7 @@ from xdsaudit.report.status import status_text
 
 def text(snapshot: Snapshot, width: int = 80) -> str:
     world, result = judged(snapshot)
-    return status_text(status(world, result), now=result.captured_at, width=width)
+    return status_text(replica_statuses(world, result), now=result.captured_at, width=width)
 
 
 def row(found: str, name: str) -> list[str]:

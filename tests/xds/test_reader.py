@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from tests import worlds
 from xdsaudit import NotCaptured, typed
 from xdsaudit.envoy.config_dump import read_config_dump
-from xdsaudit.envoy.routes import RouteReader as JsonReader
+from xdsaudit.envoy.routes import JsonRouteReader
 from xdsaudit.errors import ReadError
 from xdsaudit.model.canonical import ROUTE, clean, fields_of, known, match_of
 from xdsaudit.model.view import ViewName
 from xdsaudit.testing.strategies import ingresses
 from xdsaudit.xds.plain import duration, to_plain
 from xdsaudit.xds.pool import TYPES, message, pool
-from xdsaudit.xds.reader import RouteReader, read_pilot
+from xdsaudit.xds.reader import ProtoRouteReader, read_pilot
 
 
 def both(snapshot):
@@ -235,8 +235,10 @@ def test_conditions_that_are_not_judged_are_part_of_the_key_in_both_readers(cond
         message("envoy.config.route.v3.RouteConfiguration")(),
         descriptor_pool=pool(),
     )
-    (host,) = RouteReader().virtual_hosts(config)
-    _, (other,) = JsonReader().table(json.dumps({"virtual_hosts": [{"domains": ["h"], "routes": [plain]}]}).encode())
+    (host,) = ProtoRouteReader().virtual_hosts(config)
+    _, (other,) = JsonRouteReader().table(
+        json.dumps({"virtual_hosts": [{"domains": ["h"], "routes": [plain]}]}).encode()
+    )
     assert host.routes[0].key == other.routes[0].key
     assert next(iter(condition)) in host.routes[0].key.other
     assert not host.routes[0].key.catch_all

@@ -17,7 +17,7 @@ from xdsaudit.model.view import ViewName
 _STAND = frozenset({Verdict.NOT_SELECTED, Verdict.REFUSED, Verdict.LOST})
 
 
-def with_manifest(
+def rules_with_manifest(
     snapshot: Snapshot, objects: KubeObjects, rules: Sequence[RuleVerdict], others: Sequence[RuleVerdict]
 ) -> tuple[list[RuleVerdict], list[RuleVerdict]]:
     """The verdicts of rules that are in effect and of those not selected, with what was wanted and is not in the API.

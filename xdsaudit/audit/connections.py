@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from xdsaudit.audit.compare.view import Judgement
 
 
-def node_of(gateway: Judgement) -> str:
+def node_id(gateway: Judgement) -> str:
     """``pod.namespace`` of a gateway, from the node id that it shows (``router~IP~POD.NS~DOMAIN``); "" if unknown."""
     parts = gateway.view.own.node.split("~")
     return parts[2] if len(parts) == 4 else ""
@@ -22,7 +22,7 @@ def attachments(
     """
     attached: dict[str | None, tuple[str | None, ...]] = {}
     for gateway in gateways:
-        node = node_of(gateway)
+        node = node_id(gateway)
         listed = tuple(p.view.replica for p in pilots if node and node in p.view.proxies)
         if listed:
             attached[gateway.view.replica] = listed

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from xdsaudit.audit.case import World
 from xdsaudit.audit.compare.flaws import Flaw, flaw_of
 from xdsaudit.audit.compare.view import Judgement
-from xdsaudit.audit.connections import node_of
+from xdsaudit.audit.connections import node_id
 from xdsaudit.audit.guilt import guilty
 from xdsaudit.audit.signs import LISTENER, UNSUBSCRIBED, dropped, listener_error
 from xdsaudit.ingress.expectation import RuleIndex
@@ -127,7 +127,7 @@ def rejections(world: World) -> dict[str | None, Rejection]:
         rejection.culprits = sorted(once.values(), key=lambda c: not c.flaw.sure)
         tables = {t.resource for p in pilots for place in places if (t := p.view.tables.get(place))}
         rejection.counted = any(f"rds.{t}" in gateway.rejected for t in tables)
-        node = node_of(judged)
+        node = node_id(judged)
         refused = (p.view.pilot.rejects or {} for p in pilots if p.view.pilot is not None)
         rejection.reported = any("RDS" in nodes.get(node, ()) for nodes in refused)
         states = (p.view.proxies.get(node) for p in pilots)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import chain
 
-from xdsaudit.audit.applied import with_manifest
+from xdsaudit.audit.applied import rules_with_manifest
 from xdsaudit.audit.case import World, build, counts, told
 from xdsaudit.audit.causes import auditor, control_plane, delivery, intake, rejection, shadowing
 from xdsaudit.audit.causes.catalogue import refused
@@ -92,7 +92,7 @@ def _audit(world: World, memory: Memory) -> Held:
     rules, others = _verdicts(judge_rule, memory)
     read = {i.name for i in world.infos if i.state in (State.READ, State.PARTIAL)}
     if ViewName.INGRESS in read:  # what could not be read is not missing
-        rules, others = with_manifest(snapshot, world.objects, rules, others)
+        rules, others = rules_with_manifest(snapshot, world.objects, rules, others)
     # Without the Ingresses, or with some of the hosts alone, nobody can say that a route has no Ingress.
     whole = ViewName.INGRESS in read and snapshot.hosts is None
     served = {e for name in PIPELINE[1:] for j in world.read(name) for e in j.extra if not _repeated(world, e)}

@@ -67,8 +67,7 @@ def check(
     xdsaudit check -f batch/ --snapshot incident.tar.gz
     xdsaudit check -f batch/ --offline --from nginx
     """  # noqa: D205, D301 - click reads \b as "do not wrap"
-    from xdsaudit.audit.questions.precheck import Batch
-    from xdsaudit.audit.questions.precheck import check as judge
+    from xdsaudit.audit.questions.precheck import Batch, check_batch
     from xdsaudit.audit.questions.suppress import by_code
     from xdsaudit.collect.manifests import read_manifests
     from xdsaudit.ingress.objects import read_objects
@@ -86,7 +85,7 @@ def check(
         controller.setdefault("ingress_class", "nginx")
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     batch, profile = Batch(mine, given.origins, given.order, now, given.complaints), profile_of(controller)
-    result = judge(batch, live, profile, extensions=extensions, from_nginx=origin == "nginx")
+    result = check_batch(batch, live, profile, extensions=extensions, from_nginx=origin == "nginx")
     if options["validate_with_envoy"] or options["envoy"]:
         try:
             result = _validated(result, batch, live, profile, options)
@@ -162,11 +161,11 @@ def cluster_of(options: dict[str, Any], controller: dict[str, Any]) -> tuple[Any
     from xdsaudit.collect.cluster import lists
     from xdsaudit.collect.connect import where_of
     from xdsaudit.collect.discovery import discover
-    from xdsaudit.collect.kubeconfig import connect
+    from xdsaudit.collect.kubeconfig import kube_api
     from xdsaudit.ingress.objects import read_objects
 
     try:
-        api = connect(
+        api = kube_api(
             options["kubeconfig"],
             options["context"],
             timeout=options["timeout"],

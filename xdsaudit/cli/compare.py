@@ -47,7 +47,7 @@ def compare(places: tuple[str, ...], output: str, to_version: str | None, served
     xdsaudit compare monday.tar.gz friday.tar.gz --served
     xdsaudit compare k8s/ --controller-version 2.0.7 --to 2.2.1
     """  # noqa: D301 - click reads \b as "do not wrap"
-    from xdsaudit.audit.compare.comparison import compare as judge
+    from xdsaudit.audit.compare.comparison import compare_objects
     from xdsaudit.ingress.profile import parse_version, profile_of
 
     batch = tuple(options["manifests"])
@@ -75,7 +75,7 @@ def compare(places: tuple[str, ...], output: str, to_version: str | None, served
     if batch:
         after = _with_batch(before, batch)
     to = profile_of({**controller, "version": to_version}) if to_version else None
-    return _said(judge(before, after, profile_of(controller), to), output)
+    return _said(compare_objects(before, after, profile_of(controller), to), output)
 
 
 def _said(comparison: Comparison, output: str) -> int:

@@ -16,10 +16,11 @@ from xdsaudit.cli import offers
 from xdsaudit.cli.alone import alone, snapshot_of_manifests
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, emit, gaps, progress, say
-from xdsaudit.errors import InputError, near
+from xdsaudit.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from xdsaudit.audit.case import World
+    from xdsaudit.audit.questions.explain import Explanation
     from xdsaudit.model.snapshot import Snapshot
     from xdsaudit.model.verdict import Audit
 
@@ -82,7 +83,7 @@ def _code(word: str | None, output: str) -> int:
     code = find(word) if word is not None else None
     if word is not None and code is None:
         known = [name for row in CATALOGUE for name in (row.code, row.slug)]
-        hint = near(str(word), known)
+        hint = did_you_mean(str(word), known)
         raise InputError(
             f"{word}: is not a code, URL, NAMESPACE/INGRESS or file; xdsaudit explain lists the codes{hint}"
         )
@@ -140,18 +141,18 @@ def _ports(world: Any) -> dict[str, int]:
 
 
 def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: dict[str, Any]) -> int:
-    from xdsaudit.audit.questions import explain as explaining
+    from xdsaudit.audit.questions.explain import explain_request
     from xdsaudit.audit.questions.of_hosts import judged_for
     from xdsaudit.audit.requests.request import parse_request
     from xdsaudit.audit.verdicts import judged
-    from xdsaudit.report import explanation as report
+    from xdsaudit.report.explanation import explanation_object, explanation_text
     from xdsaudit.report.json import as_json
 
     asked_for = parse_request(url, method=method, headers=headers)  # a bad URL is told before anything is read
     by_itself = alone(options)
 
-    def asked_about(world: World, audit: Audit) -> explaining.Explanation:
-        return explaining.explain(world, audit, parse_request(url, method=method, headers=headers, **_ports(world)))
+    def asked_about(world: World, audit: Audit) -> Explanation:
+        return explain_request(world, audit, parse_request(url, method=method, headers=headers, **_ports(world)))
 
     def concerned(world: World, audit: Audit) -> Audit:
         return replace(audit, rules=tuple(c.verdict for c in asked_about(world, audit).candidates))
@@ -162,8 +163,8 @@ def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: 
     world, audit = judged(snapshot_of_manifests(options)) if by_itself else _judged(options, concerned, part)
     view = asked_about(world, audit)
     emit(
-        lambda width, color: report.explanation_text(view, width=width, color=color),
-        as_json(report.explanation_object(view)) if output == "json" else None,
+        lambda width, color: explanation_text(view, width=width, color=color),
+        as_json(explanation_object(view)) if output == "json" else None,
     )
     asked = urlsplit(url if "://" in url else f"//{url}").port
     if asked is not None and asked != view.request.port:
@@ -180,7 +181,7 @@ def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: 
 def _ingress(ref: str, output: str, options: dict[str, Any]) -> int:
     from xdsaudit.audit.questions.explain import journeys
     from xdsaudit.audit.questions.narrow import Scope, narrow
-    from xdsaudit.report import explanation as report
+    from xdsaudit.report.explanation import journeys_object, journeys_text
     from xdsaudit.report.json import as_json
 
     scope = Scope(ingresses=frozenset({ref}))
@@ -195,8 +196,8 @@ def _ingress(ref: str, output: str, options: dict[str, Any]) -> int:
     narrowed = narrow(audit, world.snapshot, scope)
     ways = journeys(world, audit, ref)
     emit(
-        lambda width, color: report.journeys_text(ref, ways, width=width, color=color),
-        as_json(report.journeys_object(ways)) if output == "json" else None,
+        lambda width, color: journeys_text(ref, ways, width=width, color=color),
+        as_json(journeys_object(ways)) if output == "json" else None,
     )
     gaps(audit)
     return narrowed.exit_code()
@@ -215,9 +216,9 @@ def _plugin(plugin: Any, audit: Any, output: str) -> int:
 
 
 def _log(subject: str, groups: int, output: str, options: dict[str, Any]) -> int:
-    from xdsaudit.audit.questions import explain as explaining
+    from xdsaudit.audit.questions.explain import explain_request
     from xdsaudit.audit.requests.access_log import is_log_line, read_log
-    from xdsaudit.report import explanation as report
+    from xdsaudit.report.explanation import CONTRADICTION, explanation_object, log_text
     from xdsaudit.report.json import as_json
 
     if subject == "-":
@@ -238,9 +239,9 @@ def _log(subject: str, groups: int, output: str, options: dict[str, Any]) -> int
             f"none of {summary.lines} lines is of an access log: this reads Higress's format and Istio's text format (kubectl logs of a "
             "gateway pod)"
         )
-    explanations = [explaining.explain(world, audit, m.request) for m in summary.misses[:groups]]
+    explanations = [explain_request(world, audit, m.request) for m in summary.misses[:groups]]
     emit(
-        lambda width, color: report.log_text(summary, explanations, width=width, color=color),
+        lambda width, color: log_text(summary, explanations, width=width, color=color),
         as_json(
             {
                 "lines": summary.lines,
@@ -251,8 +252,8 @@ def _log(subject: str, groups: int, output: str, options: dict[str, Any]) -> int
                         "count": m.count,
                         "first": m.first,
                         "last": m.last,
-                        "contradiction": report.CONTRADICTION if e.serving and e.exit_code() == 0 else None,
-                        **report.explanation_object(e),
+                        "contradiction": CONTRADICTION if e.serving and e.exit_code() == 0 else None,
+                        **explanation_object(e),
                     }
                     for m, e in zip(summary.misses, explanations, strict=False)
                 ],

@@ -20,7 +20,7 @@ def program(called: str) -> str:
     return "kubectl xdsaudit" if os.path.basename(called).startswith("kubectl") else "xdsaudit"  # noqa: PTH119
 
 
-def answer(arguments: Sequence[str], name: str) -> str | None:
+def answer_at_once(arguments: Sequence[str], name: str) -> str | None:
     """The text that answers these arguments; None where a command must."""
     if list(arguments) == ["--version"]:
         from xdsaudit import __version__

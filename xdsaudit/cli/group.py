@@ -58,9 +58,9 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             if not ctx.resilient_parsing:
-                from xdsaudit.errors import near
+                from xdsaudit.errors import did_you_mean
 
-                hint = near(name, _COMMANDS, " ").replace("did", "Did", 1)
+                hint = did_you_mean(name, _COMMANDS, " ").replace("did", "Did", 1)
                 raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
             return None
         from importlib import import_module

@@ -23,10 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    from xdsaudit.cli.front import answer, program
+    from xdsaudit.cli.front import answer_at_once, program
 
     name = program(sys.argv[0])
-    said = answer(sys.argv[1:] if arguments is None else arguments, name)
+    said = answer_at_once(sys.argv[1:] if arguments is None else arguments, name)
     try:
         if said is not None:
             sys.stdout.write(said)

@@ -11,11 +11,11 @@ import click
 from xdsaudit.cli.alone import alone, snapshot_of_manifests
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, emit, gaps, progress
-from xdsaudit.errors import InputError, near
+from xdsaudit.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from xdsaudit.audit.case import World
-    from xdsaudit.audit.questions.routes import Wanted
+    from xdsaudit.audit.questions.routes import RouteQuery
     from xdsaudit.model.snapshot import Snapshot
 
 _REF = re.compile(r"^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*$")
@@ -51,7 +51,7 @@ def routes(subject: str | None, view: str | None, compare: str | None, output: s
     """  # noqa: D301 - click reads \b as "do not wrap"
     from xdsaudit.audit.questions.routes import compared, listings
     from xdsaudit.audit.verdicts import judged
-    from xdsaudit.report import routes as report
+    from xdsaudit.report.routes import listing_objects, routes_text, view_pair_objects, view_pairs_text
 
     pair = _pair(compare)
     by_itself = alone(options) and pair is None and view in (None, "expected")
@@ -66,20 +66,24 @@ def routes(subject: str | None, view: str | None, compare: str | None, output: s
     if pair is not None:
         first, second = pair
         sides = compared(world, wanted, first, second)
-        data: list[dict[str, Any]] = report.comparison_objects(sides)
-        _show(lambda width, color: report.comparison_text(sides, width=width, color=color), data, output)
+        data: list[dict[str, Any]] = view_pair_objects(sides)
+        _show(lambda width, color: view_pairs_text(sides, width=width, color=color), data, output)
         any_route, same = bool(sides), all(s.equal for s in sides)
     else:
         shown = listings(world, wanted, chosen)
-        data = report.listing_objects(shown)
-        _show(lambda width, color: report.routes_text(shown, host=wanted.host, width=width, color=color), data, output)
+        data = listing_objects(shown)
+        _show(lambda width, color: routes_text(shown, host=wanted.host, width=width, color=color), data, output)
         any_route, same = bool(shown), True
     if not by_itself:
         gaps(audit)
     unread = [v for v in (pair or (chosen,)) if not _was_read(world, v)]
     hosts = {host for _, host in world.expectation.tables}
     _say_nothing(
-        subject, pair or (chosen,), unread, any_route=any_route, hint=near(subject or "", hosts) if wanted.host else ""
+        subject,
+        pair or (chosen,),
+        unread,
+        any_route=any_route,
+        hint=did_you_mean(subject or "", hosts) if wanted.host else "",
     )
     if unread and not any_route:
         return 3
@@ -99,24 +103,24 @@ def _pair(text: str | None) -> tuple[str, str] | None:
     return parts[0], parts[1]
 
 
-def _wanted(subject: str | None) -> Wanted:
-    from xdsaudit.audit.questions.routes import Wanted
+def _wanted(subject: str | None) -> RouteQuery:
+    from xdsaudit.audit.questions.routes import RouteQuery
 
     if subject is None:
-        return Wanted()
+        return RouteQuery()
     if "://" in subject:
         raise InputError(
             f"{subject}: routes takes a HOST or NS/INGRESS; xdsaudit explain {subject} says what answers a URL"
         )
-    return Wanted(ref=subject) if _REF.match(subject) else Wanted(host=subject.partition(":")[0])
+    return RouteQuery(ref=subject) if _REF.match(subject) else RouteQuery(host=subject.partition(":")[0])
 
 
-def _known(world: World, wanted: Wanted) -> None:
+def _known(world: World, wanted: RouteQuery) -> None:
     """Raise InputError for an Ingress that does not exist, with the likeliest that does."""
     refs = {plan.rule.ref for plan in world.expectation.plans}
     if wanted.ref is not None and wanted.ref not in refs:
         raise InputError(
-            f"Ingress {wanted.ref}: not among the {len(refs)} Ingresses that were read{near(wanted.ref, refs)}"
+            f"Ingress {wanted.ref}: not among the {len(refs)} Ingresses that were read{did_you_mean(wanted.ref, refs)}"
         )
 
 

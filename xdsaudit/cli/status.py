@@ -23,7 +23,7 @@ def status(output: str, **options: Any) -> int:
     \b
     xdsaudit status --snapshot incident.tar.gz
     """  # noqa: D301 - click reads \b as "do not wrap"
-    from xdsaudit.audit.questions.status import status as statuses
+    from xdsaudit.audit.questions.status import replica_statuses
     from xdsaudit.audit.verdicts import judged
     from xdsaudit.collect.connect import snapshot_of
     from xdsaudit.report.json import as_json
@@ -32,7 +32,7 @@ def status(output: str, **options: Any) -> int:
     snapshot, _ = snapshot_of(sources_of(options), progress())
     clear_progress()
     world, audit = judged(snapshot)
-    rows = statuses(world, audit)
+    rows = replica_statuses(world, audit)
     emit(
         lambda width, color: status_text(rows, now=audit.captured_at, width=width, color=color),
         as_json(status_object(rows)) if output == "json" else None,

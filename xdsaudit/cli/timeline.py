@@ -31,18 +31,18 @@ def timeline(folder: Path, output: str) -> int:
     """  # noqa: D301 - click reads \b as "do not wrap"
     from xdsaudit.audit.questions.story import story
     from xdsaudit.collect.recorder import read_timeline
-    from xdsaudit.report import timeline as report
+    from xdsaudit.report.timeline import moments_named, timeline_html, timeline_object, timeline_text
 
     told = story(read_timeline(folder))
-    moments = {during: _moment(folder, during, before) for during, before in report.moments_named(told)}
+    moments = {during: _moment(folder, during, before) for during, before in moments_named(told)}
     if output == "html":
-        emit("", report.timeline_html(told, moments))
+        emit("", timeline_html(told, moments))
     elif output == "json":
         from xdsaudit.report.json import as_json
 
-        emit("", as_json(report.timeline_object(told, moments)))
+        emit("", as_json(timeline_object(told, moments)))
     else:
-        emit(lambda width, color: report.timeline_text(told, moments, str(folder), width=width, color=color))
+        emit(lambda width, color: timeline_text(told, moments, str(folder), width=width, color=color))
     return 1 if told.open else 0
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from xdsaudit.errors import InputError, near
+from xdsaudit.errors import InputError, did_you_mean
 
 
 class Seconds(click.ParamType[float]):
@@ -76,7 +76,7 @@ def fail_on_of(text: str | None) -> frozenset[str] | None:
     unknown = sorted(chosen - allowed)
     if unknown:
         raise InputError(
-            f"--fail-on {', '.join(unknown)}: is not a verdict or severity; one of {', '.join(sorted(allowed))}{near(unknown[0], allowed)}"
+            f"--fail-on {', '.join(unknown)}: is not a verdict or severity; one of {', '.join(sorted(allowed))}{did_you_mean(unknown[0], allowed)}"
         )
     return chosen
 
@@ -100,7 +100,7 @@ def codes_of(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
             continue
         row = find(word)
         if row is None:
-            hint = near(word, [name for each in CATALOGUE for name in (each.code, each.slug)])
+            hint = did_you_mean(word, [name for each in CATALOGUE for name in (each.code, each.slug)])
             raise InputError(f"--{option} {word}: is not a code; xdsaudit explain lists them{hint}")
         codes.append(row.code)
     return tuple(codes)

@@ -192,7 +192,7 @@ def _rollout(
     from xdsaudit.collect.manifests import files_of, read_whole
     from xdsaudit.connection import Connection
     from xdsaudit.live.arrivals import quantile
-    from xdsaudit.live.batches import nothing, rollout, together
+    from xdsaudit.live.batches import nothing, rollout, whole_outcome
     from xdsaudit.report.terminal import many
 
     if not command:
@@ -235,7 +235,7 @@ def _rollout(
         say(
             f"xdsaudit: batches of {step} were in effect within {times[-1]:.1f} s, half of them within {quantile(times, 0.5):.1f} s"
         )
-    return _finish(together([o for _, o in done]), output, reports)
+    return _finish(whole_outcome([o for _, o in done]), output, reports)
 
 
 def _applied(command: list[str]) -> int:

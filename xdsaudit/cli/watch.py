@@ -212,7 +212,7 @@ def _line(transition: Transition) -> str:
 
 
 def _plugin_line(transition: PluginTransition) -> str:
-    from xdsaudit.model.plugin_verdict import said
+    from xdsaudit.model.plugin_verdict import plugin_said
     from xdsaudit.model.verdict import FAILING, Verdict
     from xdsaudit.report.plugins import own_rules
     from xdsaudit.report.terminal import printable
@@ -221,8 +221,8 @@ def _plugin_line(transition: PluginTransition) -> str:
     was = transition.before.value.replace("_", " ") if transition.before else "new"
     if verdict is None:
         return printable(f"{transition.at}  WasmPlugin {transition.plugin}: {was} -> gone")
-    rules = "".join(f"; {r.said} {said(r)}" for r in own_rules(verdict)[:3])
-    text = printable(f"{transition.at}  WasmPlugin {transition.plugin}: {was} -> {said(verdict)}{rules}")
+    rules = "".join(f"; {r.said} {plugin_said(r)}" for r in own_rules(verdict)[:3])
+    text = printable(f"{transition.at}  WasmPlugin {transition.plugin}: {was} -> {plugin_said(verdict)}{rules}")
     color = "red" if verdict.verdicts & FAILING else "green" if verdict.verdict is Verdict.IN_SYNC else None
     return click.style(text, fg=color) if colored() else text
 

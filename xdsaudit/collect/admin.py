@@ -33,7 +33,7 @@ def is_url(source: str) -> bool:
     return source.startswith(("http://", "https://"))
 
 
-def read_gateway(source: str, timeout: float, max_bytes: int = MAX_BYTES) -> tuple[dict[str, bytes], list[str]]:
+def fetch_gateway(source: str, timeout: float, max_bytes: int = MAX_BYTES) -> tuple[dict[str, bytes], list[str]]:
     """Pages of a gateway, from its admin URL, or a file with its config dump.
 
     Args:
@@ -53,7 +53,7 @@ def read_gateway(source: str, timeout: float, max_bytes: int = MAX_BYTES) -> tup
     base = plain_url(source)
     pages: dict[str, bytes] = {}
     complaints = []
-    with pool() as connections:
+    with admin_pool() as connections:
         for name, path in PAGES.items():
             try:
                 pages[name] = get_page(connections, base + path, budget)
@@ -64,7 +64,7 @@ def read_gateway(source: str, timeout: float, max_bytes: int = MAX_BYTES) -> tup
     return pages, complaints
 
 
-def read_dump(source: str, budget: Budget) -> bytes:
+def fetch_dump(source: str, budget: Budget) -> bytes:
     """The whole config dump of a gateway alone, from its admin URL or a file.
 
     Raises:
@@ -72,17 +72,17 @@ def read_dump(source: str, budget: Budget) -> bytes:
     """
     if not is_url(source):
         return _from_file(Path(source), budget)["config_dump.json"]
-    with pool() as connections:
+    with admin_pool() as connections:
         return get_page(connections, plain_url(source) + PAGES["config_dump.json"], budget)
 
 
-def read_debug(url: str, budget: Budget) -> dict[str, bytes]:
+def fetch_debug(url: str, budget: Budget) -> dict[str, bytes]:
     """Pages of a pilot's debug port by file name; those that it refuses are left out, since they are hints only.
 
     ``/debug/config_dump`` is never asked for: it may write a stale table into the cache that gateways read.
     """
     pages = {}
-    with pool() as connections:
+    with admin_pool() as connections:
         for name, path in DEBUG_PAGES.items():
             try:
                 pages[name] = get_page(connections, plain_url(url) + path, budget)
@@ -115,7 +115,7 @@ def plain_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def pool() -> PoolManager:
+def admin_pool() -> PoolManager:
     """Connections to admin ports, to be closed; a context manager."""
     import urllib3
 
@@ -225,7 +225,7 @@ class _Identity(Struct):
     configs: list[_Section] = []
 
 
-def node_of(page: bytes) -> _Node | None:
+def node_shown(page: bytes) -> _Node | None:
     """The node that a page of an Envoy shows (``/server_info`` or a config dump), or None when it shows none."""
     try:
         identity = msgspec.json.decode(page, type=_Identity)
@@ -234,20 +234,20 @@ def node_of(page: bytes) -> _Node | None:
     return identity.node or next((s.bootstrap.node for s in identity.configs if s.bootstrap and s.bootstrap.node), None)
 
 
-def read_node(source: str, timeout: float) -> _Node:
+def fetch_node(source: str, timeout: float) -> _Node:
     """Identity of a gateway, by its admin URL or the file of its config dump.
 
     Raises:
         ReadError: it cannot be read, or shows no node.
     """
     if is_url(source):
-        with pool() as connections:
+        with admin_pool() as connections:
             url = f"{plain_url(source)}/server_info"
             pages = {"server_info.json": get_page(connections, url, Budget(timeout, _NODE_BYTES))}
     else:
         pages = _from_file(Path(source), Budget(timeout))
     for page in ("server_info.json", "config_dump.json"):
-        node = node_of(pages[page]) if page in pages else None
+        node = node_shown(pages[page]) if page in pages else None
         if node is not None and node.id:
             return node
     raise ReadError(f"gateway {source}: shows no node of its own; give --node-id and --node-label instead")

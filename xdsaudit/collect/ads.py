@@ -24,7 +24,7 @@ _ATTEMPTS: Final = 3
 _QUEUED: Final = 8
 
 
-def explain(endpoint: str, error: Any, access: Access) -> str:
+def grpc_failure(endpoint: str, error: Any, access: Access) -> str:
     """What a gRPC error means here, and the next step."""
     grpc = quiet_grpc()
 
@@ -160,12 +160,12 @@ def _with_retries(endpoint: str, access: Access, budget: Budget, attempt: Callab
                 error = broken  # what broke the first time says more than that no time was left
             broken = error
             if error.code() is not grpc.StatusCode.UNAVAILABLE or number == _ATTEMPTS - 1 or budget.expired():
-                raise ReadError(explain(endpoint, error, access)) from error
+                raise ReadError(grpc_failure(endpoint, error, access)) from error
             time.sleep(min(0.1 * 2**number, budget.left))
     return None  # pragma: no cover - the loop always returns or raises
 
 
-def read_pilot(
+def fetch_pilot(
     endpoint: str, node: Node, access: Access, budget: Budget | None = None
 ) -> tuple[tuple[bytes, ...], str | None]:
     """Read LDS, SRDS, RDS, CDS, EDS and ECDS as a gateway's node.
@@ -209,7 +209,7 @@ def read_pilot(
     return session.responses, why
 
 
-def read_core(endpoint: str, types: tuple[str, ...], access: Access) -> tuple[bytes, ...]:
+def fetch_core(endpoint: str, types: tuple[str, ...], access: Access) -> tuple[bytes, ...]:
     """Read all objects of these MCP types from higress-core, in the order of the types.
 
     Raises:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from xdsaudit.collect.access import Access, channel, quiet_grpc
-from xdsaudit.collect.ads import Stream, explain, received
+from xdsaudit.collect.ads import Stream, grpc_failure, received
 from xdsaudit.collect.limits import too_large
 from xdsaudit.errors import ReadError, XdsauditError, outline
 from xdsaudit.xds.mcp import McpSession
@@ -76,7 +76,7 @@ class Follower:
             try:
                 why = self._stream()
             except grpc.RpcError as error:
-                why = explain(self._endpoint, error, self._access)
+                why = grpc_failure(self._endpoint, error, self._access)
             except XdsauditError as error:
                 why = str(error)
             except Exception as error:  # a follower must not die silently: its view would stay fresh for ever

@@ -201,11 +201,11 @@ def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Itera
     given = read_manifests(options.manifests) if options.manifests else None
     from xdsaudit.collect.cluster import Way, lists, reach
     from xdsaudit.collect.discovery import Found, discover
-    from xdsaudit.collect.kubeconfig import connect
+    from xdsaudit.collect.kubeconfig import kube_api
     from xdsaudit.collect.sources import Wanted
 
     try:
-        api = connect(
+        api = kube_api(
             options.kubeconfig,
             options.context,
             timeout=options.timeout,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
-from xdsaudit.collect.admin import PAGES, get_page, is_url, plain_url, pool, read_gateway
+from xdsaudit.collect.admin import PAGES, admin_pool, fetch_gateway, get_page, is_url, plain_url
 from xdsaudit.collect.limits import Budget
 from xdsaudit.collect.parts import PartReader, Section, as_dump, entries
 from xdsaudit.envoy.admin import counters
@@ -106,15 +106,15 @@ class GatewayFollower:
         self._kept: _Kept | None = None
 
     def read(self, timeout: float, max_bytes: int) -> tuple[dict[str, bytes], list[str]]:
-        """Pages as ``read_gateway`` gives them, ``config_dump.json`` put together of what is known and what moved.
+        """Pages as ``fetch_gateway`` gives them, ``config_dump.json`` put together of what is known and what moved.
 
         Raises:
             ReadError: the gateway could not be read; the next time it is read whole.
         """
         if not is_url(self.source):
-            return read_gateway(self.source, timeout, max_bytes)
+            return fetch_gateway(self.source, timeout, max_bytes)
         kept, self._kept = self._kept, None
-        with pool() as connections:
+        with admin_pool() as connections:
             budget = Budget(timeout, max_bytes)
             stats = self._stats(connections, budget)
             stamps = _Stamps.of(stats) if stats is not None else None
@@ -124,7 +124,7 @@ class GatewayFollower:
                     kept.pages["stats.json"] = stats
                     self._kept = kept
                     return dict(kept.pages), []
-        pages, complaints = read_gateway(self.source, timeout, max_bytes)
+        pages, complaints = fetch_gateway(self.source, timeout, max_bytes)
         if stamps is not None and not complaints:
             self._kept = _kept(pages, stamps)
         return pages, complaints

@@ -50,7 +50,7 @@ class Kind:
         return self.prefix.split("/")[2] if self.prefix.startswith("/apis/") else ""
 
 
-KINDS: Final = (
+LISTED: Final = (
     Kind("/apis/networking.k8s.io/v1", "ingresses", "Ingress"),
     Kind("/apis/networking.k8s.io/v1", "ingressclasses", "IngressClass"),
     Kind("/api/v1", "services", "Service"),
@@ -156,7 +156,7 @@ class KubeApi:
         self, client: Any, host: str, timeout: float, max_bytes: int = MAX_BYTES, *, secrets: bool = True
     ) -> None:
         """Use ``connect`` instead."""
-        self.kinds: tuple[Kind, ...] = tuple(kind for kind in KINDS if secrets or kind.plural != "secrets")
+        self.kinds: tuple[Kind, ...] = tuple(kind for kind in LISTED if secrets or kind.plural != "secrets")
         self.client = client
         self.host = host
         self.timeout = timeout

@@ -17,7 +17,7 @@ from xdsaudit.errors import InputError, outline
 _log = logging.getLogger("xdsaudit")
 
 
-def connect(
+def kube_api(
     kubeconfig: str | None = None,
     context: str | None = None,
     *,

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Raw, Struct
 
-from xdsaudit.collect.admin import get_page, is_url, plain_url, pool
+from xdsaudit.collect.admin import admin_pool, get_page, is_url, plain_url
 from xdsaudit.collect.limits import Budget
 from xdsaudit.errors import ReadError
 
@@ -67,7 +67,7 @@ class PartReader:
         wanted = frozenset(hosts)
         if patterns(wanted, self._longest) is None:
             return None
-        with pool() as connections:
+        with admin_pool() as connections:
             routes = self.tables(connections, wanted, budget)
             if routes is None:
                 return None

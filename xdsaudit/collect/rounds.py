@@ -13,13 +13,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from xdsaudit.collect.admin import is_url, read_dump
+from xdsaudit.collect.admin import fetch_dump, is_url
 from xdsaudit.collect.ads_stream import Follower
 from xdsaudit.collect.follow import GatewayFollower
 from xdsaudit.collect.limits import Budget
 from xdsaudit.collect.parts import PartReader
 from xdsaudit.collect.sources import (
     Sources,
+    error_text,
     gateway_view,
     kube_info,
     node_to_show,
@@ -28,7 +29,6 @@ from xdsaudit.collect.sources import (
     read,
     replica_names,
     result_of,
-    said,
     start,
 )
 from xdsaudit.errors import ReadError
@@ -100,7 +100,7 @@ class LiveReader:
                 pilots[name] = PilotCapture((), answers)
             state = State.READ if why is None else (State.PARTIAL if answers else State.UNREAD)
             if why is not None:
-                why = said(ReadError(why), follower.endpoint, self._sources)
+                why = error_text(ReadError(why), follower.endpoint, self._sources)
             infos.append(ViewInfo(ViewName.PILOT_FRESH, name, state, why, now(), None, follower.node_id))
         # What cores push is there to time rules by. None is waited for, and one that is not healthy is left out: no view rests on it.
         said_by_core = {name: core.read() for name, core in self._cores.items()}
@@ -130,7 +130,7 @@ class LiveReader:
                 gateways[name] = {"config_dump.json": answer}
                 infos.append(ViewInfo(ViewName.GATEWAY, name, State.READ, None, now()))
             else:
-                infos.append(ViewInfo(ViewName.GATEWAY, name, State.UNREAD, said(answer, source, sources), now()))
+                infos.append(ViewInfo(ViewName.GATEWAY, name, State.UNREAD, error_text(answer, source, sources), now()))
         return self._snapshot(kube, infos, gateways, hosts=wanted)
 
     def _concerning(self, hosts: frozenset[str], within: Budget) -> list[bytes | ReadError]:
@@ -147,7 +147,7 @@ class LiveReader:
         if any(is_url(sources[number]) for number in left):
             self._await_whole()
         asked = [sources[number] for number in left]
-        wholes = _all(asked, [partial(read_dump, source, budget()) for source in asked], budget())
+        wholes = _all(asked, [partial(fetch_dump, source, budget()) for source in asked], budget())
         for number, whole in zip(left, wholes, strict=True):
             answers[number] = whole
         return answers
@@ -192,7 +192,7 @@ class LiveReader:
                 try:
                     pages, readings = result_of(job, within, f"gateway {source}")
                 except ReadError as error:
-                    why = said(error, source, sources)
+                    why = error_text(error, source, sources)
                     pages, readings = {}, [ViewInfo(ViewName.GATEWAY, None, State.UNREAD, why, now())]
                 self._whole[name] = (pages, [i._replace(replica=name) for i in readings])
             self._whole_at = time.monotonic()

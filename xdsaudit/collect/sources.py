@@ -18,8 +18,8 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from xdsaudit.collect.access import Access
-from xdsaudit.collect.admin import node_of, read_debug, read_gateway, read_node
-from xdsaudit.collect.ads import read_core, read_pilot
+from xdsaudit.collect.admin import fetch_debug, fetch_gateway, fetch_node, node_shown
+from xdsaudit.collect.ads import fetch_core, fetch_pilot
 from xdsaudit.collect.limits import Budget
 from xdsaudit.collect.manifests import read_manifests
 from xdsaudit.errors import ReadError, XdsauditError, outline
@@ -154,7 +154,7 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
             try:
                 answers[name], readings = result_of(job, within, f"{what.value} {place}")
             except ReadError as error:
-                readings = [ViewInfo(what, None, State.UNREAD, said(error, place, sources), now())]
+                readings = [ViewInfo(what, None, State.UNREAD, error_text(error, place, sources), now())]
             infos.extend(i._replace(replica=name, endpoint=place) for i in readings)
             progress(f"asked {what.value} {place}")
         return answers
@@ -220,7 +220,7 @@ def result_of(job: Future[T], within: Budget, subject: str) -> T:
         ) from error
 
 
-def said(error: ReadError, endpoint: str, sources: Sources) -> str:
+def error_text(error: ReadError, endpoint: str, sources: Sources) -> str:
     """Words of an error, by the pod and the reason of the port-forward where the endpoint is one: nobody typed its address."""
     text = str(error)
     tunnel = sources.tunnels.get(endpoint)
@@ -255,7 +255,7 @@ def node_to_show(sources: Sources) -> Node:
     if gateway is None:
         return sources.node
     try:
-        node = read_node(gateway, sources.access.timeout)
+        node = fetch_node(gateway, sources.access.timeout)
     except ReadError:
         if sources.node_from is None:
             return sources.node  # that gateway's view will say why; Higress's usual identity is the best guess
@@ -281,23 +281,23 @@ def _pilot(endpoint: str, debug: str, node: Node, sources: Sources) -> tuple[Pil
     budget = Budget(sources.access.timeout, sources.access.max_bytes)
     for name, identity in lines:
         try:
-            responses, why = read_pilot(endpoint, identity, sources.access, budget)
+            responses, why = fetch_pilot(endpoint, identity, sources.access, budget)
         except ReadError as error:
-            why = said(error, endpoint, sources)
+            why = error_text(error, endpoint, sources)
             infos.append(ViewInfo(name, None, State.UNREAD, why, now(), None, identity.id))
             continue
         answers[name] = responses
         infos.append(ViewInfo(name, None, State.PARTIAL if why else State.READ, why, now(), None, identity.id))
-    pages = read_debug(debug, budget) if debug else {}
+    pages = fetch_debug(debug, budget) if debug else {}
     return PilotCapture(answers.get(ViewName.PILOT, ()), answers.get(ViewName.PILOT_FRESH), pages), infos
 
 
 def _core(endpoint: str, sources: Sources) -> tuple[tuple[bytes, ...], list[ViewInfo]]:
     access = Access(timeout=sources.access.timeout, max_bytes=sources.access.max_bytes)
     try:
-        return read_core(endpoint, MCP_TYPES, access), [ViewInfo(ViewName.CORE, None, State.READ, None, now())]
+        return fetch_core(endpoint, MCP_TYPES, access), [ViewInfo(ViewName.CORE, None, State.READ, None, now())]
     except ReadError as error:
-        return (), [ViewInfo(ViewName.CORE, None, State.UNREAD, said(error, endpoint, sources), now())]
+        return (), [ViewInfo(ViewName.CORE, None, State.UNREAD, error_text(error, endpoint, sources), now())]
 
 
 Gateway = Callable[[float, int], tuple[dict[str, bytes], list[str]]]
@@ -310,10 +310,12 @@ def gateway_view(
     """Pages of a gateway, and how it was read; the replica is the caller's to name."""
     access = sources.access
     try:
-        pages, complaints = (reading or partial(read_gateway, source))(access.timeout, access.max_bytes)
+        pages, complaints = (reading or partial(fetch_gateway, source))(access.timeout, access.max_bytes)
     except ReadError as error:
-        return {}, [ViewInfo(ViewName.GATEWAY, None, State.UNREAD, said(error, source, sources), now())]
-    node = next((n for p in ("server_info.json", "config_dump.json") if p in pages and (n := node_of(pages[p]))), None)
+        return {}, [ViewInfo(ViewName.GATEWAY, None, State.UNREAD, error_text(error, source, sources), now())]
+    node = next(
+        (n for p in ("server_info.json", "config_dump.json") if p in pages and (n := node_shown(pages[p]))), None
+    )
     state = State.PARTIAL if complaints else State.READ
     why = "; ".join(complaints) or None
     return pages, [ViewInfo(ViewName.GATEWAY, None, state, why, now(), None, node.id if node else None)]

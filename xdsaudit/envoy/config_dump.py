@@ -7,7 +7,7 @@ and a rejected one may come back as a nameless duplicate entry.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, MutableMapping
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -15,9 +15,9 @@ from msgspec import Raw, Struct
 
 from xdsaudit.envoy.certificate import read_certificate
 from xdsaudit.envoy.plugins import read_extension, read_slots
-from xdsaudit.envoy.routes import RouteReader
+from xdsaudit.envoy.routes import JsonRouteReader
 from xdsaudit.errors import ReadError
-from xdsaudit.model.assemble import RouteTables, Scope, VirtualHost, assemble, scope_of
+from xdsaudit.model.assemble import RouteScope, RouteTables, TableMemo, VirtualHost, assemble, scope_of
 from xdsaudit.model.facts import GatewayFacts
 from xdsaudit.model.json_text import BROKEN
 from xdsaudit.model.plugin import Plugin
@@ -172,12 +172,10 @@ class _Dump(Struct):
 
 
 _DECODER: Final = msgspec.json.Decoder(_Dump)
-Decoded = MutableMapping[bytes, tuple[str, tuple[VirtualHost, ...]]]
-"""Route configurations by their bytes: their name and their virtual hosts."""
 
 
 def read_config_dump(
-    data: bytes, *, replica: str | None, decoded: Decoded | None = None, hosts: Collection[str] | None = None
+    data: bytes, *, replica: str | None, decoded: TableMemo | None = None, hosts: Collection[str] | None = None
 ) -> View:
     """The view of a gateway from its ``/config_dump``.
 
@@ -192,7 +190,7 @@ def read_config_dump(
         ReadError: the bytes are not a config dump, or one that is not whole, or of an Envoy that is not a gateway; the message
             names the JSON path or the section.
     """
-    sections, tables, updated = _read(data, RouteReader(hosts), decoded)
+    sections, tables, updated = _read(data, JsonRouteReader(hosts), decoded)
     types = {s.type.rpartition(".")[2] for s in sections}
     listeners = tuple(li for s in sections for d in s.dynamic_listeners if (li := _listener(d)) is not None)
     _whole(types, listeners)
@@ -219,7 +217,7 @@ def read_config_dump(
     )
 
 
-def _read(data: bytes, reader: RouteReader, decoded: Decoded | None) -> tuple[list[_Section], RouteTables, str]:
+def _read(data: bytes, reader: JsonRouteReader, decoded: TableMemo | None) -> tuple[list[_Section], RouteTables, str]:
     """Sections of a config dump, its route tables, and when the newest of them came."""
     try:
         sections = _DECODER.decode(data).configs
@@ -237,7 +235,7 @@ def _read(data: bytes, reader: RouteReader, decoded: Decoded | None) -> tuple[li
     return sections, tables, updated
 
 
-def _scopes(sections: Iterable[_Section], listeners: Iterable[Listener]) -> list[Scope] | None:
+def _scopes(sections: Iterable[_Section], listeners: Iterable[Listener]) -> list[RouteScope] | None:
     """Scopes of a dump; None where its routes are not scoped."""
     groups = [g for s in sections for g in s.dynamic_scoped_route_configs]
     if not groups and not any(c.scoped for li in listeners for c in li.chains):
@@ -292,7 +290,9 @@ def _gateway(sections: Iterable[_Section]) -> None:
             )
 
 
-def _tables(sections: Iterable[_Section], reader: RouteReader, decoded: Decoded | None) -> tuple[RouteTables, str]:
+def _tables(
+    sections: Iterable[_Section], reader: JsonRouteReader, decoded: TableMemo | None
+) -> tuple[RouteTables, str]:
     """Virtual hosts by name of the route configuration, and when the newest of them came (RFC 3339, "" if unknown)."""
     tables: dict[str, tuple[VirtualHost, ...]] = {}
     updated = ""

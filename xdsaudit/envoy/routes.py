@@ -77,7 +77,7 @@ _ROUTE_CONFIG: Final = msgspec.json.Decoder(_RouteConfig)
 _ROUTES: Final = msgspec.json.Decoder(list[_Route])
 
 
-class RouteReader:
+class JsonRouteReader:
     """Routes of JSON to values, sharing the canonical fields of routes that act alike.
 
     Args:

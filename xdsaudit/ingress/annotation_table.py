@@ -13,7 +13,7 @@ from xdsaudit.ingress.profile import Version
 SWITCH: Final = "switch"
 NUMBER: Final = "number"
 TEXT: Final = "text"
-KINDS: Final = {
+VALUE_KINDS: Final = {
     SWITCH: "anything but 1, t, T, TRUE, true, True, 0, f, F, FALSE, false, False counts as absent",
     NUMBER: "anything but a whole number (no blanks, no unit) counts as absent",
     TEXT: "blank counts as absent",

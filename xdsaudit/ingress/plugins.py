@@ -26,7 +26,7 @@ _UNSET: Final = -(2**31)
 """Pilot sorts a plugin without a priority as if it had the lowest there is."""
 
 
-class RulePlan(NamedTuple):
+class MatchRulePlan(NamedTuple):
     """What is to become of one match rule.
 
     Attributes:
@@ -75,7 +75,7 @@ class PluginPlan:
     refusal: Refusal | None
     unknown: str | None
     expected: Plugin | None
-    rules: tuple[RulePlan, ...]
+    rules: tuple[MatchRulePlan, ...]
     ignored_default: bool = False
     changed_at: str | None = None
 
@@ -152,10 +152,10 @@ def _plan(plugin: WasmPlugin, profile: Profile) -> PluginPlan:
     )
 
 
-def _rules(listed: Iterable[MatchRule], whole: bool, profile: Profile) -> tuple[RulePlan, ...]:
+def _rules(listed: Iterable[MatchRule], whole: bool, profile: Profile) -> tuple[MatchRulePlan, ...]:
     rules, place = [], 0
     for number, rule in enumerate(listed):
-        plan = RulePlan(
+        plan = MatchRulePlan(
             number,
             tuple(rule.ingress or ()),
             tuple(rule.service or ()),
@@ -171,12 +171,12 @@ def _rules(listed: Iterable[MatchRule], whole: bool, profile: Profile) -> tuple[
     return tuple(rules)
 
 
-def _unread(rule: RulePlan, profile: Profile) -> tuple[str, ...]:
+def _unread(rule: MatchRulePlan, profile: Profile) -> tuple[str, ...]:
     kinds = [k for k in ("ingress", "service", "domain") if getattr(rule, k)]
     return () if profile.has(ALL_CONDITIONS) else tuple(kinds[1:])
 
 
-def _unforeseen(spec: PluginSpec, rules: tuple[RulePlan, ...], profile: Profile) -> str | None:
+def _unforeseen(spec: PluginSpec, rules: tuple[MatchRulePlan, ...], profile: Profile) -> str | None:
     if spec.pluginConfig is None:
         typed = [r for r in spec.matchRules or () if _enum("route", r.routeType) != "HTTP"]
         if typed and profile.has(ROUTE_TYPES):
@@ -189,7 +189,7 @@ def _unforeseen(spec: PluginSpec, rules: tuple[RulePlan, ...], profile: Profile)
     return None
 
 
-def _kinds(rule: RulePlan) -> list[str]:
+def _kinds(rule: MatchRulePlan) -> list[str]:
     return [k for k in ("ingress", "service", "domain") if getattr(rule, k)]
 
 
@@ -201,7 +201,7 @@ def _enum(name: str, value: str | int | None) -> str | None:
     return value if value in values else values[0] if not value else None
 
 
-def _expected(plugin: WasmPlugin, rules: tuple[RulePlan, ...]) -> Plugin:
+def _expected(plugin: WasmPlugin, rules: tuple[MatchRulePlan, ...]) -> Plugin:
     spec = plugin.spec
     env = (spec.vmConfig.env if spec.vmConfig else None) or ()
     host = tuple(e.name for e in env if _enum("env", e.valueFrom) == "HOST")
@@ -228,7 +228,7 @@ def _expected(plugin: WasmPlugin, rules: tuple[RulePlan, ...]) -> Plugin:
     return Plugin(f"{plugin.namespace}.{plugin.metadata.name}", fields, settings_of(config))
 
 
-def _served(rule: MatchRule, plan: RulePlan) -> dict[str, Any]:
+def _served(rule: MatchRule, plan: MatchRulePlan) -> dict[str, Any]:
     """A match rule as it is served: its configuration, with its conditions beside it."""
     served = dict(rule.config or {})
     for key, kind in zip(CONDITIONS, ("ingress", "service", "domain"), strict=True):

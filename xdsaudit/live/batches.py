@@ -20,7 +20,7 @@ def nothing(why: str) -> Outcome:
     return Outcome(0, Audit(None, {}, (), {}, ()), 0.0, 0, (), why)
 
 
-def together(outcomes: Sequence[Outcome]) -> Outcome:
+def whole_outcome(outcomes: Sequence[Outcome]) -> Outcome:
     """The outcome of a whole roll-out: the last one's end, and the rules of every batch as its own wait saw them."""
     told = [o for o in outcomes if o.audit.views or o.audit.rules]
     if not told:

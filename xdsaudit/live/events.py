@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from xdsaudit.audit.questions.story import Event
 from xdsaudit.live.plugin_watch import PluginTransition
 from xdsaudit.live.watch import Transition
-from xdsaudit.model.plugin_verdict import said
+from xdsaudit.model.plugin_verdict import plugin_said
 
 
 def events(rules: Iterable[Transition], plugins: Iterable[PluginTransition] = ()) -> Iterator[Event]:
@@ -28,7 +28,7 @@ def events(rules: Iterable[Transition], plugins: Iterable[PluginTransition] = ()
             f"WasmPlugin {plugin.plugin}",
             plugin.before.value if plugin.before else None,
             after.verdict.value if after else None,
-            said(after) if after else "gone",
+            plugin_said(after) if after else "gone",
             after.evidence if after else (),
             after.remedy if after else None,
         )

@@ -17,7 +17,7 @@ from xdsaudit.audit.memory import Memory
 from xdsaudit.audit.questions.in_core import Cores
 from xdsaudit.audit.signs import single_label
 from xdsaudit.audit.verdicts import audit, judged
-from xdsaudit.errors import near
+from xdsaudit.errors import did_you_mean
 from xdsaudit.live.arrivals import Arrivals, summary
 from xdsaudit.model.plugin_verdict import PluginVerdict
 from xdsaudit.model.snapshot import Snapshot
@@ -35,7 +35,7 @@ _CONNECT_SECONDS: Final = 2.0
 """So long what is certain at once waits for views that are not connected yet, so that the report has no gap that time would close."""
 
 
-class Reader(Protocol):
+class BatchReader(Protocol):
     """What is read round after round (``xdsaudit.collect.rounds.LiveReader``)."""
 
     def quick(self, hosts: Iterable[str]) -> Snapshot:
@@ -110,14 +110,14 @@ class SomeTerms(TypedDict, total=False):
     patience: float
 
 
-class Settings(SomeTerms, total=False):
+class WaitSettings(SomeTerms, total=False):
     """What ``wait`` takes by keyword beside the clock."""
 
     tell: Callable[[Audit], None]
 
 
-def wait(
-    reader: Reader,
+def wait_in_rounds(
+    reader: BatchReader,
     refs: Iterable[str],
     *,
     clock: Callable[[], float],
@@ -144,7 +144,7 @@ class _Wait:
 
     def __init__(
         self,
-        reader: Reader,
+        reader: BatchReader,
         refs: frozenset[str],
         clock: Callable[[], float],
         terms: Terms,
@@ -290,7 +290,7 @@ class _Wait:
 
     def end(self, code: int, result: Audit, missing: tuple[str, ...], why: str) -> Outcome:
         if missing and code != 0:
-            why = f"{why}; the API does not hold {', '.join(missing[:5])}{near(missing[0], self.held)}"
+            why = f"{why}; the API does not hold {', '.join(missing[:5])}{did_you_mean(missing[0], self.held)}"
         if code == 4:
             result = replace(
                 result,

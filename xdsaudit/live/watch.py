@@ -27,7 +27,7 @@ Key = tuple[Rule, int]
 """A rule and its number among equal ones: an Ingress may write the same rule twice."""
 
 
-class Reader(Protocol):
+class RoundReader(Protocol):
     """What is read round after round (``xdsaudit.collect.rounds.LiveReader``)."""
 
     def round(self) -> Snapshot:
@@ -97,7 +97,7 @@ class Watcher:
         good: those of the last round that showed nothing new that is bad.
     """
 
-    def __init__(self, reader: Reader, clock: Callable[[], float], *, keep: bool = False) -> None:
+    def __init__(self, reader: RoundReader, clock: Callable[[], float], *, keep: bool = False) -> None:
         """Watch what this reader reads.
 
         Args:

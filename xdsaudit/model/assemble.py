@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from typing import Final, NamedTuple
 
 from xdsaudit.model.route import Place, Route
@@ -30,26 +30,28 @@ def concerns(name: str, domains: Iterable[str], hosts: Collection[str] | None) -
 
 
 RouteTables = Mapping[str, tuple[VirtualHost, ...]]
+TableMemo = MutableMapping[bytes, tuple[str, tuple[VirtualHost, ...]]]
+"""Route configurations by their bytes: their name and their virtual hosts."""
 
 
-class Scope(NamedTuple):
+class RouteScope(NamedTuple):
     """One scope: the place its key stands for and the RouteConfiguration it leads to."""
 
     place: Place | None
     route_config: str
 
 
-def scope_of(name: str, fragments: Iterable[str], route_config: str) -> Scope:
+def scope_of(name: str, fragments: Iterable[str], route_config: str) -> RouteScope:
     """Scope from its key fragments, which Higress builds as [port, host]; the name serves when the key is foreign."""
     parts = tuple(fragments)
     if len(parts) == 2 and parts[0].isdigit():
-        return Scope((int(parts[0]), parts[1]), route_config)
+        return RouteScope((int(parts[0]), parts[1]), route_config)
     match = _SCOPE_NAME.match(name)
-    return Scope((int(match[1]), match[2]) if match else None, route_config)
+    return RouteScope((int(match[1]), match[2]) if match else None, route_config)
 
 
 def assemble(
-    tables: RouteTables, scopes: Iterable[Scope] | None, listeners: Iterable[Listener] | None
+    tables: RouteTables, scopes: Iterable[RouteScope] | None, listeners: Iterable[Listener] | None
 ) -> tuple[dict[Place, Table], dict[Place, str] | None, frozenset[str]]:
     """Places that answer, places by scope, and names of tables that something leads to and that are not there.
 

@@ -71,9 +71,11 @@ class PluginVerdict(NamedTuple):
         return (*own, *((r.number, r.verdict.value, r.code) for r in self.rules))
 
     def __str__(self) -> str:
-        lines = [f"WasmPlugin {self.ref}: {said(self)}"]
+        lines = [f"WasmPlugin {self.ref}: {plugin_said(self)}"]
         lines += [f"  - {line}" for line in self.evidence]
-        lines += [f"  {r.said}: {said(r)}" for r in self.rules if (r.verdict, r.slug) != (self.verdict, self.slug)]
+        lines += [
+            f"  {r.said}: {plugin_said(r)}" for r in self.rules if (r.verdict, r.slug) != (self.verdict, self.slug)
+        ]
         if self.remedy:
             lines.append(f"  remedy: {self.remedy}")
         return "\n".join(lines)
@@ -86,7 +88,7 @@ def match_said(number: int, ingress: tuple[str, ...], service: tuple[str, ...], 
     return f"matchRules[{number}] ({'; '.join(parts) or 'no condition'})"
 
 
-def said(verdict: PluginVerdict | MatchVerdict) -> str:
+def plugin_said(verdict: PluginVerdict | MatchVerdict) -> str:
     """A verdict in words: ``lost at stage delivery (XA503 plugin-config-rejected)``."""
     stage = f" at stage {verdict.stage.value}" if verdict.stage else ""
     code = f" ({verdict.code} {verdict.slug})" if verdict.code else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xdsaudit.report.json import as_json
-from xdsaudit.report.terminal import Page, many, say
+from xdsaudit.report.terminal import Page, many, paragraph
 
 if TYPE_CHECKING:
     from xdsaudit.audit.compare.comparison import Answer, Comparison
@@ -18,27 +18,27 @@ def comparison_text(comparison: Comparison, *, width: int = 80, color: bool = Fa
     """Each kind of request with who answers it before and after, then what else differs, and whether that is all."""
     page = Page(width, color=color)
     for each in comparison.changed:
-        say(page, str(each.request), "bold")
-        say(page, f"before: {each.before}", indent=2, hang=8)
-        say(page, f"after:  {each.after}", indent=2, hang=8)
+        paragraph(page, str(each.request), "bold")
+        paragraph(page, f"before: {each.before}", indent=2, hang=8)
+        paragraph(page, f"after:  {each.after}", indent=2, hang=8)
         if each.fields:
-            say(page, f"what differs: {', '.join(each.fields)}", indent=2, hang=4)
+            paragraph(page, f"what differs: {', '.join(each.fields)}", indent=2, hang=4)
     for host, old, new in comparison.certificates:
-        say(page, f"certificate of {host}: {old} before, {new} after", hang=2)
+        paragraph(page, f"certificate of {host}: {old} before, {new} after", hang=2)
     for rule, slug in comparison.refused:
-        say(page, f"refused from then on: {rule} ({slug})", "magenta", hang=2)
+        paragraph(page, f"refused from then on: {rule} ({slug})", "magenta", hang=2)
     for rule, slug in comparison.cured:
-        say(page, f"refused no longer: {rule} ({slug})", "green", hang=2)
+        paragraph(page, f"refused no longer: {rule} ({slug})", "green", hang=2)
     for note in comparison.notes:
-        say(page, f"note: {note}", "dim", hang=2)
+        paragraph(page, f"note: {note}", "dim", hang=2)
     for doubt in comparison.doubts:
-        say(page, f"not proved: {doubt}", "cyan", hang=2)
+        paragraph(page, f"not proved: {doubt}", "cyan", hang=2)
     count = many(len(comparison.changed), "kind") + " of requests"
     if comparison.same:
         last = "nothing changes for clients" if comparison.proven else "no change was found"
     else:
         last = f"{count} answered differently" + (", and nothing else changes" if comparison.proven else "")
-    say(page, f"{last}{'' if comparison.proven else '; whether something else changes is not proved'}", "bold")
+    paragraph(page, f"{last}{'' if comparison.proven else '; whether something else changes is not proved'}", "bold")
     return page.text()
 
 

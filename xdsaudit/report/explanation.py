@@ -12,7 +12,7 @@ from xdsaudit.audit.requests.access_log import LogSummary
 from xdsaudit.model.verdict import RuleVerdict, Verdict
 from xdsaudit.report.json import rule_object
 from xdsaudit.report.routes import side_by_side
-from xdsaudit.report.terminal import STYLE, Page, commands, many, name_of, say
+from xdsaudit.report.terminal import STYLE, Page, commands, many, name_of, paragraph
 
 _SHOWN = 8
 CONTRADICTION: Final = (
@@ -25,11 +25,11 @@ CONTRADICTION: Final = (
 def explanation_text(explanation: Explanation, *, width: int = 80, color: bool = False) -> str:
     """What becomes of one request, for people."""
     page = Page(width, color=color)
-    say(page, str(explanation.request), "bold")
+    paragraph(page, str(explanation.request), "bold")
     _answers(page, explanation.answers)
     if not explanation.serving:
         told = "what answers it now" if explanation.answers else "what answers"
-        say(page, f"no pilot and no gateway was read: nobody can say {told}", "cyan", indent=2)
+        paragraph(page, f"no pilot and no gateway was read: nobody can say {told}", "cyan", indent=2)
     _plugins(page, explanation.plugins)
     page.print()
     _candidates(page, explanation)
@@ -47,10 +47,10 @@ def _plugins(page: Page, actions: Sequence[PluginAction]) -> None:
         alike.setdefault(tuple(listed), []).append(f"{view} {replica or ''}".strip())
     for lines, names in alike.items():
         page.print()
-        say(page, f"Plugins on its way, in their order, in {', '.join(names[:_SHOWN])}:", "bold")
+        paragraph(page, f"Plugins on its way, in their order, in {', '.join(names[:_SHOWN])}:", "bold")
         for number, (plugin, text, acts) in enumerate(lines, 1):
             style = "bold red" if text.endswith("500") else "" if acts else "dim"
-            say(page, f"{number}. {plugin} {text}", style, indent=2, hang=3)
+            paragraph(page, f"{number}. {plugin} {text}", style, indent=2, hang=3)
 
 
 def _answers(page: Page, answers: Sequence[ReplicaAnswer]) -> None:
@@ -66,50 +66,50 @@ def _answers(page: Page, answers: Sequence[ReplicaAnswer]) -> None:
         names = [a.replica for a in listed if a.replica]
         label = f"{who} {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}".rstrip()
         if first.route is None:
-            say(page, f"{label}: no route answers", "bold red", indent=2, hang=2)
+            paragraph(page, f"{label}: no route answers", "bold red", indent=2, hang=2)
         else:
-            say(page, f"{label}: {first.route}", "green", indent=2, hang=2)
+            paragraph(page, f"{label}: {first.route}", "green", indent=2, hang=2)
             owner = f"of {first.rule or first.origin}, " if first.rule or first.origin else ""
-            say(page, f"{owner}to {first.goes_to}", indent=4, hang=2)
+            paragraph(page, f"{owner}to {first.goes_to}", indent=4, hang=2)
             for line in first.does:
-                say(page, line, indent=4, hang=2)
+                paragraph(page, line, indent=4, hang=2)
         if first.why:
-            say(page, first.why, "dim", indent=4, hang=2)
+            paragraph(page, first.why, "dim", indent=4, hang=2)
 
 
 def _candidates(page: Page, explanation: Explanation) -> None:
     if not explanation.candidates:
         hint = f" Did you mean {' or '.join(explanation.meant)}?" if explanation.meant else ""
-        say(page, f"No Ingress that was read has a rule for this request.{hint}")
-        say(
+        paragraph(page, f"No Ingress that was read has a rule for this request.{hint}")
+        paragraph(
             page,
             "Check host and path: a host is matched exactly or by a wildcard rule, a path of type Prefix by whole segments.",
             "dim",
         )
         return
-    say(page, "Rules of Ingresses for this request:", "bold")
+    paragraph(page, "Rules of Ingresses for this request:", "bold")
     for candidate in explanation.candidates[:_SHOWN]:
         verdict = candidate.verdict
-        say(page, f"{name_of(verdict)}: {candidate.why}", STYLE.get(verdict.verdict, ""), indent=2, hang=2)
+        paragraph(page, f"{name_of(verdict)}: {candidate.why}", STYLE.get(verdict.verdict, ""), indent=2, hang=2)
         if verdict.verdict is Verdict.IN_SYNC:
             continue
         if verdict.by is not None:
-            say(page, f"by {verdict.by}", "dim", indent=4, hang=2)
+            paragraph(page, f"by {verdict.by}", "dim", indent=4, hang=2)
         for line in verdict.evidence:
-            say(page, f"- {line}", indent=4, hang=2)
+            paragraph(page, f"- {line}", indent=4, hang=2)
         if verdict.remedy:
-            say(page, f"remedy: {verdict.remedy}", indent=4, hang=8)
+            paragraph(page, f"remedy: {verdict.remedy}", indent=4, hang=8)
         commands(page, verdict.fix, 6)
         _closer(page, verdict, 4)
     if len(explanation.candidates) > _SHOWN:
-        say(page, f"... and {len(explanation.candidates) - _SHOWN} more", "dim", indent=2)
+        paragraph(page, f"... and {len(explanation.candidates) - _SHOWN} more", "dim", indent=2)
 
 
 def _closer(page: Page, verdict: RuleVerdict, indent: int) -> None:
     """How to look at the routes themselves, where a view lacks or changes them."""
     if verdict.verdict in (Verdict.LOST, Verdict.CHANGED):
         command = f"xdsaudit routes {verdict.rule.ref} --compare {side_by_side(verdict)}"
-        say(page, f"its routes in two views: {command}", "dim", indent=indent, hang=2)
+        paragraph(page, f"its routes in two views: {command}", "dim", indent=indent, hang=2)
 
 
 def explanation_object(explanation: Explanation) -> dict[str, Any]:
@@ -137,24 +137,24 @@ def explanation_object(explanation: Explanation) -> dict[str, Any]:
 def journeys_text(ref: str, journeys: Sequence[Journey], *, width: int = 80, color: bool = False) -> str:
     """The journeys of an Ingress's rules, for people."""
     page = Page(width, color=color)
-    say(page, f"{ref}: {many(len(journeys), 'rule')}", "bold")
+    paragraph(page, f"{ref}: {many(len(journeys), 'rule')}", "bold")
     for line in journeys[0].asides if journeys else ():
-        say(page, line, "yellow", indent=2, hang=2)
+        paragraph(page, line, "yellow", indent=2, hang=2)
     for journey in journeys:
         verdict = journey.verdict
         page.print()
         stage = f" at stage {verdict.stage.value}" if verdict.stage else ""
         code = f" - {verdict.code} {verdict.slug}" if verdict.code else ""
         state = verdict.verdict.value.replace("_", " ")
-        say(page, f"{name_of(verdict)}: {state}{stage}{code}", STYLE.get(verdict.verdict, "dim"), hang=4)
+        paragraph(page, f"{name_of(verdict)}: {state}{stage}{code}", STYLE.get(verdict.verdict, "dim"), hang=4)
         if verdict.by is not None:
-            say(page, f"by {verdict.by}", indent=2, hang=2)
+            paragraph(page, f"by {verdict.by}", indent=2, hang=2)
         for line in journey.lines:
-            say(page, f"- {line}", indent=2, hang=2)
+            paragraph(page, f"- {line}", indent=2, hang=2)
         for line in journey.taken:
-            say(page, line, "magenta", indent=2, hang=2)
+            paragraph(page, line, "magenta", indent=2, hang=2)
         if verdict.remedy:
-            say(page, f"remedy: {verdict.remedy}", indent=2, hang=8)
+            paragraph(page, f"remedy: {verdict.remedy}", indent=2, hang=8)
         commands(page, verdict.fix, 4)
         _closer(page, verdict, 2)
     return page.text()
@@ -172,7 +172,7 @@ def log_text(summary: LogSummary, explanations: Sequence[Explanation], *, width:
     """The unanswered requests of an access log with what explains each, for people."""
     page = Page(width, color=color)
     total = sum(m.count for m in summary.misses)
-    say(
+    paragraph(
         page,
         f"{many(summary.lines, 'line')}, {many(total, 'request')} that no route answered (NR), in {many(len(summary.misses), 'group')}",
         "bold",
@@ -185,7 +185,7 @@ def log_text(summary: LogSummary, explanations: Sequence[Explanation], *, width:
             if text and ending.failed
         )
         told = f" (xdsaudit explain {ending.cause})" if ending.cause else ""
-        say(
+        paragraph(
             page,
             f"{ending.requests} x {code}: {ending.meaning}{more}{told}",
             "yellow" if ending.failed else "dim",
@@ -193,14 +193,14 @@ def log_text(summary: LogSummary, explanations: Sequence[Explanation], *, width:
             hang=2,
         )
     if summary.skipped:
-        say(page, f"{many(summary.skipped, 'line')} could not be read and were left out", "yellow")
+        paragraph(page, f"{many(summary.skipped, 'line')} could not be read and were left out", "yellow")
     parts = [page.text()]
     for miss, explanation in zip(summary.misses, explanations, strict=False):
         when = f", {miss.first} to {miss.last}" if miss.first else ""
         parts.append(f"\n{miss.count} x{when}\n{explanation_text(explanation, width=width, color=color)}")
         if explanation.serving and explanation.exit_code() == 0:
             page = Page(width, color=color)
-            say(page, CONTRADICTION, "yellow", indent=2, hang=2)
+            paragraph(page, CONTRADICTION, "yellow", indent=2, hang=2)
             parts.append(page.text())
     left = len(summary.misses) - len(explanations)
     if left > 0:

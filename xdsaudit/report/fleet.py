@@ -88,7 +88,7 @@ class Member(NamedTuple):
     why: str = ""
 
 
-class Cause(NamedTuple):
+class FleetCause(NamedTuple):
     """One code at one stage over the fleet: number of rules (or findings) by cluster."""
 
     code: str
@@ -151,14 +151,14 @@ def exit_code(fleet: Sequence[Member]) -> int:
     return 1 if 1 in codes else 3 if 3 in codes else 0
 
 
-def causes(fleet: Sequence[Member]) -> list[Cause]:
+def fleet_causes(fleet: Sequence[Member]) -> list[FleetCause]:
     """What is wrong over all clusters, the most frequent first."""
     counted: dict[tuple[str, str, str], dict[str, int]] = {}
     for member in fleet:
         for row in _caused(member.report) if member.report else ():
             by_cluster = counted.setdefault(row, {})
             by_cluster[member.name] = by_cluster.get(member.name, 0) + 1
-    rows = [Cause(*key, tuple(sorted(n.items()))) for key, n in counted.items()]
+    rows = [FleetCause(*key, tuple(sorted(n.items()))) for key, n in counted.items()]
     return sorted(rows, key=lambda c: (-len(c.clusters), -c.total, c.code))
 
 
@@ -207,7 +207,7 @@ def to_fleet_table(fleet: Sequence[Member], *, width: int = 80) -> str:
     for row in rows:
         cells = (c.ljust(w) if i in (0, len(row) - 1) else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths)))  # noqa: B905
         lines.append("  ".join(cells).rstrip())
-    for cause in causes(fleet):
+    for cause in fleet_causes(fleet):
         stage = f" at {cause.stage}" if cause.stage else ""
         lines += ["", f"{cause.code} {cause.slug}{stage}: {cause.total} in {_clusters(len(cause.clusters))}"]
         lines += _wrapped([f"{name} ({n})" for name, n in cause.clusters], width)
@@ -245,7 +245,7 @@ def to_fleet_json(fleet: Sequence[Member]) -> str:
             ],
             "causes": [
                 {"code": c.code, "slug": c.slug, "stage": c.stage or None, "clusters": dict(c.clusters)}
-                for c in causes(fleet)
+                for c in fleet_causes(fleet)
             ],
         }
     )
@@ -256,7 +256,7 @@ def to_fleet_prom(fleet: Sequence[Member]) -> str:
     from xdsaudit.report.prom import exposition
 
     read = [(m.name, m.report) for m in fleet if m.report]
-    codes = [({"cluster": name, "code": c.code}, n) for c in causes(fleet) for name, n in c.clusters]
+    codes = [({"cluster": name, "code": c.code}, n) for c in fleet_causes(fleet) for name, n in c.clusters]
     times = [(name, moment_of(r.snapshot.captured_at)) for name, r in read]
     gauges: list[tuple[str, str, Iterable[tuple[Mapping[str, str], float]]]] = [
         (
@@ -319,7 +319,7 @@ def to_fleet_html(fleet: Sequence[Member]) -> str:
         for m in fleet
     )
     parts = []
-    for cause in causes(fleet):
+    for cause in fleet_causes(fleet):
         stage = f" at {html.escape(cause.stage)}" if cause.stage else ""
         parts.append(f"<h2>{html.escape(cause.code)} {html.escape(cause.slug)}{stage}: {cause.total}</h2>")
         parts.append("<p>" + ", ".join(f"{html.escape(name)} ({n})" for name, n in cause.clusters) + "</p>")

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from xdsaudit.audit.sayings import listed
 from xdsaudit.model.verdict import Audit
 from xdsaudit.model.view import State, ViewInfo, ViewName
-from xdsaudit.report.terminal import Page, many, say
+from xdsaudit.report.terminal import Page, many, paragraph
 
 _WORDS: Final = {ViewName.PILOT_FRESH: "pilot's private cache line"}
 _ASKABLE: Final = (ViewName.CORE, ViewName.PILOT_FRESH, ViewName.PILOT, ViewName.GATEWAY)
@@ -74,18 +74,18 @@ def head(page: Page, audit: Audit) -> None:
     name = str(controller.get("kind") or "higress").capitalize()
     when = f", captured {audit.captured_at}" if audit.captured_at else ""
     title = f"{name} {controller.get('version') or '(version not known)'}{when}"
-    say(page, title, "bold")
+    paragraph(page, title, "bold")
     for row in seen(audit):
-        say(page, f"  {row.label}: {row.text}", "dim" if row.good else "yellow", hang=4)
+        paragraph(page, f"  {row.label}: {row.text}", "dim" if row.good else "yellow", hang=4)
     if unasked(audit):
-        say(page, f"  not asked: {', '.join(unasked(audit))}", "dim", hang=4)
+        paragraph(page, f"  not asked: {', '.join(unasked(audit))}", "dim", hang=4)
     for option, count, codes in left_out(audit):
-        say(page, f"  left out by {option}: {count:,} ({codes})", "yellow", hang=4)
+        paragraph(page, f"  left out by {option}: {count:,} ({codes})", "yellow", hang=4)
     assumed = [note.removeprefix(_ASSUMED) for note in audit.notes if note.startswith(_ASSUMED)]
     for note in [n for n in audit.notes if not n.startswith(_ASSUMED)]:
-        say(page, f"  {note}", "dim", hang=4)
+        paragraph(page, f"  {note}", "dim", hang=4)
     if assumed:
-        say(page, f"  {_ASSUMED}{'; '.join(assumed)}", "dim", hang=4)
+        paragraph(page, f"  {_ASSUMED}{'; '.join(assumed)}", "dim", hang=4)
 
 
 def _label(name: ViewName, infos: Iterable[ViewInfo]) -> str:

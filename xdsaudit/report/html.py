@@ -12,7 +12,7 @@ from typing import Any, Final
 from xdsaudit.audit.causes.catalogue import CATALOGUE
 from xdsaudit.audit.causes.cause import Cause
 from xdsaudit.audit.groups import Group, causes
-from xdsaudit.model.plugin_verdict import said
+from xdsaudit.model.plugin_verdict import plugin_said
 from xdsaudit.model.verdict import FAILING, Audit, RuleVerdict, Severity, Verdict
 from xdsaudit.model.view import ViewInfo
 from xdsaudit.report.ages import age
@@ -76,7 +76,7 @@ def to_html(audit: Audit) -> str:
         plugins=audit.plugins,
         plugins_bad=any(p.verdicts & FAILING for p in audit.plugins),
         plugins_counted=counted(audit),
-        said=said,
+        said=plugin_said,
         show=lambda value: printable(str(value)),
         bad_replicas=_bad_replicas,
         number=lambda rule: numbers[id(rule)],

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from xdsaudit.audit.causes.auditor import UNREADABLE
 from xdsaudit.audit.causes.catalogue import CATALOGUE
-from xdsaudit.model.plugin_verdict import PluginVerdict, said
+from xdsaudit.model.plugin_verdict import PluginVerdict, plugin_said
 from xdsaudit.model.verdict import FAILING, IN_EFFECT, Audit, Finding, Origin, RuleVerdict, Severity, Verdict
 from xdsaudit.report.head import left_out, unseen
 from xdsaudit.report.json import as_json, as_line, extra_object, finding_object, left_out_object, rule_object
@@ -90,10 +90,10 @@ def _of_plugin(plugin: PluginVerdict) -> Iterator[Entry]:
     name = f"WasmPlugin {plugin.ref}"
     if plugin.verdict not in QUIET:
         lines = (*((f"by {plugin.by}",) if plugin.by else ()), *plugin.evidence)
-        yield Entry(name, _weight(plugin.verdict), plugin.code, said(plugin), lines, plugin.remedy, None)
+        yield Entry(name, _weight(plugin.verdict), plugin.code, plugin_said(plugin), lines, plugin.remedy, None)
     for rule in own_rules(plugin):
         yield Entry(
-            f"{name} {rule.said}", _weight(rule.verdict), rule.code, said(rule), rule.evidence, rule.remedy, None
+            f"{name} {rule.said}", _weight(rule.verdict), rule.code, plugin_said(rule), rule.evidence, rule.remedy, None
         )
 
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from xdsaudit.audit.sayings import listed
 from xdsaudit.model.verdict import Audit, RuleVerdict, Verdict
 from xdsaudit.model.view import ViewName
-from xdsaudit.report.terminal import Page, many, printable, say
+from xdsaudit.report.terminal import Page, many, paragraph, printable
 
 _CELL: Final = {Verdict.IN_SYNC: ".", Verdict.LOST: "L", Verdict.CHANGED: "C", Verdict.UNKNOWN: "?"}
 _SHOWN: Final = 12
@@ -54,19 +54,19 @@ def matrix(page: Page, audit: Audit, *, wide: bool) -> None:
     if not rules or (not wide and len({c.cells for c in every}) < 3):
         return  # who has it and who has not stands with the cause
     page.print()
-    say(page, "REPLICAS DISAGREE: . has it, L lost, C changed, ? not read", "bold yellow")
+    paragraph(page, "REPLICAS DISAGREE: . has it, L lost, C changed, ? not read", "bold yellow")
     digits = len(str(len(every)))
     for number, column in enumerate(every, 1):
         count = f" ({len(column.replicas)})" if len(column.replicas) > 1 else ""
         names = ", ".join(column.replicas) if wide else listed(column.replicas)
-        say(page, f"{number:>{digits}}  {column.view}{count} {names}".rstrip(), "dim", indent=4, hang=digits + 2)
+        paragraph(page, f"{number:>{digits}}  {column.view}{count} {names}".rstrip(), "dim", indent=4, hang=digits + 2)
     shown = rules if wide else rules[:_SHOWN]
     room = max(page.width - 6 - len(every) * (digits + 1), 20)
     _row(page, "", " ".join(f"{n:>{digits}}" for n in range(1, len(every) + 1)), room)
     for number, rule in enumerate(shown):
         _row(page, str(rule.rule), " ".join(f"{c.cells[number]:>{digits}}" for c in every), room)
     if len(rules) > len(shown):
-        say(page, f"... and {many(len(rules) - len(shown), 'more rule')} (-o wide shows all)", "dim", indent=4)
+        paragraph(page, f"... and {many(len(rules) - len(shown), 'more rule')} (-o wide shows all)", "dim", indent=4)
 
 
 def _row(page: Page, name: str, cells: str, room: int) -> None:

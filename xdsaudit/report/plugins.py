@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from xdsaudit.audit.groups import ORDER
 from xdsaudit.audit.sayings import Labels, folded
-from xdsaudit.model.plugin_verdict import MatchVerdict, PluginVerdict, said
+from xdsaudit.model.plugin_verdict import MatchVerdict, PluginVerdict, plugin_said
 from xdsaudit.model.verdict import FAILING, IN_EFFECT, Audit, Verdict
-from xdsaudit.report.terminal import STYLE, Page, many, say
+from xdsaudit.report.terminal import STYLE, Page, many, paragraph
 
 QUIET: Final = IN_EFFECT | {Verdict.NOT_SELECTED}
 """Verdicts that ask for nothing."""
@@ -91,48 +91,48 @@ def section(page: Page, audit: Audit, *, wide: bool) -> None:
     shown = list(audit.plugins) if wide else troubled(audit)
     bad = any(p.verdicts & FAILING for p in audit.plugins)
     page.print()
-    say(page, f"PLUGINS: {counted(audit)}", "bold red" if bad else STYLE[Verdict.IN_SYNC])
+    paragraph(page, f"PLUGINS: {counted(audit)}", "bold red" if bad else STYLE[Verdict.IN_SYNC])
     proofs: tuple[str, ...] = ()
     labels = Labels.of(audit.views)
     for plugin in shown:
-        say(page, f"{plugin.ref}  {said(plugin)}", STYLE.get(plugin.verdict, ""), indent=4, hang=2)
+        paragraph(page, f"{plugin.ref}  {plugin_said(plugin)}", STYLE.get(plugin.verdict, ""), indent=4, hang=2)
         if plugin.by is not None:
-            say(page, f"by {plugin.by}", "dim", indent=6, hang=2)
+            paragraph(page, f"by {plugin.by}", "dim", indent=6, hang=2)
         for line in plugin.evidence if wide else folded(labels, plugin.evidence):
-            say(page, f"- {line}", indent=6, hang=2)
+            paragraph(page, f"- {line}", indent=6, hang=2)
         for line in _rule_lines(plugin, wide):
-            say(page, line, indent=6, hang=2)
+            paragraph(page, line, indent=6, hang=2)
         if plugin.remedy and proofs != (plugin.remedy,) and plugin.verdict not in QUIET:
-            say(page, f"remedy: {plugin.remedy}", indent=6, hang=8)
+            paragraph(page, f"remedy: {plugin.remedy}", indent=6, hang=8)
         proofs = (plugin.remedy or "",)
 
 
 def plugin_text(plugin: PluginVerdict, *, width: int = 80, color: bool = False) -> str:
     """The way of one plugin and of its match rules through the views, for people."""
     page = Page(width, color=color)
-    say(page, f"WasmPlugin {plugin.ref}: {said(plugin)}", STYLE.get(plugin.verdict, "dim"), hang=4)
+    paragraph(page, f"WasmPlugin {plugin.ref}: {plugin_said(plugin)}", STYLE.get(plugin.verdict, "dim"), hang=4)
     if plugin.by is not None:
-        say(page, f"by {plugin.by}", indent=2, hang=2)
+        paragraph(page, f"by {plugin.by}", indent=2, hang=2)
     for line in plugin.evidence:
-        say(page, f"- {line}", "dim", indent=2, hang=2)
+        paragraph(page, f"- {line}", "dim", indent=2, hang=2)
     if not plugin.evidence:
         for each in plugin.replicas:
-            say(page, f"- {each.view} {each.replica or ''}".rstrip() + " has it", "dim", indent=2, hang=2)
+            paragraph(page, f"- {each.view} {each.replica or ''}".rstrip() + " has it", "dim", indent=2, hang=2)
     if plugin.remedy:
-        say(page, f"remedy: {plugin.remedy}", indent=2, hang=8)
+        paragraph(page, f"remedy: {plugin.remedy}", indent=2, hang=8)
     for rule in plugin.rules:
         page.print()
-        say(page, f"{rule.said}: {said(rule)}", STYLE.get(rule.verdict, "dim"), hang=4)
+        paragraph(page, f"{rule.said}: {plugin_said(rule)}", STYLE.get(rule.verdict, "dim"), hang=4)
         for line in rule.evidence:
-            say(page, f"- {line}", "dim", indent=2, hang=2)
+            paragraph(page, f"- {line}", "dim", indent=2, hang=2)
         if rule.remedy and rule.code != plugin.code:
-            say(page, f"remedy: {rule.remedy}", indent=2, hang=8)
+            paragraph(page, f"remedy: {rule.remedy}", indent=2, hang=8)
     return page.text()
 
 
 def _rule_lines(plugin: PluginVerdict, wide: bool) -> Iterator[str]:
     listed = list(plugin.rules) if wide else own_rules(plugin)
     for rule in listed if wide else listed[:_SHOWN]:
-        yield f"{rule.said}: {said(rule)}{''.join(f'; {line}' for line in rule.evidence)}"
+        yield f"{rule.said}: {plugin_said(rule)}{''.join(f'; {line}' for line in rule.evidence)}"
     if len(listed) > _SHOWN and not wide:
         yield f"... and {len(listed) - _SHOWN} more (-o wide shows all)"

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from xdsaudit.audit.questions.routes import VIEWS, Comparison, Line, Listing, Shown
+from xdsaudit.audit.questions.routes import VIEWS, Line, Listing, Shown, ViewPair
 from xdsaudit.audit.sayings import listed
 from xdsaudit.ingress.retries import DEFAULT_RETRY
 from xdsaudit.model.verdict import RuleVerdict
-from xdsaudit.report.terminal import Page, many, say
+from xdsaudit.report.terminal import Page, many, paragraph
 
 _WORDS: Final = {"expected": "expected of the Ingresses", "fresh": "pilot, private cache line"}
 _STYLE: Final = {" ": "", "-": "red", "+": "green", "~": "yellow"}
@@ -37,25 +37,25 @@ def routes_text(listings: Sequence[Listing], *, host: str | None = None, width: 
         if number:
             page.print()
         title = f"{_title(each.view, each.replicas)}  {each.host}:{each.port}  {many(len(each.routes), 'route')}"
-        say(page, title, "bold", hang=2)
+        paragraph(page, title, "bold", hang=2)
         if host is not None and each.host.lower() != host.lower():
-            say(page, f"{host} has no routes of its own here, and those of {each.host} stand in for it", "yellow")
+            paragraph(page, f"{host} has no routes of its own here, and those of {each.host} stand in for it", "yellow")
         digits = len(str(each.routes[-1].number)) if each.routes else 1
         for route in each.routes:
             _route(page, route, f"{route.number:>{digits}}  ", "")
     return page.text()
 
 
-def comparison_text(comparisons: Sequence[Comparison], *, width: int = 80, color: bool = False) -> str:
-    """Comparisons for people: ``-`` in the first view alone, ``+`` in the second alone, ``~`` in both and different."""
+def view_pairs_text(pairs: Sequence[ViewPair], *, width: int = 80, color: bool = False) -> str:
+    """Pairs of views for people: ``-`` in the first view alone, ``+`` in the second alone, ``~`` in both and different."""
     page = Page(width, color=color)
-    for number, each in enumerate(comparisons):
+    for number, each in enumerate(pairs):
         if number:
             page.print()
         one, two = _title(each.first, each.replicas[0]), _title(each.second, each.replicas[1])
-        say(page, f"{each.host}:{each.port}  {_counted(each)}", "bold", hang=2)
-        say(page, f"- {one}", "red", hang=2)
-        say(page, f"+ {two}", "green", hang=2)
+        paragraph(page, f"{each.host}:{each.port}  {_counted(each)}", "bold", hang=2)
+        paragraph(page, f"- {one}", "red", hang=2)
+        paragraph(page, f"+ {two}", "green", hang=2)
         for line in each.lines:
             _line(page, line)
     return page.text()
@@ -68,11 +68,11 @@ def _title(view: str, replicas: Sequence[str]) -> str:
     return f"{word} ({len(replicas)} replicas: {listed(replicas)})"
 
 
-def _counted(comparison: Comparison) -> str:
-    if comparison.equal:
-        return f"{many(len(comparison.lines), 'route')}, all equal"
+def _counted(pair: ViewPair) -> str:
+    if pair.equal:
+        return f"{many(len(pair.lines), 'route')}, all equal"
     words = {"-": "only in the first", "+": "only in the second", "~": "different", " ": "equal"}
-    counts = {sign: sum(line.sign == sign for line in comparison.lines) for sign in words}
+    counts = {sign: sum(line.sign == sign for line in pair.lines) for sign in words}
     return ", ".join(f"{counts[sign]:,} {word}" for sign, word in words.items() if counts[sign])
 
 
@@ -80,21 +80,23 @@ def _line(page: Page, line: Line) -> None:
     moved = " (in another place)" if line.moved else ""
     mark = f"{line.sign} {line.route.number:>3}  "
     if line.sign == " ":
-        say(page, f"{mark}{line.route.match}", "dim", hang=8)
+        paragraph(page, f"{mark}{line.route.match}", "dim", hang=8)
         return
     _route(page, line.route, mark, _STYLE[line.sign], moved, short=line.sign == "~")
     for delta in line.deltas:
-        say(page, f"{delta.field}: {_value(delta.expected)} -> {_value(delta.actual)}", "yellow", indent=9, hang=2)
+        paragraph(
+            page, f"{delta.field}: {_value(delta.expected)} -> {_value(delta.actual)}", "yellow", indent=9, hang=2
+        )
 
 
 def _route(page: Page, route: Shown, mark: str, style: str, moved: str = "", *, short: bool = False) -> None:
-    say(page, f"{mark}{route.match}{moved}", style or "bold", hang=len(mark))
+    paragraph(page, f"{mark}{route.match}{moved}", style or "bold", hang=len(mark))
     owner = f", of {route.rule.ref}" if route.rule else ", of no Ingress"
-    say(page, f"to {route.to}{owner}", style, indent=len(mark), hang=2)
+    paragraph(page, f"to {route.to}{owner}", style, indent=len(mark), hang=2)
     for name, value in sorted(_beyond_defaults(route.fields).items() if not short else ()):
-        say(page, f"{name}: {_value(value)}", "dim", indent=len(mark), hang=2)
+        paragraph(page, f"{name}: {_value(value)}", "dim", indent=len(mark), hang=2)
     if route.plugins:
-        say(page, f"plugins on its way: {', '.join(route.plugins)}", "dim", indent=len(mark), hang=2)
+        paragraph(page, f"plugins on its way: {', '.join(route.plugins)}", "dim", indent=len(mark), hang=2)
 
 
 def _beyond_defaults(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,8 +124,8 @@ def listing_objects(listings: Sequence[Listing]) -> list[dict[str, Any]]:
     ]
 
 
-def comparison_objects(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
-    """Comparisons as plain data; ``sign`` as in the text."""
+def view_pair_objects(pairs: Sequence[ViewPair]) -> list[dict[str, Any]]:
+    """Pairs of views as plain data; ``sign`` as in the text."""
     return [
         {
             "first": {"view": each.first, "replicas": list(each.replicas[0])},
@@ -141,7 +143,7 @@ def comparison_objects(comparisons: Sequence[Comparison]) -> list[dict[str, Any]
                 for line in each.lines
             ],
         }
-        for each in comparisons
+        for each in pairs
     ]
 
 

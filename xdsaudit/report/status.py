@@ -9,7 +9,7 @@ from typing import Any, Final
 from xdsaudit.audit.questions.status import ReplicaStatus
 from xdsaudit.audit.sayings import listed
 from xdsaudit.report.ages import age
-from xdsaudit.report.terminal import Page, many, printable, say
+from xdsaudit.report.terminal import Page, many, paragraph, printable
 
 _COLUMNS: Final = ("connected", "routes", "version", "table", "NACK", "warming", "missing")
 _NAME: Final = 16
@@ -27,7 +27,7 @@ def status_text(rows: Sequence[ReplicaStatus], *, now: str | None = None, width:
     """
     page = Page(width, color=color)
     if not rows:
-        say(page, "neither core, pilot nor a gateway was asked for")
+        paragraph(page, "neither core, pilot nor a gateway was asked for")
         return page.text()
     cells: list[Sequence[str]] = [_cells(row, now) for row in rows]
     told = [n for n in range(len(_COLUMNS)) if any(line[n] for line in cells)]
@@ -38,12 +38,12 @@ def status_text(rows: Sequence[ReplicaStatus], *, now: str | None = None, width:
     _row(page, name, "", heads, widths, "bold")
     numbered = list(zip(rows, cells, strict=True))
     for view, group in groupby(numbered, key=lambda pair: pair[0].view):
-        say(page, view, "bold")
+        paragraph(page, view, "bold")
         for row, line in group:
             _row(page, name, _name(row), line, widths, "green" if _good(row) else "bold red")
     page.print()
     for text in _below(rows):
-        say(page, text, hang=2)
+        paragraph(page, text, hang=2)
     return page.text()
 
 

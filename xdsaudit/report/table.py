@@ -17,7 +17,7 @@ from xdsaudit.model.verdict import Audit, RuleVerdict, Severity, Verdict
 from xdsaudit.report.head import head, left_out
 from xdsaudit.report.matrix import matrix
 from xdsaudit.report.plugins import section
-from xdsaudit.report.terminal import STYLE, Page, commands, many, name_of, say
+from xdsaudit.report.terminal import STYLE, Page, commands, many, name_of, paragraph
 
 _SHOWN: Final = 12
 
@@ -42,9 +42,9 @@ def to_table(audit: Audit, *, width: int = 80, color: bool = False, wide: bool =
     _left_out(page, audit, wide)
     _in_sync(page, audit, wide)
     if audit.not_selected and (wide or not audit.rules):
-        say(page, "not selected", "dim")
+        paragraph(page, "not selected", "dim")
         for each in audit.not_selected:
-            say(page, f"  {name_of(each)}", "dim")
+            paragraph(page, f"  {name_of(each)}", "dim")
     _totals(page, audit)
     return page.text()
 
@@ -53,7 +53,7 @@ def _groups(page: Page, audit: Audit, groups: Iterable[Group], wide: bool) -> No
     for verdict, group in groupby(groups, key=lambda g: g.verdict):
         page.print()
         word = verdict.value.upper().replace("_", " ")
-        say(page, f"{word}: {many(len(audit.of(verdict)), 'rule')}", STYLE[verdict])
+        paragraph(page, f"{word}: {many(len(audit.of(verdict)), 'rule')}", STYLE[verdict])
         for each in group:
             _group(page, each, wide)
 
@@ -64,17 +64,17 @@ def _group(page: Page, group: Group, wide: bool) -> None:
     where = f"stage {group.stage.value}" if group.stage else ""
     culprit = f"by {group.by}" if group.by is not None else ""
     title = " - ".join(x for x in (where, slug, culprit) if x) or group.verdict.value
-    say(page, title, "bold", indent=2, hang=2)
+    paragraph(page, title, "bold", indent=2, hang=2)
     single = len(group.rules) == 1
     reach = extent(group, wide=wide)
-    say(page, f"{name_of(group.rules[0])}{reach}" if single else reach, indent=4, hang=2)
+    paragraph(page, f"{name_of(group.rules[0])}{reach}" if single else reach, indent=4, hang=2)
     for text in group.lines:
         # Why something could not be read stands in the first lines.
         short = re.sub(r"( could not be read): .*", r"\1", text) if group.slug == UNREADABLE.slug else text
-        say(page, f"- {short}", indent=6 if single else 4, hang=2)
+        paragraph(page, f"- {short}", indent=6 if single else 4, hang=2)
     if group.verdict is Verdict.UNKNOWN and not wide and len(group.parts) == 1 and len(group.rules) > 3:
         for line in _runs(group.rules):  # one reason for all of them: their names say nothing more
-            say(page, line, "dim", indent=6, hang=2)
+            paragraph(page, line, "dim", indent=6, hang=2)
         room = 0
     else:
         room = len(group.rules) if wide else _SHOWN
@@ -82,14 +82,14 @@ def _group(page: Page, group: Group, wide: bool) -> None:
     for part in group.parts:
         shown = part.rules[:room]
         for rule in () if single else shown:
-            say(page, name_of(rule), indent=6, hang=2)
+            paragraph(page, name_of(rule), indent=6, hang=2)
         for line in part.lines if shown else ():
-            say(page, f"- {line}", indent=6 if single else 8, hang=2)
+            paragraph(page, f"- {line}", indent=6 if single else 8, hang=2)
         room -= len(shown)
     if not shown_all:
-        say(page, f"... and {len(group.rules) - _SHOWN:,} more (-o wide shows all)", "dim", indent=6)
+        paragraph(page, f"... and {len(group.rules) - _SHOWN:,} more (-o wide shows all)", "dim", indent=6)
     if group.remedy:
-        say(page, f"remedy: {group.remedy}", indent=4, hang=8)
+        paragraph(page, f"remedy: {group.remedy}", indent=4, hang=8)
     commands(page, group.fix, 6, shown=len(group.fix) if wide else 1)
 
 
@@ -113,26 +113,26 @@ def _extras(page: Page, audit: Audit, wide: bool) -> None:
     if not audit.extra:
         return
     page.print()
-    say(page, f"EXTRA: {many(len(audit.extra), 'route')} that no Ingress explains", "bold red")
+    paragraph(page, f"EXTRA: {many(len(audit.extra), 'route')} that no Ingress explains", "bold red")
     shown = audit.extra if wide else audit.extra[:_SHOWN]
     for e in shown:
         place = f"{e.view} {e.replica or ''}".strip()
-        say(page, f"{e.route or '(no name)'}  {e.host}:{e.port} {e.match}  in {place}", indent=4, hang=2)
+        paragraph(page, f"{e.route or '(no name)'}  {e.host}:{e.port} {e.match}  in {place}", indent=4, hang=2)
     if len(audit.extra) > len(shown):
-        say(page, f"... and {len(audit.extra) - len(shown)} more (-o wide shows all)", "dim", indent=4)
+        paragraph(page, f"... and {len(audit.extra) - len(shown)} more (-o wide shows all)", "dim", indent=4)
 
 
 def _findings(page: Page, told: Iterable[Told]) -> None:
     for finding, likewise in told:
         page.print()
         style = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}.get(finding.severity, "dim")
-        say(page, f"{finding.severity.value.upper()}: {finding.code} {finding.slug}", style)
+        paragraph(page, f"{finding.severity.value.upper()}: {finding.code} {finding.slug}", style)
         text = f"{finding.at}: {finding.message}" if finding.at else finding.message
-        say(page, f"{text}; {likewise}" if likewise.replicas else text, indent=2, hang=2)
+        paragraph(page, f"{text}; {likewise}" if likewise.replicas else text, indent=2, hang=2)
         for line in finding.evidence:
-            say(page, f"- {line}", indent=4, hang=2)
+            paragraph(page, f"- {line}", indent=4, hang=2)
         if finding.remedy:
-            say(page, f"remedy: {finding.remedy}", indent=2, hang=8)
+            paragraph(page, f"remedy: {finding.remedy}", indent=2, hang=8)
         commands(page, finding.fix, 4)
 
 
@@ -142,11 +142,11 @@ def _left_out(page: Page, audit: Audit, wide: bool) -> None:
     if not what:
         return
     page.print()
-    say(page, f"LEFT OUT: {len(what):,}", "yellow")
+    paragraph(page, f"LEFT OUT: {len(what):,}", "yellow")
     for by, line in what if wide else what[:_SHOWN]:
-        say(page, f"{line} ({by})", "dim", indent=4, hang=2)
+        paragraph(page, f"{line} ({by})", "dim", indent=4, hang=2)
     if len(what) > _SHOWN and not wide:
-        say(page, f"... and {len(what) - _SHOWN:,} more (-o wide shows all)", "dim", indent=4)
+        paragraph(page, f"... and {len(what) - _SHOWN:,} more (-o wide shows all)", "dim", indent=4)
 
 
 def _in_sync(page: Page, audit: Audit, wide: bool) -> None:
@@ -154,13 +154,13 @@ def _in_sync(page: Page, audit: Audit, wide: bool) -> None:
     if not rules:
         return
     page.print()
-    say(page, f"IN SYNC: {many(len(rules), 'rule')}", STYLE[Verdict.IN_SYNC])
+    paragraph(page, f"IN SYNC: {many(len(rules), 'rule')}", STYLE[Verdict.IN_SYNC])
     if wide:
         for rule in rules:
-            say(page, name_of(rule), indent=4, hang=2)
+            paragraph(page, name_of(rule), indent=4, hang=2)
         return
     for line in _runs(rules):
-        say(page, line, "dim", indent=4, hang=2)
+        paragraph(page, line, "dim", indent=4, hang=2)
 
 
 def _runs(rules: Iterable[RuleVerdict]) -> Iterator[str]:
@@ -185,7 +185,7 @@ def _totals(page: Page, audit: Audit) -> None:
             if audit.findings
             else "nothing wrong was found"
         )
-        say(page, total, "bold")
+        paragraph(page, total, "bold")
         return
     counted = [f"{n:,} {v.replace('_', ' ')}" for v, n in audit.by_verdict.items() if n]
     if audit.extra:
@@ -193,4 +193,4 @@ def _totals(page: Page, audit: Audit) -> None:
     if not audit.conclusive:
         counted.append("inconclusive")
     counted += [f"{count:,} left out by {option}" for option, count, _ in left_out(audit)]
-    say(page, f"{many(len(audit.rules), 'rule')}: {', '.join(counted) or 'nothing to audit'}", "bold")
+    paragraph(page, f"{many(len(audit.rules), 'rule')}: {', '.join(counted) or 'nothing to audit'}", "bold")

@@ -74,7 +74,7 @@ _CODES: Final = {
 """Select Graphic Rendition, as every terminal takes it (ECMA-48, 8.3.117)."""
 
 
-def say(page: Page, text: str, style: str = "", indent: int = 0, hang: int = 0) -> None:
+def paragraph(page: Page, text: str, style: str = "", indent: int = 0, hang: int = 0) -> None:
     """A paragraph wrapped to the width, with a hanging indent."""
     for line in wrapped(text, page.width, indent, hang):
         page.print(line, style)
@@ -99,7 +99,7 @@ def commands(page: Page, fixes: Sequence[Fix], indent: int, shown: int = 3) -> N
         by_title.setdefault(each.title, []).append(each)
     for title, listed in by_title.items():
         more = f" ({len(listed)} in all, -o json lists them)" if len(listed) > shown else ""
-        say(page, f"{title}{more}:", "cyan", indent=indent, hang=2)
+        paragraph(page, f"{title}{more}:", "cyan", indent=indent, hang=2)
         for each in listed[:shown]:
             for line in wrapped_command(printable(each.command), page.width - indent - 2):
                 page.print(f"{' ' * (indent + 2)}{line}")

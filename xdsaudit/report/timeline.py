@@ -9,7 +9,7 @@ from xdsaudit.audit.questions.story import Episode, Event, Story
 from xdsaudit.model.snapshot import moment_of
 from xdsaudit.model.verdict import Audit
 from xdsaudit.report.ages import span
-from xdsaudit.report.terminal import Page, many, printable, say
+from xdsaudit.report.terminal import Page, many, paragraph, printable
 
 _SHOWN: Final = 12
 
@@ -41,28 +41,28 @@ def moved(moment: Moment) -> tuple[str, ...]:
 def timeline_text(told: Story, moments: Moments, folder: str, *, width: int = 80, color: bool = False) -> str:
     """The story for people: each episode with its stage, its proof, how long it lasted, and where its views are."""
     page = Page(width, color=color)
-    say(page, summary(told), "bold")
+    paragraph(page, summary(told), "bold")
     for episode in told.episodes:
         page.print()
-        say(page, episode.subject, "bold red" if episode.ended is None else "bold", hang=2)
+        paragraph(page, episode.subject, "bold red" if episode.ended is None else "bold", hang=2)
         for event in (*episode.events, *((episode.ended,) if episode.ended else ())):
-            say(page, f"{event.at}  {change(event)}", "red" if event.bad else "green", indent=2, hang=2)
-        say(page, lasted(episode), "yellow", indent=2)
+            paragraph(page, f"{event.at}  {change(event)}", "red" if event.bad else "green", indent=2, hang=2)
+        paragraph(page, lasted(episode), "yellow", indent=2)
         for line in episode.first.evidence[:_SHOWN]:
-            say(page, f"- {line}", indent=4, hang=2)
+            paragraph(page, f"- {line}", indent=4, hang=2)
         for line in moved(moments.get(episode.first.views, Moment(None, None))):
-            say(page, f"- {line}", indent=4, hang=2)
+            paragraph(page, f"- {line}", indent=4, hang=2)
         if episode.first.remedy:
-            say(page, f"remedy: {episode.first.remedy}", indent=4, hang=8)
+            paragraph(page, f"remedy: {episode.first.remedy}", indent=4, hang=8)
         for name, what in ((episode.first.good, "the last good round"), (episode.first.views, "that moment")):
             if name:
-                say(page, f"{what}: {folder}/{name}", "dim", indent=4, hang=2)
+                paragraph(page, f"{what}: {folder}/{name}", "dim", indent=4, hang=2)
     others = [e for e in told.events if not any(e in x.events or e is x.ended for x in told.episodes)]
     if others:
         page.print()
-        say(page, f"other changes: {len(others):,}", "bold")
+        paragraph(page, f"other changes: {len(others):,}", "bold")
         for event in others[-_SHOWN:]:
-            say(page, f"{event.at}  {event.subject}: {change(event)}", "dim", indent=2, hang=2)
+            paragraph(page, f"{event.at}  {event.subject}: {change(event)}", "dim", indent=2, hang=2)
     return page.text()
 
 

@@ -30,7 +30,7 @@ MCP_TYPES = (
 _RESOURCE = "istio.mcp.v1alpha1.Resource"
 
 
-class Decoded(Protocol):
+class ObjectMemo(Protocol):
     """Objects by the bytes of their MCP resource: the name, and the message, a ``_Service`` or None for a type that is not read."""
 
     def get(self, key: bytes, /) -> tuple[str, Any] | None:
@@ -50,7 +50,7 @@ def read_core(
     responses: Iterable[bytes],
     *,
     replica: str | None,
-    decoded: Decoded | None = None,
+    decoded: ObjectMemo | None = None,
     hosts: Collection[str] | None = None,
 ) -> View:
     """The core view from raw MCP responses.
@@ -103,7 +103,7 @@ def _facts(objects: Mapping[str, Iterable[tuple[str, Any]]]) -> CoreFacts:
     )
 
 
-def _read(data: bytes, decoded: Decoded | None, hosts: Collection[str] | None) -> tuple[str, Any]:
+def _read(data: bytes, decoded: ObjectMemo | None, hosts: Collection[str] | None) -> tuple[str, Any]:
     """One object of an MCP response."""
     known = decoded.get(data) if decoded is not None else None
     if known is not None:

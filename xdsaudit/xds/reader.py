@@ -6,12 +6,12 @@ a response adds or replaces the names it carries ("Grouping Resources into Respo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, MutableMapping
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from xdsaudit.errors import ReadError
-from xdsaudit.model.assemble import Scope, VirtualHost, assemble, concerns, scope_of
+from xdsaudit.model.assemble import RouteScope, TableMemo, VirtualHost, assemble, concerns, scope_of
 from xdsaudit.model.canonical import fields_of, match_of
 from xdsaudit.model.plugin import Plugin
 from xdsaudit.model.route import Fields, Route, simple_key
@@ -24,10 +24,6 @@ _PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
 
-Decoded = MutableMapping[bytes, tuple[str, tuple[VirtualHost, ...]]]
-"""Route configurations by their bytes: their name and their virtual hosts."""
-
-
 class Undecoded(NamedTuple):
     """A RouteConfiguration as a message, and its bytes."""
 
@@ -35,7 +31,7 @@ class Undecoded(NamedTuple):
     data: bytes
 
 
-def fold(responses: Iterable[bytes], decoded: Decoded | None = None) -> dict[Short, dict[str, Any]]:
+def fold(responses: Iterable[bytes], decoded: TableMemo | None = None) -> dict[Short, dict[str, Any]]:
     """Resources by short type and name after all responses, each a decoded message of the pool.
 
     Of RDS an ``Undecoded``, or the virtual hosts where ``decoded`` knows them.
@@ -86,7 +82,7 @@ def read_pilot(
     *,
     name: ViewName,
     replica: str | None,
-    decoded: Decoded | None = None,
+    decoded: TableMemo | None = None,
     hosts: Collection[str] | None = None,
 ) -> View:
     """The view of a pilot from its answers to a gateway's node.
@@ -103,7 +99,7 @@ def read_pilot(
         ReadError: bytes that are not a DiscoveryResponse.
     """
     folded = fold(responses, decoded)
-    reader = RouteReader(hosts)
+    reader = ProtoRouteReader(hosts)
     tables: dict[str, tuple[VirtualHost, ...]] = {}
     for table, resource in folded.get("RDS", {}).items():
         tables[table] = reader.virtual_hosts(*resource) if isinstance(resource, Undecoded) else resource
@@ -137,7 +133,7 @@ def _plugins(folded: dict[Short, dict[str, Any]], listeners: tuple[Listener, ...
     return {}
 
 
-def read_scope(scope: Any) -> Scope:
+def read_scope(scope: Any) -> RouteScope:
     """A ScopedRouteConfiguration as a scope."""
     return scope_of(scope.name, (f.string_key for f in scope.key.fragments), scope.route_configuration_name)
 
@@ -236,7 +232,7 @@ class Located(NamedTuple):
         return path
 
 
-class RouteReader:
+class ProtoRouteReader:
     """Reads RouteConfigurations, sharing the canonical fields of routes that act alike.
 
     It empties the messages it reads: they must not be used afterwards.

@@ -54,7 +54,7 @@ def _unknown(world: World) -> Iterator[Unprotected]:
     if world.expectation.unprotected:
         ignored = Ignored(world.objects.ingresses)
         for each in world.expectation.unprotected:
-            if not ignored.covers(each.ref, PROTECTION_NOT_APPLIED):
+            if not ignored.suppresses(each.ref, PROTECTION_NOT_APPLIED):
                 yield each
 
 
@@ -66,7 +66,7 @@ def known_exposures(world: World) -> tuple[LeftOut, ...]:
     what = tuple(
         f"{each.ref}: {', '.join(each.keys)} does not apply: {each.why}"
         for each in world.expectation.unprotected
-        if (each.sure or each.by_value) and ignored.covers(each.ref, PROTECTION_NOT_APPLIED)
+        if (each.sure or each.by_value) and ignored.suppresses(each.ref, PROTECTION_NOT_APPLIED)
     )
     return (LeftOut("ignore", PROTECTION_NOT_APPLIED.code, what),) if what else ()
 

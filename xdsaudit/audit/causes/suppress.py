@@ -23,6 +23,6 @@ class Ignored:
             i.ref: frozenset(re.split(r"[\s,]+", i.annotations[KEY].lower())) for i in ingresses if KEY in i.annotations
         }
 
-    def covers(self, ref: str, said: Cause | Finding) -> bool:
+    def suppresses(self, ref: str, said: Cause | Finding) -> bool:
         """Whether an Ingress lists a cause, or that of a finding."""
         return not self._words.get(ref, frozenset()).isdisjoint((said.code.lower(), said.slug))

@@ -80,7 +80,7 @@ class Comparison:
         return not (self.changed or self.certificates or self.refused or self.cured)
 
 
-def compare(before: KubeObjects, after: KubeObjects, profile: Profile, to: Profile | None = None) -> Comparison:
+def compare_objects(before: KubeObjects, after: KubeObjects, profile: Profile, to: Profile | None = None) -> Comparison:
     """What changes from one set of objects to another, or from one controller to another.
 
     Args:

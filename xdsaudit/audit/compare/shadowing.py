@@ -61,7 +61,7 @@ def _plainly_apart(keys: Sequence[MatchKey]) -> bool:
 
 
 def _hides(earlier: Route, later: Route) -> bool:
-    return covers(earlier.key, later.key) and not _twin(earlier, later)
+    return matches_all_of(earlier.key, later.key) and not _twin(earlier, later)
 
 
 class _Earlier:
@@ -203,7 +203,7 @@ def _implies(one: HeaderMatch, other: HeaderMatch) -> bool:
     return bool(texts) and plain and all(condition_holds(other, (t,)) is True for t in texts)
 
 
-def covers(earlier: MatchKey, later: MatchKey) -> bool:
+def matches_all_of(earlier: MatchKey, later: MatchKey) -> bool:
     """Whether every request that the later key matches is certainly matched by the earlier."""
     if earlier.other and earlier.other != later.other:
         return False

@@ -16,7 +16,7 @@ from xdsaudit.model.verdict import FieldDelta, Stage, Verdict
 from xdsaudit.model.view import ViewName
 
 
-def with_manifest(
+def plugins_with_manifest(
     snapshot: Snapshot, profile: Profile, plans: Sequence[PluginPlan] | None, verdicts: Sequence[PluginVerdict]
 ) -> tuple[PluginVerdict, ...]:
     """The verdicts with what was wanted and is not in the API.

@@ -13,7 +13,7 @@ from xdsaudit.audit.plugins.rejection import PluginRejection
 from xdsaudit.audit.plugins.sight import Sight, look, order_of
 from xdsaudit.audit.plugins.traps import Trap
 from xdsaudit.audit.signs import frozen_since, listener_error
-from xdsaudit.ingress.plugins import PluginPlan, RulePlan, run_order
+from xdsaudit.ingress.plugins import MatchRulePlan, PluginPlan, run_order
 from xdsaudit.model.plugin_verdict import MatchVerdict, PluginVerdict
 from xdsaudit.model.sensitive import Masks
 from xdsaudit.model.snapshot import moment_of
@@ -233,7 +233,7 @@ class PluginJudge:
     def _rules(self, plan: PluginPlan, of: PluginVerdict, sights: list[Sight]) -> tuple[MatchVerdict, ...]:
         return tuple(self._rule(plan, r, of, sights) for r in plan.rules)
 
-    def _rule(self, plan: PluginPlan, rule: RulePlan, of: PluginVerdict, sights: list[Sight]) -> MatchVerdict:
+    def _rule(self, plan: PluginPlan, rule: MatchRulePlan, of: PluginVerdict, sights: list[Sight]) -> MatchVerdict:
         made = MatchVerdict(rule.number, rule.ingress, rule.service, rule.domain, of.verdict)
 
         def said(verdict: Verdict, cause: Cause, *evidence: str, stage: Stage | None = None) -> MatchVerdict:

@@ -9,7 +9,7 @@ from typing import Final
 from xdsaudit.audit.case import World
 from xdsaudit.audit.causes import plugins
 from xdsaudit.audit.causes.cause import Cause, Fault
-from xdsaudit.audit.plugins.applied import with_manifest
+from xdsaudit.audit.plugins.applied import plugins_with_manifest
 from xdsaudit.audit.plugins.judge import PluginJudge, suspicion
 from xdsaudit.audit.plugins.rejection import PluginRejection, refusals
 from xdsaudit.audit.plugins.traps import Trap, names_of, traps, unread_conditions
@@ -54,7 +54,7 @@ def judge_plugins(world: World) -> Plugins:
     broken = broken_rules(world)
     listed = world.objects.plugins
     if listed is None:
-        wanted = with_manifest(world.snapshot, world.expectation.profile, None, ())
+        wanted = plugins_with_manifest(world.snapshot, world.expectation.profile, None, ())
         said = tuple(_refused(world, r, broken) for r in refused.values())
         return Plugins(wanted, said, tuple(_unjudged(world)), _merged(broken))
     plans = plan_plugins(listed, world.expectation.profile)
@@ -62,7 +62,7 @@ def judge_plugins(world: World) -> Plugins:
     caught = traps(served, names_of(world)) if any(p.rules for p in served) else {}
     judge = PluginJudge(world, plans, refused, caught)
     judged = [judge(p) for p in plans]
-    verdicts = with_manifest(world.snapshot, world.expectation.profile, plans, judged)
+    verdicts = plugins_with_manifest(world.snapshot, world.expectation.profile, plans, judged)
     pending = {p.filter_name for p, v in zip(plans, judged, strict=True) if v.verdict is Verdict.PENDING}
     rejected = [
         _refused(world, r, broken)

@@ -16,7 +16,7 @@ from xdsaudit.audit.case import World
 from xdsaudit.audit.causes import plugins
 from xdsaudit.audit.causes.cause import Cause
 from xdsaudit.ingress.expectation import Expectation
-from xdsaudit.ingress.plugins import PluginPlan, RulePlan
+from xdsaudit.ingress.plugins import MatchRulePlan, PluginPlan
 from xdsaudit.model.verdict import Verdict
 from xdsaudit.model.view import PIPELINE, ViewName
 
@@ -122,7 +122,7 @@ def traps(plans: Iterable[PluginPlan], names: Names) -> dict[tuple[str, int], Tr
 
 
 # -- names that do not exist ------------------------------------------------------------------------------------------
-def _dangling(rule: RulePlan, names: Names) -> Trap | None:
+def _dangling(rule: MatchRulePlan, names: Names) -> Trap | None:
     if names.routes is None:
         return None
     ingress, service, domain = read_conditions(rule)
@@ -142,7 +142,7 @@ def _dangling(rule: RulePlan, names: Names) -> Trap | None:
     return None
 
 
-def _all_dead(rule: RulePlan, bad: list[str], names: Names) -> bool:
+def _all_dead(rule: MatchRulePlan, bad: list[str], names: Names) -> bool:
     """Whether no request can meet the conditions: all of a kind that must be met name nothing."""
     ingress, service, domain = read_conditions(rule)
     if ingress and all(i not in (names.routes or ()) for i in ingress):
@@ -152,7 +152,7 @@ def _all_dead(rule: RulePlan, bad: list[str], names: Names) -> bool:
     return bool(bad) and bool(domain) and all(not _met(d, names) for d in domain)
 
 
-def read_conditions(rule: RulePlan) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def read_conditions(rule: MatchRulePlan) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Routes, services and domains that a plugin reads of a served match rule."""
     ingress, service, domain = rule.ingress, rule.service, rule.domain
     if rule.unread:
@@ -216,7 +216,7 @@ class _Before:
         self._tails: dict[str, int] = {}
         self._heads: dict[str, int] = {}
 
-    def add(self, rule: RulePlan) -> None:
+    def add(self, rule: MatchRulePlan) -> None:
         ingress, service, domain = read_conditions(rule)
         if ingress and not service:
             for name in ingress:
@@ -232,7 +232,7 @@ class _Before:
             for name in service:
                 self._services.setdefault(name, rule.number)
 
-    def takes(self, rule: RulePlan) -> Trap | None:
+    def takes(self, rule: MatchRulePlan) -> Trap | None:
         ingress, service, domain = read_conditions(rule)
         if ingress:
             takers = [self._of_route(name) for name in ingress]
@@ -277,7 +277,7 @@ def _last(takers: list[int | None]) -> int | None:
     return max(found) if found and len(found) == len(takers) else None
 
 
-def unread_conditions(plan: PluginPlan) -> Iterator[tuple[RulePlan, tuple[str, ...], bool]]:
+def unread_conditions(plan: PluginPlan) -> Iterator[tuple[MatchRulePlan, tuple[str, ...], bool]]:
     """Match rules with kinds of conditions that nobody reads, and whether it is the controller that drops them."""
     for rule in plan.rules:
         if rule.place is None or plan.expected is None:

@@ -43,7 +43,7 @@ def with_envoy(
     answer = ask(questions(after, {i.ref for i in batch.objects.ingresses}), refuses)
     said = [finding_of(remark, batch.origins) for remark in remarks_of(answer, objects, after, name, refuses)]
     ignored = Ignored(batch.objects.ingresses)
-    hidden = [f for f in said if ignored.covers(ref_of(f), f)]
+    hidden = [f for f in said if ignored.suppresses(ref_of(f), f)]
     shown = [f for f in said if f not in hidden]
     told = {_subject(f) for f in said}
     kept = [f for f in result.findings if f.slug != ENVOY_REJECTED.slug or _subject(f) not in told]

@@ -87,7 +87,7 @@ class Explanation:
         return 0 if all(a.route is not None for a in self.serving) else 1
 
 
-def explain(world: World, audit: Audit, request: Request) -> Explanation:
+def explain_request(world: World, audit: Audit, request: Request) -> Explanation:
     """Which route answers a request in each replica, whose it is, and why others do not."""
     verdicts = _verdicts(world, audit)
     answers = tuple(

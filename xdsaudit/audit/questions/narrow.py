@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from xdsaudit.errors import InputError, ReadError, near
+from xdsaudit.errors import InputError, ReadError, did_you_mean
 from xdsaudit.ingress.objects import decode_list
 from xdsaudit.model.plugin_verdict import PluginVerdict
 from xdsaudit.model.route import ingress_of
@@ -87,7 +87,7 @@ def narrow(audit: Audit, snapshot: Snapshot, scope: Scope) -> Audit:
     unknown = sorted(scope.ingresses - refs)
     if unknown:
         raise InputError(
-            f"Ingress {', '.join(unknown)}: not among the {len(refs)} Ingresses that were read; write NAMESPACE/NAME{near(unknown[0], refs)}"
+            f"Ingress {', '.join(unknown)}: not among the {len(refs)} Ingresses that were read; write NAMESPACE/NAME{did_you_mean(unknown[0], refs)}"
         )
     kept = refs & scope.ingresses if scope.ingresses else refs
     if scope.namespaces:
@@ -99,7 +99,7 @@ def narrow(audit: Audit, snapshot: Snapshot, scope: Scope) -> Audit:
     if not kept:
         spaces = {ref.partition("/")[0] for ref in refs}
         strange = sorted(scope.namespaces - spaces)
-        hint = near(strange[0], spaces) if strange else ""
+        hint = did_you_mean(strange[0], spaces) if strange else ""
         raise InputError(
             f"nothing is selected: none of {len(refs)} Ingresses is in scope; check -n, -l and the names{hint}"
         )

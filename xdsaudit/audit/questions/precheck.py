@@ -53,7 +53,7 @@ class Batch:
     complaints: tuple[Complaint, ...] = ()
 
 
-def check(
+def check_batch(
     batch: Batch,
     live: KubeObjects | None,
     profile: Profile,
@@ -88,8 +88,8 @@ def check(
     if compared is not None:
         found += [finding_of(remark, batch.origins) for remark in changed_rules(compared, case)]
     ignored = Ignored(batch.objects.ingresses)
-    hidden = [f for f in found if ignored.covers(ref_of(f), f)]
-    found = [f for f in found if not ignored.covers(ref_of(f), f)]
+    hidden = [f for f in found if ignored.suppresses(ref_of(f), f)]
+    found = [f for f in found if not ignored.suppresses(ref_of(f), f)]
     return Audit(
         left_out=left_out("ignore", ((f.code, f.message) for f in hidden)),
         captured_at=batch.now,

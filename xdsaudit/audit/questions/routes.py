@@ -31,7 +31,7 @@ Served = Route | ExpectedRoute
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RouteQuery:
     """Whose routes: of a host, or of an Ingress (``namespace/name``); without either, all."""
 
     host: str | None = None
@@ -86,7 +86,7 @@ class Line(NamedTuple):
     moved: bool = False
 
 
-class Comparison(NamedTuple):
+class ViewPair(NamedTuple):
     """Two views of one port and host."""
 
     first: str
@@ -108,7 +108,7 @@ class _Held(NamedTuple):
     view: View | None = None
 
 
-def listings(world: World, wanted: Wanted, view: str) -> tuple[Listing, ...]:
+def listings(world: World, wanted: RouteQuery, view: str) -> tuple[Listing, ...]:
     """The routes of one view, by port and host; replicas that hold the same in one listing."""
     by_content: dict[object, Listing] = {}
     for held in _held(world, view):
@@ -125,9 +125,9 @@ def listings(world: World, wanted: Wanted, view: str) -> tuple[Listing, ...]:
     return tuple(sorted(by_content.values(), key=lambda each: (each.port, each.host, each.replicas)))
 
 
-def compared(world: World, wanted: Wanted, first: str, second: str) -> tuple[Comparison, ...]:
+def compared(world: World, wanted: RouteQuery, first: str, second: str) -> tuple[ViewPair, ...]:
     """Two views side by side, by port and host; each kind of replica of the one with each of the other."""
-    by_content: dict[object, Comparison] = {}
+    by_content: dict[object, ViewPair] = {}
     for one in _held(world, first):
         for two in _held(world, second):
             for place in _places(world, wanted, (one.tables, two.tables)):
@@ -139,7 +139,7 @@ def compared(world: World, wanted: Wanted, first: str, second: str) -> tuple[Com
                 if key in by_content:
                     before = by_content[key].replicas
                     names = (_joined(before[0], one.replicas), _joined(before[1], two.replicas))
-                by_content[key] = Comparison(first, second, names, *place, lines)
+                by_content[key] = ViewPair(first, second, names, *place, lines)
     return tuple(sorted(by_content.values(), key=lambda each: (each.port, each.host, each.replicas)))
 
 
@@ -172,7 +172,7 @@ def _with_plugins(
         yield each._replace(plugins=names)
 
 
-def _places(world: World, wanted: Wanted, tables: Sequence[Mapping[Place, tuple[Served, ...]]]) -> list[Place]:
+def _places(world: World, wanted: RouteQuery, tables: Sequence[Mapping[Place, tuple[Served, ...]]]) -> list[Place]:
     """The places of a host: its own, or those of the wildcard that covers it; of an Ingress, where it has a route."""
     every = {place for held in tables for place in held}
     if wanted.host is not None:
@@ -202,11 +202,11 @@ def _covering(host: str) -> Iterator[str]:
     yield "*"
 
 
-def _mine(wanted: Wanted, shown: Iterable[Shown]) -> Iterator[Shown]:
+def _mine(wanted: RouteQuery, shown: Iterable[Shown]) -> Iterator[Shown]:
     return (s for s in shown if wanted.ref is None or (s.rule is not None and s.rule.ref == wanted.ref))
 
 
-def _lines(world: World, wanted: Wanted, place: Place, one: _Held, two: _Held, second: str) -> Iterator[Line]:
+def _lines(world: World, wanted: RouteQuery, place: Place, one: _Held, two: _Held, second: str) -> Iterator[Line]:
     left, right = tuple(one.tables.get(place, ())), tuple(two.tables.get(place, ()))
     shown = [_all_shown(world, place, side) for side in (left, right)]
     keys = [[(r.key, r.name) for r in side] for side in (left, right)]

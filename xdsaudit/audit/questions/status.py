@@ -44,7 +44,7 @@ class ReplicaStatus(NamedTuple):
     version: str = ""
 
 
-def status(world: World, audit: Audit) -> tuple[ReplicaStatus, ...]:
+def replica_statuses(world: World, audit: Audit) -> tuple[ReplicaStatus, ...]:
     """Status of every replica that was asked for, in the order of the pipeline."""
     judged = {(j.view.name, j.view.replica): j for listed in world.judgements.values() for j in listed}
     rows = []

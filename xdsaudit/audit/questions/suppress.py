@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from xdsaudit.errors import InputError
-from xdsaudit.model.plugin_verdict import PluginVerdict, said
+from xdsaudit.model.plugin_verdict import PluginVerdict, plugin_said
 from xdsaudit.model.verdict import Audit, Extra, Finding, LeftOut, RuleVerdict, Verdict
 
 _RULE: Final = ("namespace", "ingress", "host", "path", "path_type", "verdict", "stage", "code")
@@ -138,8 +138,8 @@ def _plugin_texts(plugins: Iterable[tuple[PluginVerdict, PluginVerdict | None]])
     """What is hidden of plugins: one as a whole, or some of its match rules."""
     for before, after in plugins:
         if after is None:
-            yield before.code, f"WasmPlugin {before.ref}: {said(before)}"
+            yield before.code, f"WasmPlugin {before.ref}: {plugin_said(before)}"
             continue
         for rule in before.rules:
             if rule not in after.rules:
-                yield rule.code, f"WasmPlugin {before.ref} {rule.said}: {said(rule)}"
+                yield rule.code, f"WasmPlugin {before.ref} {rule.said}: {plugin_said(rule)}"
