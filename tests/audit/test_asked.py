@@ -9,7 +9,7 @@ import pytest
 
 from xdsaudit.audit.check.asked import Routes, ask, questions
 from xdsaudit.audit.questions.envoy_check import with_envoy
-from xdsaudit.audit.questions.precheck import Batch, check_batch
+from xdsaudit.audit.questions.precheck import Batch, checked
 from xdsaudit.ingress.objects import read_objects
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate
@@ -41,8 +41,8 @@ def batch_of(*items: dict[str, Any]) -> Batch:
 
 
 def asked(batch: Batch, envoy: Played) -> Audit:
-    before = check_batch(batch, None, Profile())
-    return with_envoy(before, batch, None, Profile(), "Envoy 9", envoy)
+    case, before = checked(batch, None, Profile())
+    return with_envoy(before, case, "Envoy 9", envoy)
 
 
 def timed(name: str, host: str, seconds: str, **more: str) -> dict[str, Any]:

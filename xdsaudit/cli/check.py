@@ -23,9 +23,8 @@ from xdsaudit.cli.values import codes_of, fail_on_of
 from xdsaudit.errors import InputError, ReadError
 
 if TYPE_CHECKING:
-    from xdsaudit.audit.questions.precheck import Batch
+    from xdsaudit.audit.check.case import Case
     from xdsaudit.ingress.objects import KubeObjects
-    from xdsaudit.ingress.profile import Profile
     from xdsaudit.model.verdict import Audit
 
 
@@ -67,7 +66,7 @@ def check(
     xdsaudit check -f batch/ --snapshot incident.tar.gz
     xdsaudit check -f batch/ --offline --from nginx
     """  # noqa: D205, D301 - click reads \b as "do not wrap"
-    from xdsaudit.audit.questions.precheck import Batch, check_batch
+    from xdsaudit.audit.questions.precheck import Batch, checked
     from xdsaudit.audit.questions.suppress import by_code
     from xdsaudit.collect.manifests import read_manifests
     from xdsaudit.ingress.objects import read_objects
@@ -85,10 +84,10 @@ def check(
         controller.setdefault("ingress_class", "nginx")
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     batch, profile = Batch(mine, given.origins, given.order, now, given.complaints), profile_of(controller)
-    result = check_batch(batch, live, profile, extensions=extensions, from_nginx=origin == "nginx")
+    case, result = checked(batch, live, profile, extensions=extensions, from_nginx=origin == "nginx")
     if options["validate_with_envoy"] or options["envoy"]:
         try:
-            result = _validated(result, batch, live, profile, options)
+            result = _validated(result, case, options)
         except ReadError as error:
             say(f"xdsaudit: {error}")
             result = replace(result, enough=False, notes=(*result.notes, str(error)))
@@ -126,9 +125,7 @@ def _live(
     return live, None, controller, ""
 
 
-def _validated(
-    result: Audit, batch: Batch, live: KubeObjects | None, profile: Profile, options: dict[str, Any]
-) -> Audit:
+def _validated(result: Audit, case: Case, options: dict[str, Any]) -> Audit:
     """The result, with what a real Envoy says.
 
     Raises:
@@ -138,7 +135,7 @@ def _validated(
     from xdsaudit.collect.envoy_binary import EnvoyBinary, find_envoy
 
     with EnvoyBinary(find_envoy(options["envoy"]), max(_ENVOY_SECONDS, options["timeout"])) as envoy:
-        return with_envoy(result, batch, live, profile, envoy.name, envoy.refuses)
+        return with_envoy(result, case, envoy.name, envoy.refuses)
 
 
 def _count(result: Audit, output: str) -> None:

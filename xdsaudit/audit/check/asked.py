@@ -16,11 +16,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from xdsaudit.audit.causes.rejection import ENVOY_REJECTED
-from xdsaudit.audit.check.case import Remark
+from xdsaudit.audit.check.case import Case, Remark
 from xdsaudit.envoy.plain import plain_route
 from xdsaudit.ingress.annotations import HIGRESS, NGINX
 from xdsaudit.ingress.expectation import Expectation
-from xdsaudit.ingress.objects import Ingress, KubeObjects
+from xdsaudit.ingress.objects import Ingress
 from xdsaudit.ingress.translate import translate
 from xdsaudit.model.verdict import Rule, Severity
 
@@ -126,19 +126,16 @@ def _culprits(some: Sequence[Question], refuses: Refuses) -> Iterator[tuple[Ques
     yield from _culprits(some[half:], refuses)
 
 
-def remarks_of(
-    answer: Answer, objects: KubeObjects, after: Expectation, name: str, refuses: Refuses
-) -> Iterator[Remark]:
+def remarks_of(answer: Answer, case: Case, name: str, refuses: Refuses) -> Iterator[Remark]:
     """One remark for each rule that Envoy would refuse, with the annotation that makes it so where leaving it out heals it.
 
     Args:
         answer: what came of asking.
-        objects: what there will be, the batch among it.
-        after: what must be served then.
+        case: the batch among what there will be.
         name: of the Envoy that was asked, with its version.
         refuses: asks it again.
     """
-    by_ref = {i.ref: i for i in objects.ingresses}
+    by_ref = {i.ref: i for i in case.objects.ingresses}
     annotations: dict[str, str | None] = {}
     first: dict[Rule, str] = {}  # a path of type Prefix is two routes
     for question, words in answer.refused:
@@ -146,14 +143,14 @@ def remarks_of(
             first.setdefault(rule, words)
     for rule, words in first.items():
         if rule.ref not in annotations and len(annotations) < _TRACED:
-            annotations[rule.ref] = _annotation(by_ref[rule.ref], objects, after, refuses)
+            annotations[rule.ref] = _annotation(by_ref[rule.ref], case, refuses)
         key = annotations.get(rule.ref)
         why = f" (annotation {key}: without it Envoy takes the Ingress)" if key else ""
         text = f"{rule} will be rejected by Envoy, with every change that comes along: {name} says {words}{why}"
         yield Remark(ENVOY_REJECTED, rule, text, Severity.ERROR, resource=key)
 
 
-def _annotation(ingress: Ingress, objects: KubeObjects, after: Expectation, refuses: Refuses) -> str | None:
+def _annotation(ingress: Ingress, case: Case, refuses: Refuses) -> str | None:
     """The annotation of an Ingress without which Envoy takes all its routes; None where no single one is to blame."""
     for key in ingress.annotations:
         if not key.startswith((NGINX, HIGRESS)):
@@ -161,7 +158,7 @@ def _annotation(ingress: Ingress, objects: KubeObjects, after: Expectation, refu
         rest = {k: v for k, v in ingress.annotations.items() if k != key}
         metadata = msgspec.structs.replace(ingress.metadata, annotations=rest)
         healed = msgspec.structs.replace(ingress, metadata=metadata)
-        alone = translate(replace(objects, ingresses=(healed,)), after.profile)
+        alone = translate(replace(case.objects, ingresses=(healed,)), case.after.profile)
         routes = [q.route for q in questions(alone, {ingress.ref})]
         if routes and not refuses(routes):
             return key

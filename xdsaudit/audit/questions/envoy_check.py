@@ -11,38 +11,30 @@ from dataclasses import replace
 from xdsaudit.audit.causes.rejection import ENVOY_REJECTED
 from xdsaudit.audit.causes.suppress import Ignored
 from xdsaudit.audit.check.asked import Answer, Refuses, ask, questions, remarks_of
-from xdsaudit.audit.questions.precheck import Batch, finding_of, merged, ref_of
+from xdsaudit.audit.check.case import Case
+from xdsaudit.audit.questions.precheck import finding_of, ref_of
 from xdsaudit.audit.questions.suppress import left_out
-from xdsaudit.ingress.objects import KubeObjects
-from xdsaudit.ingress.profile import Profile
-from xdsaudit.ingress.translate import translate
 from xdsaudit.model.verdict import Audit, Finding
 
 
-def with_envoy(
-    result: Audit, batch: Batch, live: KubeObjects | None, profile: Profile, name: str, refuses: Refuses
-) -> Audit:
+def with_envoy(result: Audit, case: Case, name: str, refuses: Refuses) -> Audit:
     """The result of a check, with what a real Envoy says of the batch's routes.
 
     Where our own validation and Envoy refuse the same rule, Envoy's words stand; where Envoy takes what we call refused, a
     note says so and the finding stays, since the gateway's Envoy may be of another version.
 
     Args:
-        result: of ``precheck.check``.
-        batch: what is about to be applied.
-        live: what is applied already; None where it was not read.
-        profile: of the controller.
+        result: of ``precheck.checked``.
+        case: what it rests on.
         name: of the Envoy, with its version.
         refuses: asks it.
 
     Raises:
         ReadError: as ``refuses`` raises it.
     """
-    objects = merged(batch, live)
-    after = translate(objects, profile)
-    answer = ask(questions(after, {i.ref for i in batch.objects.ingresses}), refuses)
-    said = [finding_of(remark, batch.origins) for remark in remarks_of(answer, objects, after, name, refuses)]
-    ignored = Ignored(batch.objects.ingresses)
+    answer = ask(questions(case.after, case.refs), refuses)
+    said = [finding_of(remark, result.origins) for remark in remarks_of(answer, case, name, refuses)]
+    ignored = Ignored(case.mine.ingresses)
     hidden = [f for f in said if ignored.suppresses(ref_of(f), f)]
     shown = [f for f in said if f not in hidden]
     told = {_subject(f) for f in said}

@@ -24,6 +24,7 @@ from xdsaudit.ingress.annotations import HIGRESS, NGINX
 from xdsaudit.ingress.api_rules import Complaint
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute
 from xdsaudit.ingress.objects import Ingress, KubeObjects
+from xdsaudit.ingress.parts import Kept
 from xdsaudit.ingress.plugin_objects import WasmPlugin
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate
@@ -70,15 +71,23 @@ def check_batch(
         extensions: type URLs that the gateways' Envoy can decode, where they were read.
         from_nginx: whether the batch was written for ingress-nginx; then differences from it are told too.
     """
-    before = translate(live or KubeObjects(), profile)
-    whole = merged(batch, live)
-    after = translate(whole, profile)
-    refs = {i.ref for i in batch.objects.ingresses}
-    case = Case(batch.objects, whole, live, before, after, frozenset(refs))
+    return checked(batch, live, profile, extensions=extensions, from_nginx=from_nginx)[1]
+
+
+def checked(
+    batch: Batch,
+    live: KubeObjects | None,
+    profile: Profile,
+    *,
+    extensions: frozenset[str] | None = None,
+    from_nginx: bool = False,
+) -> tuple[Case, Audit]:
+    """A check with the translations it rests on, for further questions about them; arguments as of ``check_batch``."""
+    case = _case(batch, live, profile)
     compared = changes(case)
     found = [
         *findings_of(batch.complaints),
-        *check_plugins(batch.objects, whole, after, batch.origins, live=live is not None),
+        *check_plugins(case.mine, case.objects, case.after, batch.origins, live=live is not None),
         *(finding_of(remark, batch.origins) for remark in _remarks(case, batch, extensions)),
     ]
     if from_nginx:
@@ -90,7 +99,7 @@ def check_batch(
     ignored = Ignored(batch.objects.ingresses)
     hidden = [f for f in found if ignored.suppresses(ref_of(f), f)]
     found = [f for f in found if not ignored.suppresses(ref_of(f), f)]
-    return Audit(
+    result = Audit(
         left_out=left_out("ignore", ((f.code, f.message) for f in hidden)),
         captured_at=batch.now,
         controller={"kind": "higress", "version": ".".join(map(str, profile.version))},
@@ -99,7 +108,7 @@ def check_batch(
         rules=(),
         findings=tuple(sorted(dict.fromkeys(found), key=_weight if from_nginx else _place)),
         notes=(
-            _counted(after, refs),
+            _counted(case),
             *notes_of(batch.complaints),
             *(migration.notes(case) if from_nginx else ()),
             *(f"assumed: {a}" for a in profile.assumed),
@@ -107,6 +116,16 @@ def check_batch(
         ),
         origins=batch.origins,
     )
+    return case, result
+
+
+def _case(batch: Batch, live: KubeObjects | None, profile: Profile) -> Case:
+    """Both translations; what the batch leaves as it is is translated once."""
+    kept = Kept()
+    before = translate(live or KubeObjects(), profile, kept)
+    objects = merged(batch, live)
+    after = translate(objects, profile, kept)
+    return Case(batch.objects, objects, live, before, after, frozenset(i.ref for i in batch.objects.ingresses))
 
 
 def _remarks(case: Case, batch: Batch, extensions: frozenset[str] | None) -> Iterator[Remark]:
@@ -122,10 +141,10 @@ def _remarks(case: Case, batch: Batch, extensions: frozenset[str] | None) -> Ite
     yield from remarks(case)
 
 
-def _counted(after: Expectation, refs: set[str]) -> str:
+def _counted(case: Case) -> str:
     """How much was looked at."""
-    rules = sum(plan.rule.ref in refs and plan.selected for plan in after.plans)
-    ingresses = len(refs)
+    rules = sum(plan.rule.ref in case.refs and plan.selected for plan in case.after.plans)
+    ingresses = len(case.refs)
     return f"checked: {rules:,} rule{'s' * (rules != 1)} of {ingresses:,} Ingress{'es' * (ingresses != 1)}"
 
 
