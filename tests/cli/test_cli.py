@@ -107,7 +107,7 @@ def test_a_bug_is_70_and_shows_no_traceback(capsys, healthy: str, monkeypatch) -
     monkeypatch.setattr("xdsaudit.audit.verdicts.build", lambda *_: 1 / 0)
     code, _, err = diff(capsys, "--snapshot", healthy)
     assert code == 70
-    assert "bug of ours: ZeroDivisionError" in err
+    assert "a bug in xdsaudit: ZeroDivisionError" in err
     assert "Traceback" not in err
 
 
@@ -293,7 +293,7 @@ def test_explain_a_log(capsys, monkeypatch, batch: str, tmp_path: Path) -> None:
         assert "XA401 stale-route-cache" in out
     log.write_text("plain text\n")
     assert run(["explain", str(log), "--snapshot", batch]) == 2
-    assert "none of 1 lines is of an access log" in capsys.readouterr().err
+    assert "none of the 1 lines is from an access log" in capsys.readouterr().err
 
 
 def test_status(capsys, healthy: str, recordings: Path) -> None:

@@ -55,10 +55,10 @@ def test_a_file_beyond_the_repository_is_not_read(here: Path, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('kubeconfig = "evil"', "is not taken from a file"),
-        ('[diff]\ngateway = "http://evil"', "is not taken from a file"),
+        ('kubeconfig = "evil"', "is not accepted from a file"),
+        ('[diff]\ngateway = "http://evil"', "is not accepted from a file"),
         ('outptu = "json"', "did you mean output?"),
-        ("[diff]\nnothing-like-it = 1", "is no option"),
+        ("[diff]\nnothing-like-it = 1", "is not an option"),
         ("output = ", "is not TOML"),
         ('output = "pdf"', "'pdf' is not one of"),
     ],
@@ -93,4 +93,4 @@ def test_options_of_other_commands_are_fine_for_all(here: Path, capsys: pytest.C
 def test_a_program_to_run_is_not_taken_from_a_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "xdsaudit.toml").write_text('[check]\nenvoy = "/tmp/evil"')
     assert run(["check", "-f", "nothing.yaml", "--offline"]) == 2
-    assert "envoy is not taken from a file" in " ".join(capsys.readouterr().err.split())
+    assert "envoy is not accepted from a file" in " ".join(capsys.readouterr().err.split())

@@ -42,7 +42,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> str:
         (["explain", "XA4O1"], 2, "is not a code", "did you mean XA410 or XA401?"),
         (["explain", "http://wss.live.tes/10060", "--snapshot", BATCH], 1, "no virtual host", "Did you mean wss.live.test?"),
         (["explain", "http://wss.live.test/1006", "--snapshot", BATCH], 1, "no route", "Did you mean wss.live.test/1006"),
-        (["wait", "a/b", "--deadline", "2x"], 2, "is not a span of time", "2m"),
+        (["wait", "a/b", "--deadline", "2x"], 2, "is not a duration", "2m"),
         (["watch", "--snapshot", BATCH], 2, "a snapshot does not change", "use xdsaudit diff --snapshot"),
     ],
 )  # fmt: skip

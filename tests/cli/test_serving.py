@@ -116,7 +116,7 @@ def test_health_tells_a_watch_that_hangs() -> None:
         assert found.get("/healthz") == (200, "ok, 1 rounds\n")
         now[0] = 61.0
         code, said = found.get("/healthz")
-        assert (code, said) == (503, "no round ended for 61 s\n")
+        assert (code, said) == (503, "no round has ended for 61 s\n")
         found.rounds(1)
         assert found.get("/healthz")[0] == 200
 

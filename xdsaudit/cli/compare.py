@@ -1,4 +1,4 @@
-"""``xdsaudit compare``: what differs for clients between two sets of Ingresses, two controllers, or before and after a batch."""
+"""``xdsaudit compare``: what changes for clients between two sets of Ingresses, two versions, or before and after a batch."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ _ARCHIVES = (".tar.gz", ".tar.xz", ".tgz", ".zip", ".tar")
 
 
 @click.command(
-    cls=GroupedCommand, short_help="What differs for clients between two sets of Ingresses, or two versions."
+    cls=GroupedCommand, short_help="What changes for clients between two sets of Ingresses, or two versions."
 )
 @click.argument("places", nargs=-1, metavar="[BEFORE [AFTER]]", shell_complete=files)
+@click.option("--to", "to_version", metavar="VERSION", help="Controller version afterwards: what an upgrade changes.")
 @click.option(
-    "--to", "to_version", metavar="VERSION", help="Version of the controller afterwards: what an upgrade changes."
-)
-@click.option(
-    "--served", is_flag=True, help="Compare what gateways hold in two snapshots, or pilots where no gateway was read."
+    "--served",
+    is_flag=True,
+    help="Compare what the gateways hold in two snapshots (the pilots, if no gateway was read).",
 )
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="Format of the result.")
 @source_options
 @xds_options
 @profile_options
 def compare(places: tuple[str, ...], output: str, to_version: str | None, served: bool, **options: Any) -> int:
-    """Say which requests are answered otherwise, each kind with an example, and whether nothing else changes.
+    """Show which requests are answered differently, with an example of each kind, and whether anything else changes.
 
-    BEFORE and AFTER are snapshots, or folders or files with manifests. With one of them, --to is the version of an upgrade, and -f a
-    batch that comes on top; without any, what is live is before. Both sides are translated as Higress does it, and every
-    reported request was looked up on both.
+    BEFORE and AFTER are snapshots, or folders or files of manifests. With only one of them, --to is the version of an upgrade, and
+    -f a batch on top; with neither, BEFORE is what is live. Both sides are translated as Higress would, and every reported
+    request was looked up on both.
 
     \b
     xdsaudit compare main/ feature/
@@ -91,7 +91,7 @@ def _said(comparison: Comparison, output: str) -> int:
 
 
 def _served(*places: str) -> Comparison:
-    """What the first gateway of two snapshots holds, or the first pilot."""
+    """Compare what the first gateway holds in two snapshots, or the first pilot."""
     from xdsaudit.audit.case import build
     from xdsaudit.audit.compare.comparison import of_views
     from xdsaudit.audit.memory import Memory
@@ -100,15 +100,15 @@ def _served(*places: str) -> Comparison:
     views = []
     for place in places:
         world = build(load(place), Memory(lasting=False))
-        held = world.serving
-        if not held:
-            raise InputError(f"{place}: neither a gateway nor a pilot of it could be read; leave --served out")
-        views.append(held[0].view)
+        serving = world.serving
+        if not serving:
+            raise InputError(f"{place}: neither a gateway nor a pilot could be read from it; leave out --served")
+        views.append(serving[0].view)
     return of_views(views[0], views[1], world.expectation.profile)
 
 
 def _side(place: str) -> tuple[KubeObjects, dict[str, Any]]:
-    """The objects of a snapshot or of manifests, and what a snapshot says of its controller."""
+    """The objects of a snapshot or of manifests, and what a snapshot says about its controller."""
     from xdsaudit.collect.manifests import read_whole
     from xdsaudit.collect.snapshot import load
     from xdsaudit.ingress.objects import read_objects
@@ -145,13 +145,15 @@ def _with_batch(before: KubeObjects, places: tuple[str, ...]) -> KubeObjects:
 
 
 def _aged(before: KubeObjects, after: KubeObjects) -> KubeObjects:
-    """What comes after, as old as it is before where it says nothing of its age: what is new there would be created now."""
+    """The objects after, where one has no age with its age before; a new object would be created now."""
     import msgspec
 
-    known = {(i.namespace, i.metadata.name): i.metadata.creationTimestamp for i in before.ingresses}
+    created_before = {(i.namespace, i.metadata.name): i.metadata.creationTimestamp for i in before.ingresses}
     aged = []
-    for each in after.ingresses:
-        created = each.metadata.creationTimestamp or known.get((each.namespace, each.metadata.name), _now())
-        meta = msgspec.structs.replace(each.metadata, creationTimestamp=created)
-        aged.append(msgspec.structs.replace(each, metadata=meta))
+    for ingress in after.ingresses:
+        created = ingress.metadata.creationTimestamp or created_before.get(
+            (ingress.namespace, ingress.metadata.name), _now()
+        )
+        meta = msgspec.structs.replace(ingress.metadata, creationTimestamp=created)
+        aged.append(msgspec.structs.replace(ingress, metadata=meta))
     return replace(after, ingresses=tuple(aged))

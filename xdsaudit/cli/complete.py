@@ -20,7 +20,7 @@ def complete(words: Sequence[str]) -> tuple[list[tuple[str, str]], int]:
     """Completions with their descriptions, and cobra's directive.
 
     Args:
-        words: what stands behind ``kubectl xdsaudit``; the last is incomplete, possibly empty.
+        words: what follows ``kubectl xdsaudit``; the last is incomplete, possibly empty.
     """
     from click.shell_completion import ShellComplete
 
@@ -34,7 +34,7 @@ def complete(words: Sequence[str]) -> tuple[list[tuple[str, str]], int]:
 
 
 def main() -> None:
-    """Print the completions of the words that were given."""
+    """Print the completions of the words on the command line."""
     completions, directive = complete(sys.argv[1:])
     for value, text in completions:
         print(f"{value}\t{text}" if text else value)  # noqa: T201 - the protocol is standard output

@@ -1,7 +1,7 @@
-"""Defaults of options: ``xdsaudit.toml`` or ``[tool.xdsaudit]`` of ``pyproject.toml``, and over it ``XDSAUDIT_OPTION`` variables.
+"""Option defaults: ``xdsaudit.toml`` or ``[tool.xdsaudit]`` in ``pyproject.toml``, overridden by ``XDSAUDIT_OPTION`` variables.
 
-A table ``[check]`` (``[tool.xdsaudit.check]``) counts for that command alone. A file comes with a repository and may be anybody's: what
-names credentials, endpoints or a command to run is taken from the command line and the environment alone.
+A table ``[check]`` (``[tool.xdsaudit.check]``) applies to that command alone. A file comes with a repository, whoever wrote it: options
+that name credentials, endpoints or a command to run are taken from the command line and the environment only.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def defaults(command: click.Command, name: str, environment: Mapping[str, str], 
         command: the command.
         name: its name, and that of its table.
         environment: the process's.
-        start: the folder that the search for a file begins in; it ends at the root of the repository.
+        start: the folder where the search for a file begins; it ends at the root of the repository.
 
     Raises:
-        InputError: the file is no TOML, or says something that is no option.
+        InputError: the file is not TOML, or sets an unknown option.
     """
     options = {_long(p): p for p in command.params if isinstance(p, click.Option)}
     values: dict[str, Any] = {}
@@ -70,7 +70,7 @@ def _long(parameter: click.Option) -> str:
 
 
 def _table(environment: Mapping[str, str], start: Path) -> tuple[Path | None, dict[str, Any]]:
-    """The nearest file that has something for us, and what."""
+    """The nearest file with settings for us, and those settings."""
     named = environment.get(CONFIG)
     if named is not None:
         return (Path(named), _read(Path(named))) if named else (None, {})
@@ -96,7 +96,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _chosen(table: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
-    """What is said for all commands, then for this one."""
+    """Settings for all commands, then for this one."""
     yield from ((key, value) for key, value in table.items() if not isinstance(value, dict))
     own = table.get(name, {})
     yield from (((f"{name}.{key}"), value) for key, value in own.items()) if isinstance(own, dict) else ()
@@ -108,7 +108,7 @@ def _of_file(
     option = key.rpartition(".")[2].replace("_", "-")
     if option in _NEVER_IN_FILES:
         raise InputError(
-            f"{file}: {key} is not taken from a file, which may be anybody's; give --{option} or {_PREFIX}{option.upper().replace('-', '_')}"
+            f"{file}: {key} is not accepted from a file, which anybody may have written; use --{option} or {_PREFIX}{option.upper().replace('-', '_')}"
         )
     parameter = options.get(option)
     if parameter is None:
@@ -116,7 +116,7 @@ def _of_file(
             return {}  # another command's
         near = get_close_matches(option, _known(), n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; xdsaudit {command.name} --help lists the options"
-        raise InputError(f"{file}: {key} is no option{hint}")
+        raise InputError(f"{file}: {key} is not an option{hint}")
     if "." not in key and _of_others(parameter, value):
         return {}
     if parameter.multiple:
@@ -127,7 +127,7 @@ def _of_file(
 
 
 def _of_others(parameter: click.Option, value: Any) -> bool:
-    """Whether a value that is said for all commands is one that others take and this one does not (an output format)."""
+    """Whether a value set for all commands is one that only other commands accept (an output format)."""
     if not isinstance(parameter.type, click.Choice) or value in parameter.type.choices:
         return False
     from xdsaudit.cli.group import choices_of

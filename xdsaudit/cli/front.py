@@ -1,4 +1,4 @@
-"""What is asked before anything is read: help of the whole, the version, what a code means; answered without loading the commands.
+"""Help, version and the meaning of a code, answered without loading the commands.
 
 The text is click's own (``tools/build_help.py`` writes it, a test compares it); a terminal too narrow for it is left to click.
 """
@@ -16,12 +16,12 @@ TESTED: Final = "tested against Higress 2.0.1 and 2.1.9, Envoy 1.40"
 
 
 def program(called: str) -> str:
-    """What users call us: ``xdsaudit``, or ``kubectl xdsaudit`` as kubectl's plugin."""
+    """The name users call: ``xdsaudit``, or ``kubectl xdsaudit`` as a kubectl plugin."""
     return "kubectl xdsaudit" if os.path.basename(called).startswith("kubectl") else "xdsaudit"  # noqa: PTH119
 
 
 def answer_at_once(arguments: Sequence[str], name: str) -> str | None:
-    """The text that answers these arguments; None where a command must."""
+    """The text that answers these arguments; None if they need a command."""
     if list(arguments) == ["--version"]:
         from xdsaudit import __version__
 
@@ -35,7 +35,7 @@ def answer_at_once(arguments: Sequence[str], name: str) -> str | None:
 
 
 def _code(word: str) -> str | None:
-    """What ``explain CODE`` says; None for what is no code, or a file of that name."""
+    """What ``explain CODE`` prints; None if it is not a code, or a file has that name."""
     from xdsaudit.audit.causes.catalogue import BY_CODE
     from xdsaudit.report.code import code_text
 
@@ -44,12 +44,12 @@ def _code(word: str) -> str | None:
 
 
 def _completing() -> bool:
-    """Whether a shell asks for completions, which click answers (``_XDSAUDIT_COMPLETE``)."""
+    """Whether a shell asks for completions, which click provides (``_XDSAUDIT_COMPLETE``)."""
     return any(key.endswith("XDSAUDIT_COMPLETE") for key in os.environ)
 
 
 def _wide() -> bool:
-    """Whether the terminal has room for the text, as click counts it (``shutil.get_terminal_size``)."""
+    """Whether the terminal is wide enough, as click measures it (``shutil.get_terminal_size``)."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isdigit() and int(columns) > 0:
         return int(columns) >= _WIDTH

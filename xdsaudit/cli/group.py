@@ -25,7 +25,7 @@ _COMMANDS = {
 }
 _EPILOG = (
     "Start with: xdsaudit diff (the cluster of your kubeconfig), xdsaudit diff --snapshot PATH, or xdsaudit demo. "
-    "Exit codes: 0 all in sync, 1 something is wrong, 3 could not look at everything, 2 wrong usage or unreadable input."
+    "Exit codes: 0 all in sync, 1 something is wrong, 2 wrong usage or unreadable input, 3 not everything could be read."
 )
 
 
@@ -38,13 +38,13 @@ def _options() -> Iterator[click.Option]:
 
 
 def every_option() -> tuple[str, ...]:
-    """The long names of all options of all commands, without dashes."""
+    """The long names of all commands' options, without dashes."""
     names = {name.lstrip("-") for option in _options() for name in option.opts}
     return tuple(sorted(name for name in names if len(name) > 1))
 
 
 def choices_of(name: str) -> frozenset[str]:
-    """What the option of this name can be, in any command."""
+    """The values that an option of this name accepts in any command."""
     mine = (o.type for o in _options() if f"--{name}" in o.opts)
     return frozenset(str(choice) for kind in mine if isinstance(kind, click.Choice) for choice in kind.choices)
 

@@ -1,4 +1,4 @@
-"""Entry point: the promise of exit codes (an uncaught bug is 70, never 1). It imports little: what help asks for is at hand."""
+"""Entry point; keeps the promise about exit codes (an uncaught bug is 70, never 1). It imports little, so that help is quick."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     from xdsaudit.cli.front import answer_at_once, program
 
     name = program(sys.argv[0])
-    said = answer_at_once(sys.argv[1:] if arguments is None else arguments, name)
+    answer = answer_at_once(sys.argv[1:] if arguments is None else arguments, name)
     try:
-        if said is not None:
-            sys.stdout.write(said)
+        if answer is not None:
+            sys.stdout.write(answer)
             sys.stdout.flush()
             return 0
         return _command(arguments, name)
     except BrokenPipeError:
-        # The reader of our output went away; nothing is left to tell it.
+        # The reader of our output is gone; nobody is left to tell.
         _give_up_output()
         return 0
     except KeyboardInterrupt as error:
@@ -63,7 +63,7 @@ def _command(arguments: Sequence[str] | None, name: str) -> int:
 
 
 def _usage(error: click.ClickException) -> None:
-    """What click says of wrong usage, harmless on a terminal."""
+    """Print click's usage error, without control characters."""
     from io import StringIO
 
     import click
@@ -88,7 +88,7 @@ def _interrupted(error: BaseException) -> int:
 
 
 def _failed(error: Exception) -> int:
-    """Say what went wrong, and return the code: ours (2 or 3), 2 for a file that cannot be used, 70 for a bug."""
+    """Report what went wrong and return the exit code: 2 or 3 for our own errors, 2 for an unusable file, 70 for a bug."""
     from xdsaudit.cli.output import say
     from xdsaudit.errors import outline
 
@@ -103,8 +103,8 @@ def _failed(error: Exception) -> int:
         say(f"xdsaudit: {str(error.filename)[:200]}: {error.strerror or type(error).__name__}; check the path")
         return 2
     say(
-        f"xdsaudit: a bug of ours: {outline(error)}. Please report this line with the snapshot, {_tracker()}; "
-        "XDSAUDIT_DEBUG=1 shows all of it, which may hold values that were read"
+        f"xdsaudit: internal error, a bug in xdsaudit: {outline(error)}. Please report this line and the snapshot {_tracker()}; "
+        "XDSAUDIT_DEBUG=1 shows the full traceback, which may contain values that were read"
     )
     return 70
 
@@ -122,8 +122,8 @@ def _give_up_output() -> None:
 
 
 def _tracker() -> str:
-    """Where bugs are reported, as the package's own metadata says."""
+    """Where to report bugs, from the package's own metadata."""
     from xdsaudit.report.tool import project_url
 
     place = project_url("Issues", "Bug Tracker", "Repository")
-    return f"at {place}" if place else "to the issue tracker of the project you have xdsaudit from"
+    return f"at {place}" if place else "to the issue tracker of the project you got xdsaudit from"

@@ -21,18 +21,20 @@ from xdsaudit.errors import InputError
     show_default=True,
     help="Format of the result.",
 )
-@click.option("--keep-going", is_flag=True, help="A file that cannot be read becomes a cluster that was not looked at.")
+@click.option(
+    "--keep-going", is_flag=True, help="Treat a file that cannot be read as a cluster that was not looked at."
+)
 def merge(files: tuple[str, ...], output: str, keep_going: bool) -> int:
-    """Merge reports of xdsaudit diff -o json, one a cluster, into one result.
+    """Merge reports of xdsaudit diff -o json, one per cluster, into one result.
 
-    A cluster is called as its file (prod.json is prod), as NAME where NAME=FILE is written, or as a report's own key "cluster" says.
-    A file may also be a log that holds one report a line; - is standard input.
+    A cluster is named after its file (prod.json is prod), NAME if NAME=FILE is given, or the report's own key "cluster".
+    A file may also be a log with one report per line; - is standard input.
 
     \b
     xdsaudit diff --context prod -o json > prod.json
     xdsaudit merge prod.json staging.json -o html > fleet.html
 
-    Exits with 1 when something is wrong in one of them, else with 3 when one could not be looked at whole, else with 0.
+    Exits with 1 if something is wrong in any of them, otherwise with 3 if one could not be read completely, otherwise with 0.
     """  # noqa: D301 - click reads \b as "do not wrap"
     from xdsaudit.report import fleet
     from xdsaudit.report.terminal import printable
@@ -49,7 +51,7 @@ def merge(files: tuple[str, ...], output: str, keep_going: bool) -> int:
     seen: set[str] = set()
     for member in members:
         if member.name in seen:
-            raise InputError(f"two reports of the cluster {member.name}: give one of them another name, NAME=FILE")
+            raise InputError(f"two reports of the cluster {member.name}: rename one with NAME=FILE")
         seen.add(member.name)
     if output == "table":
         emit(lambda width, _: fleet.to_fleet_table(members, width=width))

@@ -1,4 +1,4 @@
-"""What a shell may offer for the value of an option; nothing here reads a cluster, and nothing that fails is told."""
+"""What a shell may offer for an option's value. Nothing here reads a cluster, and failures are silent."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from click.shell_completion import CompletionItem
 Offer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
-def offered(names: Callable[[click.Context], Iterable[tuple[str, str]]], *, listed: bool = False) -> Offer:
-    """Offers of names with a word about each.
+def offered(names: Callable[[click.Context], Iterable[tuple[str, str]]], *, comma_list: bool = False) -> Offer:
+    """Offer names, each with a short description.
 
     Args:
         names: the names.
-        listed: whether the value is a list with commas, of which the last is being written.
+        comma_list: whether the value is a comma-separated list, whose last item is being typed.
     """
 
     def offer(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        before, comma, last = incomplete.rpartition(",") if listed else ("", "", incomplete)
+        before, comma, last = incomplete.rpartition(",") if comma_list else ("", "", incomplete)
         offers = ((name, word) for name, word in names(context) if name.lower().startswith(last.lower()))
         return [CompletionItem(f"{before}{comma}{name}", help=word) for name, word in offers]
 
@@ -51,24 +51,24 @@ def _reports(_: click.Context) -> Iterator[tuple[str, str]]:
 
 
 def _contexts(context: click.Context) -> Iterator[tuple[str, str]]:
-    """Contexts of the kubeconfig that would be read; of none where it cannot be."""
+    """Contexts of the kubeconfig that would be read; none if it cannot be."""
     import yaml
 
     place = context.params.get("kubeconfig") or os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
     try:
         kubeconfig: Any = yaml.safe_load(Path(place or "~/.kube/config").expanduser().read_bytes())
-        for each in kubeconfig["contexts"]:
-            yield str(each["name"]), str(each["context"].get("cluster", ""))
+        for entry in kubeconfig["contexts"]:
+            yield str(entry["name"]), str(entry["context"].get("cluster", ""))
     except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError):
         return
 
 
-codes: Offer = offered(_codes, listed=True)
-words: Offer = offered(_words, listed=True)
+codes: Offer = offered(_codes, comma_list=True)
+words: Offer = offered(_words, comma_list=True)
 reports: Offer = offered(_reports)
 contexts: Offer = offered(_contexts)
 
 
 def code_or_file(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Codes and slugs; where none begins so, file names."""
+    """Codes and slugs; file names if none matches."""
     return offered(_codes)(context, parameter, incomplete) or [CompletionItem(incomplete, type="file")]

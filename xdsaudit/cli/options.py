@@ -1,4 +1,4 @@
-"""Options shared by commands, in the groups of the command line's contract, and what they become."""
+"""Options shared by commands, in the groups that help shows, and the values they become."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _EXISTING = click.Path(path_type=Path)
 
 
 def files(_: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
-    """File names, completed by the shell, for options whose value is no file alone."""
+    """File names, completed by the shell, for options that accept more than a file."""
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="file")]
 
 
 class GroupedCommand(click.Command):
-    """A command whose help lists its options in the groups they were declared in."""
+    """A command whose help lists options in the groups they were declared in."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
-        """Know -h also where it is called beside the group; click remembers its help option."""
+        """Accept -h even when called without the group; click caches its help option."""
         settings["context_settings"] = {
             "help_option_names": ["-h", "--help"],
             **(settings.get("context_settings") or {}),
@@ -44,7 +44,7 @@ class GroupedCommand(click.Command):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Put the defaults of the configuration file and the environment under the command line."""
+        """Apply the defaults of the configuration file and the environment."""
         from xdsaudit.cli.config import defaults
 
         if not {"--help", "-h"} & {*args}:
@@ -52,14 +52,14 @@ class GroupedCommand(click.Command):
         return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run it, with the log lines of libraries kept off the terminal."""
+        """Run the command, with libraries' log lines kept off the terminal."""
         from xdsaudit.cli.process import quiet_libraries
 
         quiet_libraries()
         return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write one section a group."""
+        """Write one section per group."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             row = parameter.get_help_record(ctx)
@@ -106,14 +106,14 @@ _live_options: Decorator = _stack(
         metavar="PATH",
         shell_complete=files,
         help="Manifests with the Ingresses, Services and so on: file, folder or - (repeatable). Without --ads and --gateway "
-        "they choose Ingresses of the cluster.",
+        "they select Ingresses of the cluster.",
     ),
     click.option("--ads", multiple=True, metavar="HOST:PORT", help="Pilot's ADS port, 15010 or 15012 (repeatable)."),
     click.option(
         "--ads-debug",
         multiple=True,
         metavar="URL",
-        help="Pilot's debug port (http://HOST:15014), one for each --ads in order: lists the proxies connected to it.",
+        help="Pilot's debug port (http://HOST:15014), one per --ads, in order: lists the connected proxies.",
     ),
     click.option("--core", multiple=True, metavar="HOST:PORT", help="higress-core's MCP port, 15051 (repeatable)."),
     click.option(
@@ -138,12 +138,12 @@ _no_snapshot: Decorator = _stack("Sources", click.option("--snapshot", hidden=Tr
 
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of what is read: a snapshot, a cluster or sources by name."""
+    """Options for sources: a snapshot, a cluster or named endpoints."""
     return _snapshot_option(_live_options(command))
 
 
 def live_source_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for commands that follow what is live, and refuse a snapshot in words."""
+    """The same for commands that follow live sources and reject a snapshot with an explanation."""
     return _no_snapshot(_live_options(command))
 
 
@@ -152,15 +152,15 @@ _reading_options: Decorator = _stack(
     click.option(
         "--probe-cache/--no-probe-cache",
         default=None,
-        help="Also read pilot through a private cache line, to tell its cache from its generation (default: diff does, once, where "
-        "a rule is missing in pilot).",
+        help="Also read pilot through a private cache line, to tell its cache from its generation (default: diff does so once if "
+        "a rule is missing from pilot).",
     ),
     click.option(
         "--node-from",
         metavar="GATEWAY",
-        help="Take the node's identity from this gateway (admin URL or config dump; default: the first --gateway).",
+        help="Present this gateway's node identity to pilot (admin URL or config dump; default: the first --gateway).",
     ),
-    click.option("--node-id", metavar="ID", help="Node id to show to pilot (router~IP~POD.NS~DOMAIN)."),
+    click.option("--node-id", metavar="ID", help="Node id to present to pilot (router~IP~POD.NS~DOMAIN)."),
     click.option(
         "--node-label",
         "node_labels",
@@ -169,20 +169,22 @@ _reading_options: Decorator = _stack(
         help="Label of the node (repeatable; default higress=higress-system-higress-gateway).",
     ),
     click.option(
-        "--istio-version", metavar="TEXT", help="ISTIO_VERSION of the node (default 1.19.5): pilot's cache line."
+        "--istio-version",
+        metavar="TEXT",
+        help="ISTIO_VERSION of the node (default 1.19.5); selects pilot's cache line.",
     ),
-    click.option("--ads-tls", is_flag=True, help="Use TLS to pilot, verified."),
-    click.option("--ca", type=_EXISTING, metavar="FILE", help="Roots that pilot's certificate is verified against."),
+    click.option("--ads-tls", is_flag=True, help="Connect to pilot with verified TLS."),
+    click.option("--ca", type=_EXISTING, metavar="FILE", help="CA certificates to verify pilot's certificate with."),
     click.option("--cert", type=_EXISTING, metavar="FILE", help="Client certificate."),
     click.option("--key", type=_EXISTING, metavar="FILE", help="Key of the client certificate."),
-    click.option("--token-file", type=_EXISTING, metavar="FILE", help="File of a bearer token."),
+    click.option("--token-file", type=_EXISTING, metavar="FILE", help="File with a bearer token."),
     click.option(
         "--mint-token",
         metavar="SERVICEACCOUNT",
-        help="Mint a token of this ServiceAccount for TLS to pilot (TokenRequest, audience istio-ca).",
+        help="Request a token of this ServiceAccount for TLS to pilot (TokenRequest, audience istio-ca).",
     ),
     click.option(
-        "--tls-server-name", metavar="NAME", help="Name in pilot's certificate, where it is not the host dialled."
+        "--tls-server-name", metavar="NAME", help="Name in pilot's certificate, if it is not the host of --ads."
     ),
     click.option(
         "--timeout",
@@ -190,7 +192,7 @@ _reading_options: Decorator = _stack(
         default=10.0,
         show_default=True,
         metavar="SECONDS",
-        help="Deadline of each source, retries included.",
+        help="Deadline for each source, retries included.",
     ),
     click.option(
         "--max-bytes",
@@ -198,13 +200,13 @@ _reading_options: Decorator = _stack(
         default="512Mi",
         show_default=True,
         metavar="BYTES",
-        help="Bytes that are taken of each source; a number, or one with Ki, Mi or Gi.",
+        help="Most bytes to read from each source: a number, or one with Ki, Mi or Gi.",
     ),
 )
 cluster_options: Decorator = _stack(
-    "Cluster (where Higress's pods are, if not where its chart has them)",
+    "Cluster (where to find Higress's pods, if not where its chart puts them)",
     click.option(
-        "--controller", "controller_name", metavar="NAME", help="Deployment of the controller, where several run."
+        "--controller", "controller_name", metavar="NAME", help="The controller's Deployment, if several run."
     ),
     click.option(
         "--controller-selector",
@@ -216,37 +218,39 @@ cluster_options: Decorator = _stack(
         "--gateway-selector", default="app=higress-gateway", metavar="LABELS", help="Labels of the gateway's pods."
     ),
     click.option("--gateway-namespace", metavar="NS", help="Namespace of the gateway (default: the controller's)."),
-    click.option("--no-gateway", is_flag=True, help="It is meant that there is no gateway to read."),
-    click.option("--no-secrets", is_flag=True, help="It is meant that Secrets are not listed (no right to)."),
+    click.option("--no-gateway", is_flag=True, help="There is no gateway to read, on purpose."),
+    click.option("--no-secrets", is_flag=True, help="Do not list Secrets, on purpose (no permission)."),
     click.option(
-        "--pilot-port", type=click.IntRange(1, 65535), help="Port of pilot's ADS (default 15010, with TLS 15012)."
+        "--pilot-port", type=click.IntRange(1, 65535), help="Pilot's ADS port (default 15010, with TLS 15012)."
     ),
     click.option(
         "--pilot-debug-port", type=click.IntRange(1, 65535), default=15014, help="Port of pilot's debug pages."
     ),
-    click.option("--core-port", type=click.IntRange(1, 65535), default=15051, help="Port of core's MCP."),
-    click.option("--admin-port", type=click.IntRange(1, 65535), default=15000, help="Port of Envoy's admin interface."),
+    click.option("--core-port", type=click.IntRange(1, 65535), default=15051, help="Core's MCP port."),
+    click.option("--admin-port", type=click.IntRange(1, 65535), default=15000, help="Envoy's admin port."),
 )
 
 
 def xds_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of reading pilots and of finding pods."""
+    """Options for reading pilots and finding pods."""
     return _reading_options(cluster_options(command))
 
 
 profile_options: Decorator = _stack(
-    "Controller (default: what was found or assumed, which is said)",
+    "Controller (default: found or assumed; the output says which)",
     click.option(
         "--controller-version",
         metavar="VERSION",
-        help="Higress version (default: what the snapshot tells, else 2.0.1).",
+        help="Higress version (default: the snapshot's, otherwise 2.0.1).",
     ),
     click.option("--system-namespace", metavar="NS", help="Namespace of the controller (default higress-system)."),
-    click.option("--ingress-class", metavar="CLASS", help="Class the controller takes ('' for all)."),
-    click.option("--watch-namespace", metavar="NS", help="The one namespace the controller watches."),
-    click.option("--domain-suffix", metavar="DOMAIN", help="Domain of the cluster (default cluster.local)."),
+    click.option("--ingress-class", metavar="CLASS", help="IngressClass the controller accepts ('' for all)."),
+    click.option("--watch-namespace", metavar="NS", help="The only namespace the controller watches."),
+    click.option("--domain-suffix", metavar="DOMAIN", help="Cluster domain (default cluster.local)."),
     click.option(
-        "--scoped-rds/--no-scoped-rds", default=None, help="Whether pilot serves a table per host (default: as seen)."
+        "--scoped-rds/--no-scoped-rds",
+        default=None,
+        help="Whether pilot serves a table per host (default: as observed).",
     ),
     click.option("--on-demand-rds", is_flag=True, default=None, help="Whether gateways ask for tables on demand."),
     click.option("--merge-subset", is_flag=True, default=None, help="HOST_RDS_MERGE_SUBSET is on."),
@@ -273,13 +277,13 @@ judge_options: Decorator = _stack(
         "--grace",
         type=Seconds(),
         metavar="SECONDS",
-        help="Call a rule younger than this pending, not lost (default 15 live, 0 for a snapshot).",
+        help="A missing rule younger than this is pending, not lost (default 15 live, 0 for a snapshot).",
     ),
     click.option(
         "--fail-on",
         shell_complete=offers.words,
         metavar="LIST",
-        help="Verdicts and severities that exit with 1, comma separated (default lost,changed,refused,shadowed,no_upstream,extra,error; "
+        help="Verdicts and severities that exit with 1, comma-separated (default lost,changed,refused,shadowed,no_upstream,extra,error; "
         "also pending, unknown, dormant, not_selected, warning, info).",
     ),
     click.option(
@@ -287,17 +291,20 @@ judge_options: Decorator = _stack(
         multiple=True,
         shell_complete=offers.codes,
         metavar="CODE",
-        help="Only these codes (repeatable, or comma separated; XA4 means all that begin so).",
+        help="Only these codes (repeatable or comma-separated; XA4 means all codes that start with it).",
     ),
     click.option(
         "--skip",
         multiple=True,
         shell_complete=offers.codes,
         metavar="CODE",
-        help="Leave these codes out (repeatable, or comma separated; XA4 means all that begin so).",
+        help="Leave out these codes (repeatable or comma-separated; XA4 means all codes that start with it).",
     ),
     click.option(
-        "--baseline", type=_EXISTING, metavar="FILE", help="Leave out what this earlier -o json output said already."
+        "--baseline",
+        type=_EXISTING,
+        metavar="FILE",
+        help="Leave out what this earlier -o json output already reported.",
     ),
 )
 
@@ -317,7 +324,7 @@ output_options: Decorator = _stack(
         multiple=True,
         shell_complete=offers.reports,
         metavar="FORMAT=FILE",
-        help="Write the result to a file too (repeatable).",
+        help="Also write the result to a file (repeatable).",
     ),
 )
 
@@ -337,7 +344,7 @@ _PROFILE_KEYS = {
 
 
 def controller_of(options: dict[str, Any]) -> dict[str, Any]:
-    """What the profile options say of the controller, under the snapshot's names.
+    """What the profile options say about the controller, under the snapshot's names.
 
     Raises:
         InputError: the version is not valid.
@@ -351,16 +358,16 @@ def controller_of(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def sources_of(options: dict[str, Any]) -> SourceOptions:
-    """The options of sources, reading and profile as one value.
+    """The source, reading and profile options as one value.
 
     Raises:
-        InputError: a version that is not valid.
+        InputError: the controller version is not valid.
     """
     from dataclasses import fields
 
     from xdsaudit.collect.connect import SourceOptions
 
-    given = {f.name: options[f.name] for f in fields(SourceOptions) if f.name in options}
-    if "probe_cache" in given:
-        given["probe_cache"] = bool(given["probe_cache"])
-    return SourceOptions(**{**given, "controller": controller_of(options)})
+    chosen = {f.name: options[f.name] for f in fields(SourceOptions) if f.name in options}
+    if "probe_cache" in chosen:
+        chosen["probe_cache"] = bool(chosen["probe_cache"])
+    return SourceOptions(**{**chosen, "controller": controller_of(options)})

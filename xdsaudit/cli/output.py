@@ -15,11 +15,11 @@ from xdsaudit.errors import InputError
 from xdsaudit.model.verdict import Audit
 
 FOR_PEOPLE = ("table", "wide")
-"""Formats that wrap, and say in their first lines what was not looked at."""
+"""Formats that wrap, and whose first lines say what was not read."""
 
 
 def progress() -> Callable[[str], None]:
-    """A line of progress on stderr when that is a terminal, nothing otherwise."""
+    """A progress line on stderr if that is a terminal, otherwise nothing."""
     if not sys.stderr.isatty():
         return lambda _: None
     from xdsaudit.report.terminal import printable
@@ -28,20 +28,20 @@ def progress() -> Callable[[str], None]:
 
 
 def clear_progress() -> None:
-    """Wipe the line of progress."""
+    """Erase the progress line."""
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", nl=False, err=True)
 
 
 class Block:
-    """A few lines of progress on stderr, written over each other."""
+    """A few progress lines on stderr that overwrite themselves."""
 
     def __init__(self) -> None:
         """Nothing is drawn yet."""
         self._lines = 0
 
     def replace(self, lines: Sequence[str]) -> None:
-        """Draw these in place of what was drawn; without any, wipe it."""
+        """Draw these in place of the previous lines; without any, erase those."""
         back = f"\x1b[{self._lines}A" if self._lines else ""
         if lines or self._lines:
             text = "".join(f"{line}\n" for line in lines)
@@ -50,19 +50,19 @@ class Block:
 
 
 def colored() -> bool:
-    """Whether stdout takes colours: a terminal, and neither NO_COLOR nor TERM=dumb."""
+    """Whether to use colours on stdout: a terminal, and neither NO_COLOR nor TERM=dumb."""
     if os.environ.get("FORCE_COLOR"):
         return True
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def on_one_screen() -> bool:
-    """Whether somebody sees stdout and stderr together, and need not be told anything twice."""
+    """Whether stdout and stderr share a terminal, so that nothing need be said twice."""
     return sys.stdout.isatty() and sys.stderr.isatty()
 
 
 def show(audit: Audit, form: str, reports: tuple[str, ...]) -> None:
-    """Print an audit and write the further reports, each ``FORMAT=FILE``.
+    """Print an audit and write the additional reports, each ``FORMAT=FILE``.
 
     Raises:
         InputError: a report that is not FORMAT=FILE, or a file that cannot be written.
@@ -84,7 +84,7 @@ def show(audit: Audit, form: str, reports: tuple[str, ...]) -> None:
 
 
 def emit(text: str | Callable[[int, bool], str], data: str | None = None) -> None:
-    """Print a result: a text, or what a function of width and colours makes; data instead, where it is given, is always UTF-8."""
+    """Print a result: a text, or a function from width and colours to one; or instead ``data``, which is always UTF-8."""
     if data is not None:
         click.echo(data.encode("utf-8", "backslashreplace"), nl=False)
         return
@@ -95,7 +95,7 @@ def emit(text: str | Callable[[int, bool], str], data: str | None = None) -> Non
 
 
 def write_whole(place: Path, text: str) -> None:
-    """Write a file so that nobody ever reads half of it; a pipe or device is written as it is. Raises OSError."""
+    """Write a file atomically; a pipe or device is written directly. Raises OSError."""
     data = text.encode("utf-8", "backslashreplace")
     if place.exists() and not place.is_file():
         place.write_bytes(data)
@@ -112,13 +112,13 @@ def write_whole(place: Path, text: str) -> None:
 
 
 def say(text: str) -> None:
-    """A message on stderr: one line, whatever a server, a file or a name put into it."""
+    """Print a message on stderr as one line, whatever a server, a file or a name put into it."""
     from xdsaudit.report.terminal import printable
 
     click.echo(printable(" ".join(line.strip() for line in text.splitlines())), err=True)
 
 
 def gaps(audit: Audit) -> None:
-    """Say on stderr which views could not be read."""
+    """Report on stderr which views could not be read."""
     for info in audit.gaps:
         say(f"xdsaudit: {info.label}: {info.state.value}: {info.why}")

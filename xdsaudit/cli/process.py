@@ -1,6 +1,6 @@
-"""What the process owes its surroundings: standard streams that are open, signals that end it in order, no foreign line on stderr.
+"""The process's manners: open standard streams, orderly ends on signals, no libraries' lines on stderr.
 
-Nothing here is done for the library: only the command line owns its process.
+None of this is done for the library: only the command line owns its process.
 """
 
 from __future__ import annotations
@@ -22,40 +22,40 @@ _ENDING: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") i
 
 
 class OutputError(InputError):
-    """The result cannot be written where standard output leads."""
+    """The result cannot be written to standard output."""
 
 
 class _Output(io.FileIO):
-    """Standard output whose failures are told from those of other files."""
+    """Standard output, whose failures can be told from those of other files."""
 
     def write(self, data: Any) -> int:
-        """Write, or say that nothing more can be written."""
+        """Write; a failure becomes an OutputError."""
         try:
             return super().write(data)
         except BrokenPipeError:
             raise
         except OSError as error:
-            said = "it is closed" if error.errno == errno.EBADF else error.strerror or str(error)
-            raise OutputError(f"standard output: {said}; the result could not be written whole") from error
+            why = "it is closed" if error.errno == errno.EBADF else error.strerror or str(error)
+            raise OutputError(f"standard output: {why}; the result could not be written completely") from error
 
 
 class _ClosedInput(io.RawIOBase):
-    """Standard input of a process that was started without one."""
+    """Standard input for a process started without one."""
 
     def readable(self) -> bool:
-        """As a stream that is read."""
+        """Claim to be readable."""
         return True
 
     def readinto(self, _: Any) -> int:
-        """Refuse."""
+        """Refuse to read."""
         raise InputError("standard input is closed: give a file instead of -, or open it")
 
 
 def prepare() -> None:
-    """Set up streams, signals and the log of this process."""
+    """Set up this process's streams, signals and garbage collector."""
     _streams()
     _signals()
-    gc.disable()  # one look makes a million values that all live to its end; what looks again calls lasting()
+    gc.disable()  # one audit makes a million values that all live to its end; commands that repeat it call lasting()
     if not sys.warnoptions:
         import warnings
 
@@ -64,14 +64,14 @@ def prepare() -> None:
 
 
 def lasting() -> None:
-    """Collect cycles again: this process goes on for long. What is imported by now stays, and is not gone through each time."""
+    """Turn the garbage collector on again, for a process that runs for long; what is imported by now is exempt."""
     gc.collect()
     gc.freeze()
     gc.enable()
 
 
 def _streams() -> None:
-    """Open what is closed: the next file or socket would take its number, and what is meant for stderr would go there."""
+    """Open closed streams: otherwise the next file or socket takes the number, and messages for stderr go there."""
     closed = []
     for number, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):  # 0 and 1 fail when they are used
         try:
@@ -86,43 +86,43 @@ def _streams() -> None:
         sys.stdin = io.TextIOWrapper(io.BufferedReader(_ClosedInput()))
     if 2 in closed or sys.stderr is None:
         sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), errors="backslashreplace", write_through=True)
-    told = getattr(sys.stdout, "encoding", None) or "utf-8"
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     if sys.stdout is not None:
         with contextlib.suppress(OSError):
             sys.stdout.flush()
     raw = _Output(1, "w", closefd=False)
-    sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), told, "replace", line_buffering=raw.isatty())
+    sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), encoding, "replace", line_buffering=raw.isatty())
 
 
 def give_up_output() -> None:
-    """Lead standard output to nowhere, so that the interpreter's last flush does not fail again."""
+    """Point standard output at the null device, so that the interpreter's last flush does not fail again."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.close(null)
 
 
 def _signals() -> None:
-    """End on SIGTERM as on Ctrl-C, also as process 1, whose signals are ignored unless it handles them."""
+    """Handle SIGTERM like Ctrl-C, also as process 1, whose signals are ignored unless handled."""
     if threading.current_thread() is not threading.main_thread():
         return
-    for each in _ENDING:
-        if signal.getsignal(each) is not signal.SIG_IGN:  # nohup
-            signal.signal(each, _end)
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, _end)
 
 
 def _end(number: int, _: FrameType | None) -> None:
-    for each in _ENDING:
-        signal.signal(each, signal.SIG_IGN)  # what ends in order is not disturbed; SIGKILL is left
+    for ending in _ENDING:
+        signal.signal(ending, signal.SIG_IGN)  # do not disturb an orderly end; SIGKILL still works
     raise Interrupted(number)
 
 
 def quiet_libraries() -> None:
-    """Keep log lines of grpc and kubernetes off stderr, and write our own there; called before something is read."""
+    """Keep log lines of grpc and kubernetes off stderr, but write our own there; called before anything is read."""
     import logging
 
     from xdsaudit.cli.output import say
 
-    class Said(logging.Handler):
+    class OnStderr(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             say(f"xdsaudit: {record.getMessage()}")
 
@@ -130,7 +130,7 @@ def quiet_libraries() -> None:
     if not root.handlers:
         root.addHandler(logging.NullHandler())
     if not ours.handlers:
-        ours.addHandler(Said())
+        ours.addHandler(OnStderr())
         ours.propagate = False
 
 
@@ -142,4 +142,4 @@ def _thread_failed(failed: threading.ExceptHookArgs) -> None:
     if os.environ.get("XDSAUDIT_DEBUG"):
         threading.__excepthook__(failed)
     elif failed.exc_value is not None:
-        say(f"xdsaudit: a thread ended by a bug of ours: {outline(failed.exc_value)}; please report it")
+        say(f"xdsaudit: a thread ended by a bug in xdsaudit: {outline(failed.exc_value)}; please report it")

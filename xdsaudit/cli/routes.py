@@ -1,4 +1,4 @@
-"""``xdsaudit routes``: the routes of a host or an Ingress in one view, two views side by side, or what a manifest will become."""
+"""``xdsaudit routes``: the routes of a host or Ingress in one view, two views side by side, or what a manifest will become."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ _VIEWS = ("expected", "core", "fresh", "pilot", "gateway")
 @click.option(
     "--view",
     type=click.Choice(_VIEWS),
-    help="Where to look: what the Ingresses ask for, core, pilot through a private cache line, pilot as gateways are served, "
+    help="The view to show: what the Ingresses ask for, core, pilot through a private cache line, pilot as gateways see it, "
     "or the gateways (default: gateway; with -f alone: expected).",
 )
-@click.option("--compare", metavar="VIEW,VIEW", help="Two views side by side, what differs marked: pilot,gateway.")
+@click.option(
+    "--compare", metavar="VIEW,VIEW", help="Show two views side by side, with differences marked: pilot,gateway."
+)
 @click.option(
     "-o", "--output", type=click.Choice(["table", "yaml", "json"]), default="table", help="Format of the result."
 )
@@ -38,7 +40,7 @@ _VIEWS = ("expected", "core", "fresh", "pilot", "gateway")
 @xds_options
 @profile_options
 def routes(subject: str | None, view: str | None, compare: str | None, output: str, **options: Any) -> int:
-    """Show the routes of a host in the order in which they are tried: what each matches, where it goes, whose it is.
+    """Show the routes of a host in the order they are tried: what each matches, where it goes, whose it is.
 
     \b
     xdsaudit routes shop.test
@@ -46,8 +48,8 @@ def routes(subject: str | None, view: str | None, compare: str | None, output: s
     xdsaudit routes -f cart.yaml
     xdsaudit routes shop.test --view pilot -o yaml --snapshot incident.tar.gz
 
-    With -f and no other source nothing is read but the manifests: what they will become, without a cluster. Exits with 1 when
-    there is no route to show, or when two views differ.
+    With -f and no other source, show what the manifests will become, without a cluster. Exits with 1 when there is no route to
+    show, or when two views differ.
     """  # noqa: D301 - click reads \b as "do not wrap"
     from xdsaudit.audit.questions.routes import compared, listings
     from xdsaudit.audit.verdicts import judged
@@ -61,7 +63,7 @@ def routes(subject: str | None, view: str | None, compare: str | None, output: s
     snapshot = snapshot_of_manifests(options) if by_itself else _snapshot(options)
     world, audit = judged(snapshot)
     if subject is None and not by_itself and len(world.expectation.plans) > _MANY:
-        raise InputError(f"{len(world.expectation.plans):,} rules were read: name a HOST or NS/INGRESS to look at")
+        raise InputError(f"{len(world.expectation.plans):,} rules were read: name a HOST or NS/INGRESS to show")
     _known(world, wanted)
     if pair is not None:
         first, second = pair
@@ -91,7 +93,7 @@ def routes(subject: str | None, view: str | None, compare: str | None, output: s
 
 
 _MANY = 200
-"""So many rules are shown without naming a host; more fill no screen that anybody reads."""
+"""The most rules to show when no host is named; nobody reads more on a screen."""
 
 
 def _pair(text: str | None) -> tuple[str, str] | None:
@@ -99,7 +101,9 @@ def _pair(text: str | None) -> tuple[str, str] | None:
         return None
     parts = tuple(p.strip() for p in text.split(","))
     if len(parts) != 2 or any(p not in _VIEWS for p in parts) or parts[0] == parts[1]:
-        raise InputError(f"--compare {text}: write two of {', '.join(_VIEWS)} with a comma, such as pilot,gateway")
+        raise InputError(
+            f"--compare {text}: write two of {', '.join(_VIEWS)} separated by a comma, such as pilot,gateway"
+        )
     return parts[0], parts[1]
 
 
@@ -116,7 +120,7 @@ def _wanted(subject: str | None) -> RouteQuery:
 
 
 def _known(world: World, wanted: RouteQuery) -> None:
-    """Raise InputError for an Ingress that does not exist, with the likeliest that does."""
+    """Raise InputError for an Ingress that does not exist, suggesting the closest that does."""
     refs = {plan.rule.ref for plan in world.expectation.plans}
     if wanted.ref is not None and wanted.ref not in refs:
         raise InputError(

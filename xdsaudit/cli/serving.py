@@ -1,4 +1,4 @@
-"""The HTTP port of a watch: ``/`` a live page, ``/events`` its changes, ``/metrics``, ``/healthz``. Read-only; loopback unless told otherwise."""
+"""The HTTP port of a watch: ``/`` a live page, ``/events`` its changes, ``/metrics``, ``/healthz``. Read-only; loopback by default."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from xdsaudit.live.watch import Watcher
 
 _CLIENTS: Final = 32
-"""Pages that may follow at a time; each holds a thread."""
+"""Pages that may follow at the same time; each needs a thread."""
 _KEPT: Final = 100
 _ALIVE_SECONDS: Final = 15.0
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 
 
 class Board:
-    """What the port shows: the state after the last round, and its last changes. Rounds write it, requests read it.
+    """What the port shows: the state after the last round and the latest changes. Rounds write it, requests read it.
 
     Attributes:
         closed: whether the watch is over.
@@ -37,7 +37,7 @@ class Board:
 
         Args:
             watcher: the watch.
-            patience: seconds without a round after which ``/healthz`` says that it is stuck.
+            patience: seconds without a round after which ``/healthz`` reports the watch as stuck.
             clock: seconds.
         """
         self._watcher, self._patience, self._clock = watcher, patience, clock
@@ -50,7 +50,7 @@ class Board:
         self.followers: int = 0
 
     def update(self, changes: Sequence[Event] = ()) -> None:
-        """A round is over."""
+        """Record the end of a round."""
         with self._turn:
             self._changes.extend(changes)
             self._number += 1
@@ -58,13 +58,13 @@ class Board:
             self._turn.notify_all()
 
     def close(self) -> None:
-        """End what follows."""
+        """Tell followers that the watch is over."""
         with self._turn:
             self.closed = True
             self._turn.notify_all()
 
     def body(self) -> str:
-        """The part of the page that changes, made at most once a round."""
+        """The changing part of the page, rendered at most once per round."""
         from xdsaudit.report.live import live_body
 
         with self._turn:
@@ -76,7 +76,7 @@ class Board:
             return self._body[1]
 
     def follow(self) -> Iterator[str | None]:
-        """The body after each round; None where a while passes without one."""
+        """The body after each round; None when a while passes without a round."""
         seen = -1
         self.followers += 1
         try:
@@ -89,7 +89,7 @@ class Board:
             self.followers -= 1
 
     def _newer(self, seen: int) -> int:
-        """The number of the last round, once it is another; the same where a while passes without one."""
+        """The number of the last round, once it has changed; the same number if a while passes without a round."""
         with self._turn:
             self._turn.wait_for(lambda: self.closed or self._number != seen, timeout=_ALIVE_SECONDS)
             return self._number
@@ -108,19 +108,19 @@ class Board:
         return to_prom(watcher.audit, transitions=watcher.counted, latency=latency, rounds=watcher.rounds)
 
     def health(self) -> tuple[int, str]:
-        """200 while rounds end in time, 503 when they do not."""
+        """200 while rounds end in time, otherwise 503."""
         quiet = self._clock() - self._at
         if quiet > self._patience:
-            return 503, f"no round ended for {quiet:.0f} s\n"
+            return 503, f"no round has ended for {quiet:.0f} s\n"
         return 200, f"ok, {self._watcher.rounds} rounds\n"
 
 
 @contextmanager
 def served(listen: str | None, board: Board) -> Iterator[None]:
-    """Serve the board on ``[HOST:]PORT`` while the block lasts; nothing where there is none.
+    """Serve the board on ``[HOST:]PORT`` inside the block; does nothing if ``listen`` is None.
 
     Raises:
-        InputError: it is not a host and port, or cannot be listened on.
+        InputError: it is not a host and port, or listening fails.
     """
     if listen is None:
         yield
@@ -147,7 +147,7 @@ def served(listen: str | None, board: Board) -> Iterator[None]:
 
 
 def handler(board: Board, *, local: bool) -> type[BaseHTTPRequestHandler]:
-    """The handler of one board; a local one answers local names alone, so that no web page reaches it by another."""
+    """The request handler of a board. A local one answers only to local host names, which keeps foreign web pages out."""
     room = threading.BoundedSemaphore(_CLIENTS)
 
     class Handler(BaseHTTPRequestHandler):
@@ -157,7 +157,7 @@ def handler(board: Board, *, local: bool) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             if local and self.headers.get("Host", "").rpartition(":")[0] not in _LOCAL | {""}:
-                self._answer(403, "text/plain", "this port answers to localhost alone\n")
+                self._answer(403, "text/plain", "this port answers only to localhost\n")
             elif path == "/metrics":
                 text = board.metrics()
                 self._answer(200 if text else 404, "text/plain; version=0.0.4", text)
@@ -184,7 +184,7 @@ def handler(board: Board, *, local: bool) -> type[BaseHTTPRequestHandler]:
 
         def _follow(self) -> None:
             if not room.acquire(blocking=False):
-                self._answer(503, "text/plain", "too many pages follow already\n")
+                self._answer(503, "text/plain", "too many pages are following already\n")
                 return
             try:
                 self.send_response(200)
@@ -197,7 +197,7 @@ def handler(board: Board, *, local: bool) -> type[BaseHTTPRequestHandler]:
                     self.wfile.write(f"{line}\n\n".encode())
                     self.wfile.flush()
             except OSError:
-                pass  # the page went away
+                pass  # the page was closed
             finally:
                 self.close_connection = True
                 room.release()

@@ -16,9 +16,9 @@ from xdsaudit.cli.output import clear_progress, emit, gaps, progress
 @xds_options
 @profile_options
 def status(output: str, **options: Any) -> int:
-    """Show every core, pilot and gateway: read or not, connected, on which pilot, how old, what it rejects and waits for.
+    """Show every core, pilot and gateway: whether it was read, is connected, to which pilot, how old it is, what it rejects.
 
-    Which gateway is connected to which pilot is known where pilot's debug pages can be read (--ads-debug).
+    Pilot's debug pages (--ads-debug) say which gateway is connected to which pilot.
 
     \b
     xdsaudit status --snapshot incident.tar.gz

@@ -1,4 +1,4 @@
-"""Values of options: spans of time and sizes as kubectl writes them, verdicts and codes."""
+"""Option values: durations and sizes as kubectl writes them, verdicts and codes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from xdsaudit.errors import InputError, did_you_mean
 
 
 class Seconds(click.ParamType[float]):
-    """A span of time: seconds, or with a unit as kubectl takes it (``90``, ``1.5``, ``500ms``, ``2m``, ``1h30m``)."""
+    """A duration: seconds, or with a unit as in kubectl (``90``, ``1.5``, ``500ms``, ``2m``, ``1h30m``)."""
 
     name = "span"
 
     def __init__(self, least: float = 0.0) -> None:
-        """Refuse less than so many seconds."""
+        """Reject durations below ``least`` seconds."""
         self.least = least
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
@@ -31,9 +31,9 @@ class Seconds(click.ParamType[float]):
         elif parts and "".join(number + unit for number, unit in parts) == text:
             seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
         if not seconds < _CENTURY:
-            self.fail(f"{text!r} is not a span of time; write seconds, or 500ms, 90s, 2m, 1h30m", param, ctx)
+            self.fail(f"{text!r} is not a duration; write seconds, or 500ms, 90s, 2m, 1h30m", param, ctx)
         if seconds < self.least:
-            self.fail(f"{text!r} is too short; at least {self.least:g} s", param, ctx)
+            self.fail(f"{text!r} is too short; the minimum is {self.least:g} s", param, ctx)
         return seconds
 
 
@@ -56,9 +56,9 @@ def size_of(_: click.Context, parameter: click.Parameter, text: str) -> int:
 _UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "": 1}
 
 
-def words(listed: tuple[str, ...]) -> tuple[str, ...]:
-    """Values of a repeatable option that also takes commas."""
-    return tuple(w.strip() for text in listed for w in text.split(",") if w.strip())
+def words(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Values of a repeatable option that also accepts commas."""
+    return tuple(w.strip() for text in texts for w in text.split(",") if w.strip())
 
 
 def fail_on_of(text: str | None) -> frozenset[str] | None:
@@ -84,8 +84,8 @@ def fail_on_of(text: str | None) -> frozenset[str] | None:
 _FAMILY = re.compile(r"XA\d{1,2}$", re.IGNORECASE | re.ASCII)
 
 
-def codes_of(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
-    """Codes of --only and --skip; ``XA4`` and ``XA40`` stand for all codes that begin so.
+def codes_of(option: str, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Codes of --only and --skip; ``XA4`` and ``XA40`` stand for all codes that start with them.
 
     Raises:
         InputError: one of them is not a code.
@@ -93,14 +93,14 @@ def codes_of(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
     from xdsaudit.audit.causes.catalogue import CATALOGUE, find
 
     codes: list[str] = []
-    for word in words(listed):
-        family = [each.code for each in CATALOGUE if _FAMILY.match(word) and each.code.startswith(word.upper())]
+    for word in words(texts):
+        family = [cause.code for cause in CATALOGUE if _FAMILY.match(word) and cause.code.startswith(word.upper())]
         if family:
             codes += family
             continue
         row = find(word)
         if row is None:
-            hint = did_you_mean(word, [name for each in CATALOGUE for name in (each.code, each.slug)])
+            hint = did_you_mean(word, [name for cause in CATALOGUE for name in (cause.code, cause.slug)])
             raise InputError(f"--{option} {word}: is not a code; xdsaudit explain lists them{hint}")
         codes.append(row.code)
     return tuple(codes)

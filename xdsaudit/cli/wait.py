@@ -1,4 +1,4 @@
-"""``xdsaudit wait``: block until a batch is in effect in every replica, or say what holds it."""
+"""``xdsaudit wait``: block until a batch is in effect in every replica, or say what holds it up."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    cls=GroupedCommand, short_help="Block until a batch is in effect in every replica, or say what holds it."
+    cls=GroupedCommand, short_help="Block until a batch is in effect in every replica, or say what holds it up."
 )
 @live_source_options
 @scope_options
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
     default=0.25,
     show_default=True,
     metavar="SECONDS",
-    help="Between two rounds.",
+    help="Pause between rounds.",
 )
 @click.option(
     "--rounds",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Rounds in a row that must find all in effect.",
+    help="Consecutive rounds that must find everything in effect.",
 )
 @click.option(
     "--deadline",
@@ -68,10 +68,10 @@ if TYPE_CHECKING:
     default=15.0,
     show_default=True,
     metavar="SECONDS",
-    help="A rule that is missing without proof is pending for so long, and lost after.",
+    help="How long a rule that is missing without proof is pending; after that it is lost.",
 )
 @click.option(
-    "--apply", "command", metavar="CMD", help="Run CMD FILE for each file of -f (no shell), then wait for it."
+    "--apply", "command", metavar="CMD", help="Run CMD FILE for each file of -f (without a shell), then wait for it."
 )
 @click.option(
     "--batch", type=click.IntRange(min=1), metavar="N", help="With --apply: apply N files at a time (default all)."
@@ -80,19 +80,19 @@ if TYPE_CHECKING:
 @xds_options
 @profile_options
 def wait(output: str, reports: tuple[str, ...], command: str | None, batch: int | None, **options: Any) -> int:
-    """Block until every rule of -f (or of the Ingresses named) is in effect in every gateway.
+    """Block until every rule of the -f manifests, or of the named Ingresses, is in effect in every gateway.
 
     \b
     kubectl apply -f batch/ && xdsaudit wait -f batch/
     xdsaudit wait -f batch/ --apply "kubectl apply -f" --batch 10
 
-    Exits with 0 when all are in effect; 1 when one is lost, refused or will not come by itself, with stage and remedy; 3 when a
-    source cannot be read; 4 when the deadline passes and nothing is proven.
+    Exits with 0 when all are in effect; 1 when one is lost, refused or will not recover on its own, with stage and remedy; 3 when
+    a source cannot be read; 4 when the deadline passes and nothing is proven.
     """  # noqa: D301 - click reads \b as "do not wrap"
     if command is None and batch is not None:
-        raise InputError("--batch belongs to --apply: it says how many files are applied before each wait")
+        raise InputError("--batch needs --apply: it says how many files to apply before each wait")
     if command is not None and not options["manifests"]:
-        raise InputError("--apply needs the files to apply: give them with -f")
+        raise InputError("--apply needs files to apply: name them with -f")
     if options["snapshot"]:
         raise InputError("a snapshot does not change: wait reads live sources; use xdsaudit diff --snapshot")
     lasting()
@@ -111,7 +111,7 @@ def wait(output: str, reports: tuple[str, ...], command: str | None, batch: int 
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise InputError(f"--apply {command!r}: {error}; write the command as a shell takes it") from error
+        raise InputError(f"--apply {command!r}: {error}; quote the command as for a shell") from error
     return _rollout(options, terms, words, batch, output, reports)
 
 
@@ -140,7 +140,7 @@ def _refs(options: dict[str, Any], reach: Opened) -> frozenset[str]:
 
 @contextmanager
 def _telling() -> Iterator[Callable[[Audit], None]]:
-    """Progress: one line that is rewritten on a terminal, a line per change elsewhere; both on stderr, the last one always."""
+    """Progress on stderr: one line that is rewritten on a terminal, otherwise a line per change."""
     from xdsaudit.report.progress import grid, standing
 
     began, last, drawn = time.monotonic(), [""], Block()
@@ -196,12 +196,12 @@ def _rollout(
     from xdsaudit.report.terminal import many
 
     if not command:
-        raise InputError("--apply: is empty; write the command, for example 'kubectl apply -f'")
+        raise InputError("--apply is empty; write the command, for example 'kubectl apply -f'")
     if "-" in options["manifests"]:
         raise InputError("--apply needs files: standard input cannot be applied again")
     files = [str(file) for place in options["manifests"] for file in files_of(Path(place))]
     if not files:
-        raise InputError(f"-f {', '.join(options['manifests'])}: holds no manifest to apply")
+        raise InputError(f"-f {', '.join(options['manifests'])}: contains no manifest to apply")
     step = size or len(files)
     batches = [tuple(files[n : n + step]) for n in range(0, len(files), step)]
     by_file: dict[str, set[str]] = {}
@@ -215,7 +215,7 @@ def _rollout(
             code = _applied([*command, file])
             if code:
                 raise InputError(
-                    f"--apply {shlex.join([*command, file])}: exited with {code}; nothing after it was applied"
+                    f"--apply {shlex.join([*command, file])}: exited with {code}; the files after it were not applied"
                 )
 
     with Connection(sources_of(options), progress()) as connection:
@@ -239,14 +239,14 @@ def _rollout(
 
 
 def _applied(command: list[str]) -> int:
-    """Run the user's own command and return its code; when we are ended it is ended too, and waited for."""
+    """Run the user's own command and return its exit code; if we are ended, end it too and wait for it."""
     import subprocess
 
     try:
         process = subprocess.Popen(command, stdout=2)  # noqa: S603 - the user's own command
     except OSError as error:
-        said = "no such command" if isinstance(error, FileNotFoundError) else error.strerror or type(error).__name__
-        raise InputError(f"--apply {command[0]}: {said}; check the path") from error
+        why = "no such command" if isinstance(error, FileNotFoundError) else error.strerror or type(error).__name__
+        raise InputError(f"--apply {command[0]}: {why}; check the path") from error
     try:
         return process.wait()
     except BaseException:

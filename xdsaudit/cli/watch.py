@@ -1,4 +1,4 @@
-"""``xdsaudit watch``: keep auditing, print what changes, export metrics."""
+"""``xdsaudit watch``: keep auditing, print changes, export metrics."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 _HANGS = 60.0
-"""Seconds beyond three intervals after which a watch without a round counts as stuck."""
+"""Seconds on top of three intervals after which a watch without a round counts as stuck."""
 
 
-@click.command(cls=GroupedCommand, short_help="Keep auditing, print transitions, export metrics.")
+@click.command(cls=GroupedCommand, short_help="Keep auditing, print changes, export metrics.")
 @live_source_options
 @click.option(
     "--interval",
@@ -41,27 +41,27 @@ _HANGS = 60.0
     default=2.0,
     show_default=True,
     metavar="SECONDS",
-    help="Between two rounds.",
+    help="Pause between rounds.",
 )
 @click.option(
     "--grace",
     type=Seconds(),
     metavar="SECONDS",
-    help="A rule younger than this is pending, not lost (default 15).",
+    help="A missing rule younger than this is pending, not lost (default 15).",
 )
 @click.option(
     "--listen",
     metavar="[HOST:]PORT",
-    help="Serve a live page at /, metrics at /metrics and /healthz (host 127.0.0.1 unless given).",
+    help="Serve a live page at /, metrics at /metrics, and /healthz (default host 127.0.0.1).",
 )
 @click.option(
-    "--textfile", type=click.Path(path_type=Path), metavar="FILE", help="Write metrics to a file after each round."
+    "--textfile", type=click.Path(path_type=Path), metavar="FILE", help="Write metrics to this file after each round."
 )
 @click.option(
     "--record",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Black box: write each change there, and the views of the moment a rule is lost and of the last good round (redacted).",
+    help="Black box: record every change, and when a rule is lost also the views of that moment and of the last good round (redacted).",
 )
 @click.option(
     "--record-keep",
@@ -69,7 +69,7 @@ _HANGS = 60.0
     default=20,
     show_default=True,
     metavar="N",
-    help="Moments kept at most.",
+    help="Keep at most N moments.",
 )
 @click.option(
     "--record-bytes",
@@ -77,20 +77,20 @@ _HANGS = 60.0
     default="512Mi",
     show_default=True,
     metavar="BYTES",
-    help="Bytes of all moments kept at most; the oldest go first.",
+    help="Keep at most this many bytes of moments; the oldest are deleted first.",
 )
 @click.option(
     "--max-rounds", type=click.IntRange(min=1), metavar="N", help="Stop after N rounds, with the exit code of diff."
 )
 @click.option(
-    "-o", "--output", type=click.Choice(["table", "jsonl"]), default="table", help="Lines for people, or JSON lines."
+    "-o", "--output", type=click.Choice(["table", "jsonl"]), default="table", help="Lines for people, or JSON Lines."
 )
 @xds_options
 @profile_options
 def watch(
     output: str, interval: float, listen: str | None, textfile: Path | None, max_rounds: int | None, **options: Any
 ) -> int:
-    """Keep auditing and print each change of a verdict once, with its time, stage and code. Ctrl-C or SIGTERM ends it.
+    """Keep auditing and print each change of a verdict once, with time, stage and code. Stop it with Ctrl-C or SIGTERM.
 
     \b
     xdsaudit watch --listen 9464
@@ -122,10 +122,10 @@ def watch(
                             _plugin_jsonl(plugin) if output == "jsonl" else _plugin_line(plugin), color=colored()
                         )
                     sys.stdout.flush()
-                    told = list(events(changed, watcher.plugins))
-                    board.update(told)
+                    changes = list(events(changed, watcher.plugins))
+                    board.update(changes)
                     if recorder is not None:
-                        _record(recorder, watcher, told)
+                        _record(recorder, watcher, changes)
                     unread = _said_gaps(watcher, unread)
                     _alive(watcher)
                     if textfile is not None:
@@ -143,7 +143,7 @@ def watch(
 
 
 def _alive(watcher: Watcher) -> None:
-    """That the watch has begun, once; on a terminal the last round too, in a line that is rewritten."""
+    """Report once that the watch has begun; on a terminal also show the last round, in a line that is rewritten."""
     clear_progress()
     if watcher.rounds == 1:
         say(f"xdsaudit: {_standing(watcher)}; a line for each change from here on")
@@ -159,16 +159,16 @@ def _recorder(options: dict[str, Any]) -> Recorder | None:
     return Recorder(options["record"], keep=options["record_keep"], max_bytes=options["record_bytes"])
 
 
-def _record(recorder: Recorder, watcher: Watcher, told: Sequence[Event]) -> None:
-    """Write what changed into the black box; say once when that fails."""
+def _record(recorder: Recorder, watcher: Watcher, changes: Sequence[Event]) -> None:
+    """Write changes into the black box; report a failure once."""
     before = recorder.failed
-    recorder.note(told, watcher.seen, watcher.good)
+    recorder.note(changes, watcher.seen, watcher.good)
     if recorder.failed and recorder.failed != before:
-        say(f"xdsaudit: the recorder could not write: {recorder.failed}; watching goes on")
+        say(f"xdsaudit: the recorder could not write: {recorder.failed}; the watch continues")
 
 
 def _said_gaps(watcher: Watcher, before: dict[str, str]) -> dict[str, str]:
-    """Say on stderr which views are not read any more, or are read again: once each, not every round."""
+    """Report on stderr which views can no longer be read, or can be again: once each, not every round."""
     from xdsaudit.model.view import State
 
     assert watcher.audit is not None
@@ -182,7 +182,7 @@ def _said_gaps(watcher: Watcher, before: dict[str, str]) -> dict[str, str]:
 
 
 def _last(watcher: Watcher) -> str:
-    """The state in which a watch was ended."""
+    """The state in which a watch ended."""
     if watcher.audit is None:
         return "ended before the first round"
     rounds = f"{watcher.rounds} {'round' if watcher.rounds == 1 else 'rounds'}"
@@ -190,12 +190,12 @@ def _last(watcher: Watcher) -> str:
 
 
 def _standing(watcher: Watcher) -> str:
-    """Rules by verdict after the last round, and how many views it could not read."""
+    """Rules by verdict after the last round, and the number of views that could not be read."""
     assert watcher.audit is not None
-    held = ", ".join(f"{n:,} {v.replace('_', ' ')}" for v, n in watcher.audit.by_verdict.items() if n)
+    counts = ", ".join(f"{n:,} {v.replace('_', ' ')}" for v, n in watcher.audit.by_verdict.items() if n)
     gaps = len(watcher.audit.gaps)
     unread = f"; {gaps} {'view' if gaps == 1 else 'views'} not read" if gaps else ""
-    return f"{held or 'no rules'}{unread}"
+    return f"{counts or 'no rules'}{unread}"
 
 
 def _line(transition: Transition) -> str:
@@ -255,7 +255,7 @@ def _jsonl(transition: Transition) -> str:
 
 
 def _write(place: Path, text: str) -> None:
-    """Replace a file at once, so that a collector never reads half of it."""
+    """Replace a file atomically, so that a collector never reads half of it."""
     try:
         write_whole(place, text)
     except OSError as error:

@@ -216,7 +216,7 @@ def result_of(job: Future[T], within: Budget, subject: str) -> T:
                 f"{subject}: no answer within {within.seconds:g} s; check that its name can be looked up, or raise --timeout"
             ) from error
         raise ReadError(
-            f"{subject}: could not be read ({outline(error)}); this is a bug of ours, please report it"
+            f"{subject}: could not be read ({outline(error)}); this is a bug in xdsaudit, please report it"
         ) from error
 
 
