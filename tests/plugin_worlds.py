@@ -11,6 +11,7 @@ from google.protobuf import json_format
 
 from tests import worlds
 from xdsaudit.ingress.objects import decode_list
+from xdsaudit.ingress.plugin_objects import WasmPlugin
 from xdsaudit.ingress.plugins import plan_plugins, run_order
 from xdsaudit.ingress.profile import Profile, profile_of
 from xdsaudit.model.plugin import RULES, WASM, Plugin
@@ -44,7 +45,7 @@ def rule(config: Json | None = None, **conditions: Any) -> Json:
 
 def served(objects: Iterable[Json], profile: Profile | None = None) -> dict[str, Plugin]:
     """The plugins that must be served, by filter name and in the order of their filters."""
-    listed = decode_list(ingress_list(objects, "WasmPlugin"), "wasmplugins")
+    listed = decode_list(ingress_list(objects, "WasmPlugin"), WasmPlugin)
     plans = plan_plugins(listed, profile or Profile())
     found = {p.filter_name: p.expected for p in plans if p.expected is not None}
     return {name: found[name] for name in run_order(plans)}

@@ -17,7 +17,7 @@ from tests.collect.test_cluster import cluster
 from xdsaudit import Audit, RuleVerdict, Stage, Verdict, audit
 from xdsaudit.audit.compare.manifest import unapplied
 from xdsaudit.cli.main import run
-from xdsaudit.ingress.objects import decode_list
+from xdsaudit.ingress.objects import Ingress, decode_list
 from xdsaudit.model.view import State, ViewInfo, ViewName
 from xdsaudit.testing import ingress, ingress_list
 
@@ -119,7 +119,7 @@ def test_exactly_the_rules_that_were_cut_are_missing(paths: list[str], data: st.
     """Duplicates included: of two equal rules of one Ingress, one that is gone is one that is missing."""
     kept = [p for p in paths if data.draw(st.booleans())]
     mine, theirs = (
-        decode_list(ingress_list([ingress("a", "foo.test", *p)] if p else []), "ingresses") for p in (paths, kept)
+        decode_list(ingress_list([ingress("a", "foo.test", *p)] if p else []), Ingress) for p in (paths, kept)
     )
     missing = [u.rule.path for u in unapplied(mine, theirs) if u.held is None]
     assert sorted([*missing, *kept]) == sorted(paths)

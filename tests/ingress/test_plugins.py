@@ -9,6 +9,7 @@ import pytest
 
 from tests.plugin_worlds import rule, served, wasm
 from xdsaudit.ingress.objects import decode_list
+from xdsaudit.ingress.plugin_objects import WasmPlugin
 from xdsaudit.ingress.plugins import PluginPlan, plan_plugins, run_order
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.model.plugin import same_code, settings_from_text
@@ -16,7 +17,7 @@ from xdsaudit.testing import ingress_list
 
 
 def plans(*objects: dict[str, Any], **options: Any) -> tuple[PluginPlan, ...]:
-    return plan_plugins(decode_list(ingress_list(objects, "WasmPlugin"), "wasmplugins"), Profile(**options))
+    return plan_plugins(decode_list(ingress_list(objects, "WasmPlugin"), WasmPlugin), Profile(**options))
 
 
 def rules_of(name: str, **found: Any) -> list[Any]:

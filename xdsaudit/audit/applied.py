@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from xdsaudit.audit.causes import manifest
 from xdsaudit.audit.compare.manifest import Unapplied, unapplied
-from xdsaudit.ingress.objects import KubeObjects, decode_list
+from xdsaudit.ingress.objects import Ingress, KubeObjects, decode_list
 from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.model.verdict import RuleVerdict, Stage, Verdict, origin_in
 from xdsaudit.model.view import ViewName
@@ -34,7 +34,7 @@ def rules_with_manifest(
         return counted, left_out
     places = {(id(listed), n): v for listed in (counted, left_out) for n, v in enumerate(listed)}
     by_rule = {verdict.rule: key for key, verdict in reversed(places.items())}
-    for each in unapplied(decode_list(data, "ingresses"), objects.ingresses):
+    for each in unapplied(decode_list(data, Ingress), objects.ingresses):
         if each.held is None:
             counted.append(_lost(each, snapshot))
             continue

@@ -10,6 +10,7 @@ import click
 
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, gaps, progress
+from xdsaudit.model.plain import as_mapping
 
 if TYPE_CHECKING:
     from xdsaudit.collect.connect import SourceOptions
@@ -46,7 +47,7 @@ def capture(out: str, **options: Any) -> int:
     result = audit(cleaned)  # what a reader of the file will see, including bytes that do not decode
     gaps(result)
     code = 3 if result.gaps else 0
-    settled = snapshot.extra.get("consistency")
+    settled = as_mapping(snapshot.extra.get("consistency"))
     if settled and not settled["agreed"]:
         click.echo(
             f"xdsaudit: the views changed in each of {settled['rounds']} rounds: they may not belong together; capture again later",

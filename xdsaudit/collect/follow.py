@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Raw, Struct
@@ -64,12 +64,12 @@ _DUMP: Final = msgspec.json.Decoder(dict[str, list[dict[str, Raw]]])
 class _Stamps:
     """What stats say: of each route table by the name of its stats, and of all the rest."""
 
-    tables: dict[str, tuple[tuple[str, Any], ...]]
-    rest: dict[str, Any]
+    tables: dict[str, tuple[tuple[str, float | str], ...]]
+    rest: dict[str, float | str]
 
     @classmethod
     def of(cls, page: bytes) -> _Stamps:
-        tables: dict[str, list[tuple[str, Any]]] = {}
+        tables: dict[str, list[tuple[str, float | str]]] = {}
         rest = {}
         for stat, value in counters(page).items():
             match = _TABLE.match(stat)

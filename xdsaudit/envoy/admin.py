@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -21,14 +21,14 @@ _REJECTED: Final = re.compile(
 _EXTENSION: Final = re.compile(r"^extension_config_discovery\.http_filter\.(?P<name>.+)\.update_rejected$")
 
 
-def _decode(data: bytes, name: str) -> Any:
+def _decode(data: bytes, name: str) -> object:
     try:
         return msgspec.json.decode(data)
     except BROKEN as error:
         raise ReadError(f"{name} ({len(data)} bytes) is not JSON: {error}; read it again") from error
 
 
-def counters(data: bytes) -> dict[str, Any]:
+def counters(data: bytes) -> dict[str, float | str]:
     """Name to value of every stat of ``/stats?format=json``.
 
     Raises:
@@ -38,7 +38,8 @@ def counters(data: bytes) -> dict[str, Any]:
     stats = page.get("stats") if isinstance(page, dict) else None
     if not isinstance(stats, list):
         raise ReadError("stats.json has no list 'stats'; ask the admin port for /stats?format=json")
-    return {s["name"]: s.get("value") for s in stats if isinstance(s, dict) and isinstance(s.get("name"), str)}
+    pairs = ((s.get("name"), s.get("value")) for s in stats if isinstance(s, dict))
+    return {name: value for name, value in pairs if isinstance(name, str) and isinstance(value, int | float | str)}
 
 
 class ServerInfo(NamedTuple):

@@ -8,20 +8,21 @@ and a rejected one may come back as a nameless duplicate entry.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
 
 from xdsaudit.envoy.certificate import read_certificate
-from xdsaudit.envoy.plugins import read_extension, read_slots
+from xdsaudit.envoy.listeners import DynamicListener, read_listener
+from xdsaudit.envoy.plugins import read_extension
 from xdsaudit.envoy.routes import JsonRouteReader
 from xdsaudit.errors import ReadError
 from xdsaudit.model.assemble import RouteScope, RouteTables, TableMemo, VirtualHost, assemble, scope_of
 from xdsaudit.model.facts import GatewayFacts
 from xdsaudit.model.json_text import BROKEN
 from xdsaudit.model.plugin import Plugin
-from xdsaudit.model.view import Certificate, Cluster, FilterChain, Listener, ListenerState, View, ViewName
+from xdsaudit.model.view import Certificate, Cluster, Listener, View, ViewName
 
 _PROTOCOLS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _ABSENT: Final = Raw(b"")
@@ -50,43 +51,16 @@ class _ScopedRoutes(Struct):
     scoped_route_configs: list[_ScopedRoute] = []
 
 
-class _SocketAddress(Struct):
-    port_value: int = 0
-
-
-class _Address(Struct):
-    socket_address: _SocketAddress = msgspec.field(default_factory=_SocketAddress)
-
-
-class _ListenerMessage(Struct):
-    name: str = ""
-    address: _Address = msgspec.field(default_factory=_Address)
-    filter_chains: list[dict[str, Any]] = []
-    default_filter_chain: dict[str, Any] | None = None
-
-
-class _ListenerState(Struct):
-    listener: _ListenerMessage | None = None
-
-
-class _ErrorState(Struct):
-    details: str = ""
-
-
-class _DynamicListener(Struct):
-    name: str = ""
-    active_state: _ListenerState | None = None
-    warming_state: _ListenerState | None = None
-    draining_state: _ListenerState | None = None
-    error_state: _ErrorState | None = None
-
-
 class _EdsConfig(Struct):
     service_name: str = ""
 
 
+class _Endpoint(Struct):
+    health_status: str = "UNKNOWN"
+
+
 class _Endpoints(Struct):
-    lb_endpoints: list[dict[str, Any]] = []
+    lb_endpoints: list[_Endpoint] = []
 
 
 class _Assignment(Struct):
@@ -116,15 +90,19 @@ class _SecretEntry(Struct):
     secret: _SecretMessage | None = None
 
 
+class _ProtocolOptions(Struct):
+    explicit_http_config: dict[str, object] = {}
+
+
 class _ClusterMessage(Struct):
     name: str = ""
     type: str = "STATIC"
-    cluster_type: dict[str, Any] | None = None
+    cluster_type: dict[str, object] | None = None
     lb_policy: str = "ROUND_ROBIN"
     eds_cluster_config: _EdsConfig = msgspec.field(default_factory=_EdsConfig)
     load_assignment: _Assignment = msgspec.field(default_factory=_Assignment)
-    typed_extension_protocol_options: dict[str, dict[str, Any]] = {}
-    http2_protocol_options: dict[str, Any] | None = None
+    typed_extension_protocol_options: dict[str, _ProtocolOptions] = {}
+    http2_protocol_options: dict[str, object] | None = None
     transport_socket: _Named | None = None
 
 
@@ -137,7 +115,7 @@ class _EndpointEntry(Struct):
 
 
 class _ExtensionEntry(Struct):
-    ecds_filter: dict[str, Any] | None = None
+    ecds_filter: dict[str, object] | None = None
 
 
 class _Node(Struct):
@@ -156,7 +134,7 @@ class _Section(Struct):
     static_route_configs: list[_RouteConfigEntry] = []
     dynamic_route_configs: list[_RouteConfigEntry] = []
     dynamic_scoped_route_configs: list[_ScopedRoutes] = []
-    dynamic_listeners: list[_DynamicListener] = []
+    dynamic_listeners: list[DynamicListener] = []
     static_clusters: list[_ClusterEntry] = []
     dynamic_active_clusters: list[_ClusterEntry] = []
     dynamic_warming_clusters: list[_ClusterEntry] = []
@@ -192,7 +170,7 @@ def read_config_dump(
     """
     sections, tables, updated = _read(data, JsonRouteReader(hosts), decoded)
     types = {s.type.rpartition(".")[2] for s in sections}
-    listeners = tuple(li for s in sections for d in s.dynamic_listeners if (li := _listener(d)) is not None)
+    listeners = tuple(li for s in sections for d in s.dynamic_listeners if (li := read_listener(d)) is not None)
     _whole(types, listeners)
     _gateway(sections)
     reachable = [li for li in listeners if li.state != "draining"]
@@ -327,7 +305,7 @@ def _certificates(sections: Iterable[_Section]) -> dict[str, Certificate]:
 
 def _healthy(assignment: _Assignment) -> int:
     good = ("UNKNOWN", "HEALTHY", "DEGRADED")
-    return sum(1 for e in assignment.endpoints for x in e.lb_endpoints if x.get("health_status", "UNKNOWN") in good)
+    return sum(1 for e in assignment.endpoints for x in e.lb_endpoints if x.health_status in good)
 
 
 def _clusters(section: _Section) -> list[Cluster]:
@@ -343,58 +321,12 @@ def _clusters(section: _Section) -> list[Cluster]:
             if c is not None:
                 kind = "custom" if c.cluster_type else c.type
                 service = c.eds_cluster_config.service_name or c.name
-                options = c.typed_extension_protocol_options.get(_PROTOCOLS, {}).get("explicit_http_config", {})
-                http2 = c.http2_protocol_options is not None or "http2_protocol_options" in options
+                options = c.typed_extension_protocol_options.get(_PROTOCOLS)
+                http2 = c.http2_protocol_options is not None or (
+                    options is not None and "http2_protocol_options" in options.explicit_http_config
+                )
                 tls = c.transport_socket is not None and c.transport_socket.name == "envoy.transport_sockets.tls"
                 clusters.append(
                     Cluster(c.name, kind, service, _healthy(c.load_assignment), c.lb_policy, warming, http2, tls)
                 )
     return clusters
-
-
-def _listener(entry: _DynamicListener) -> Listener | None:
-    states: tuple[tuple[ListenerState, _ListenerState | None], ...] = (
-        ("active", entry.active_state),
-        ("warming", entry.warming_state),
-        ("draining", entry.draining_state),
-    )
-    for name, state in states:
-        if state is not None and state.listener is not None:
-            message = state.listener
-            chains = [*message.filter_chains]
-            if message.default_filter_chain is not None:
-                chains.append(message.default_filter_chain)
-            return Listener(
-                entry.name or message.name,
-                message.address.socket_address.port_value,
-                name,
-                tuple(c for c in map(_chain, chains) if c is not None),
-                entry.error_state.details if entry.error_state else "",
-            )
-    if entry.error_state is not None:
-        return Listener(entry.name, 0, "rejected", (), entry.error_state.details)
-    return None
-
-
-def _chain(chain: dict[str, Any]) -> FilterChain | None:
-    manager = next(
-        (
-            f["typed_config"]
-            for f in chain.get("filters", ())
-            if str(f.get("typed_config", {}).get("@type", "")).endswith(".HttpConnectionManager")
-        ),
-        None,
-    )
-    if manager is None:
-        return None
-    tls = chain.get("transport_socket", {}).get("typed_config", {}).get("common_tls_context", {})
-    return FilterChain(
-        tuple(chain.get("filter_chain_match", {}).get("server_names", ())),
-        manager.get("rds", {}).get("route_config_name"),
-        "scoped_routes" in manager,
-        tuple(s.get("name", "") for s in tls.get("tls_certificate_sds_secret_configs", ())),
-        "transport_socket" in chain,
-        any(f.get("name") == "envoy.filters.http.on_demand" for f in manager.get("http_filters", ())),
-        read_slots(manager.get("http_filters", ())),
-        manager.get("normalize_path") is False,
-    )

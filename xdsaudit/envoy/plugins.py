@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
+from xdsaudit.model.plain import Plain, as_text
 from xdsaudit.model.plugin import TEXT, WASM, Plugin, Slot, environment, plugin_name, settings_from_text
 
 
-def read_slots(filters: Iterable[Mapping[str, Any]]) -> tuple[Slot, ...]:
+def read_slots(filters: Iterable[Mapping[str, object]]) -> tuple[Slot, ...]:
     """Filters of an HTTP connection manager whose configuration comes by name, in order."""
+    discovered = ((str(f.get("name", "")), f.get("config_discovery")) for f in filters)
     return tuple(
-        Slot(plugin_name(str(f.get("name", ""))), "default_config" in f["config_discovery"], str(f.get("name", "")))
-        for f in filters
-        if isinstance(f.get("config_discovery"), dict)
+        Slot(plugin_name(name), "default_config" in found, name)
+        for name, found in discovered
+        if isinstance(found, dict)
     )
 
 
-def read_extension(resource: Mapping[str, Any]) -> Plugin:
+def read_extension(resource: Mapping[str, object]) -> Plugin:
     """An ``ecds_filter``; of another filter than Wasm, and of one that was not captured whole, the type alone."""
     name = plugin_name(str(resource.get("name", "")))
     typed = _mapping(resource, "typed_config")
@@ -27,13 +28,13 @@ def read_extension(resource: Mapping[str, Any]) -> Plugin:
         return Plugin(name, {}, None, kind)
     machine = _mapping(config, "vm_config")
     code = _mapping(machine, "code")
-    fields: dict[str, Any] = {
+    fields: dict[str, Plain] = {
         "root_id": str(config.get("root_id", "")),
         "fail_open": bool(config.get("fail_open", False)) or config.get("failure_policy") == "FAIL_OPEN",
     }
     if "remote" in code:
         remote = _mapping(code, "remote")
-        fields |= {"url": _mapping(remote, "http_uri").get("uri", ""), "sha256": remote.get("sha256", "")}
+        fields |= {"url": as_text(_mapping(remote, "http_uri").get("uri")), "sha256": as_text(remote.get("sha256"))}
     elif "filename" in _mapping(code, "local"):
         fields["file"] = str(_mapping(code, "local")["filename"])
     variables = _mapping(machine, "environment_variables")
@@ -45,6 +46,6 @@ def read_extension(resource: Mapping[str, Any]) -> Plugin:
     return Plugin(name, fields, settings_from_text(text if isinstance(text, str) else ""))
 
 
-def _mapping(holder: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def _mapping(holder: Mapping[str, object], key: str) -> Mapping[str, object]:
     value = holder.get(key)
     return value if isinstance(value, dict) else {}

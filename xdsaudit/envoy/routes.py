@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
 
 from xdsaudit.model.assemble import VirtualHost, concerns
 from xdsaudit.model.canonical import ROUTE, fields_of, known, match_of
+from xdsaudit.model.plain import Plain, as_mapping
 from xdsaudit.model.route import Fields, MatchKey, Route, simple_key
 
 _ROUTE_MATCH: Final = "envoy.config.route.v3.RouteMatch"
@@ -120,12 +121,12 @@ class JsonRouteReader:
         key = (rest, cluster is None) if raw == _ALL_ABSENT else (rest, cluster is None, *map(bytes, raw))
         fields = self._fields.get(key)
         if fields is None:
-            plain: dict[str, Any] = {
+            plain: dict[str, Plain] = {
                 f: msgspec.json.decode(r) for f, r in zip(_ROUTE_RAW, raw, strict=True) if r is not _ABSENT
             }
             if action is not _ABSENT:
                 plain["route"] = msgspec.json.decode(action)
-            fields, named = fields_of(known(plain, ROUTE))
+            fields, named = fields_of(as_mapping(known(plain, ROUTE)))
             if cluster is None and named is not None:
                 return Route(self.key(route.match), route.name, fields, named, None, self._origin(route))
             self._fields[key] = fields
@@ -148,11 +149,11 @@ class JsonRouteReader:
                 return simple_key("path", path)
             if prefix is not None:
                 return simple_key("prefix", prefix)
-        plain: dict[str, Any] = {
+        plain: dict[str, Plain] = {
             f: msgspec.json.decode(r) for f, r in zip(_MATCH_RAW, raw, strict=True) if r is not _ABSENT
         }
         for field in ("path", "prefix", "case_sensitive"):
             value = getattr(match, field)
             if value is not None:
                 plain[field] = value
-        return match_of(known(plain, _ROUTE_MATCH))
+        return match_of(as_mapping(known(plain, _ROUTE_MATCH)))

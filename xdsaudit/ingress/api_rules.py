@@ -13,10 +13,11 @@ from difflib import get_close_matches
 from enum import Enum
 from functools import cache
 from importlib import resources
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from xdsaudit.model.plain import Plain, as_list, as_mapping, as_mappings, as_text, part
 from xdsaudit.model.verdict import Origin
 
 Keys: TypeAlias = tuple[str | int, ...]
@@ -77,7 +78,7 @@ class Complaint(NamedTuple):
         return f"{self.origin}: {self.text}"
 
 
-def shape_faults(kind: str, item: Mapping[str, Any]) -> list[Fault]:
+def shape_faults(kind: str, item: Mapping[str, Plain]) -> list[Fault]:
     """Values of the wrong type (``typed``) and fields that the kind does not have; nothing for kinds that are not in the table."""
     return list(_shape(item, kind, ())) if kind in fields() else []
 
@@ -93,7 +94,7 @@ _SIMPLE: Final[Mapping[str, tuple[type, ...]]] = {"string": (str,), "integer": (
 _SAID: Final = {"string": "text", "integer": "a whole number", "boolean": "true or false"}
 
 
-def _shape(value: Any, kind: str, keys: Keys) -> Iterator[Fault]:
+def _shape(value: object, kind: str, keys: Keys) -> Iterator[Fault]:
     if value is None or kind == "any":
         return
     if kind in _SIMPLE:
@@ -139,7 +140,7 @@ def _article(kind: str) -> str:
 _HIDDEN: Final = frozenset({"annotations", "data", "stringData"})
 
 
-def _shown(value: Any, keys: Keys) -> str:
+def _shown(value: object, keys: Keys) -> str:
     """The value in words; where a credential may stand only its type."""
     if isinstance(value, dict):
         return "a mapping"
@@ -152,7 +153,7 @@ def _shown(value: Any, keys: Keys) -> str:
     return "a number" if _HIDDEN & set(keys) else f"the number {value}"
 
 
-def _hint(value: Any, kind: str) -> str:
+def _hint(value: object, kind: str) -> str:
     if kind == "string" and not isinstance(value, dict | list):
         return "; put it in quotes"
     if kind == "integer" and isinstance(value, str) and value.strip().isdigit():
@@ -172,40 +173,40 @@ _AT_END: Final = ("/..", "/.")
 _PORTS: Final = range(1, 65536)
 
 
-def value_faults(kind: str, item: Mapping[str, Any]) -> list[Fault]:
+def value_faults(kind: str, item: Mapping[str, Plain]) -> list[Fault]:
     """Values that the API refuses, of an object whose types are right."""
-    faults = list(_metadata(kind, item.get("metadata") or {}))
+    faults = list(_metadata(kind, as_mapping(item.get("metadata"))))
     if kind == "Ingress":
         faults += _ingress(item)
     return faults
 
 
-def _metadata(kind: str, meta: Mapping[str, Any]) -> Iterator[Fault]:
-    name = meta.get("name") or ""
+def _metadata(kind: str, meta: Mapping[str, Plain]) -> Iterator[Fault]:
+    name = as_text(meta.get("name"))
     if kind == "Service":
         if not _LABEL.fullmatch(name):
             yield Fault(("metadata", "name"), f"is {name!r}, expected {_LABELS}")
     elif not _subdomain(name):
         yield Fault(("metadata", "name"), f"is {name!r}, expected {_NAMES}")
-    namespace = meta.get("namespace")
+    namespace = as_text(meta.get("namespace"))
     if namespace and not _LABEL.fullmatch(namespace):
         yield Fault(("metadata", "namespace"), f"is {namespace!r}, expected {_LABELS}")
-    for part in ("annotations", "labels"):
-        for key in meta.get(part) or {}:
+    for held in ("annotations", "labels"):
+        for key in as_mapping(meta.get(held)):
             prefix, _, last = key.rpartition("/")
             if not _KEY_NAME.fullmatch(last) or ("/" in key and not _subdomain(prefix.lower())):
-                yield Fault(("metadata", part, key), "is no key the API takes; expected a name, or domain/name")
+                yield Fault(("metadata", held, key), "is no key the API takes; expected a name, or domain/name")
 
 
 def _subdomain(text: str) -> bool:
     return len(text) <= 253 and _SUBDOMAIN.fullmatch(text) is not None
 
 
-def _ingress(item: Mapping[str, Any]) -> Iterator[Fault]:
-    spec = item.get("spec") or {}
-    notes = (item.get("metadata") or {}).get("annotations") or {}
+def _ingress(item: Mapping[str, Plain]) -> Iterator[Fault]:
+    spec = as_mapping(item.get("spec"))
+    notes = as_mapping(part(item, "metadata", "annotations"))
     name = spec.get("ingressClassName")
-    if name is not None and not _subdomain(name):
+    if name is not None and not _subdomain(as_text(name)):
         yield Fault(("spec", "ingressClassName"), f"is {name!r}, expected {_NAMES}")
     if name is not None and "kubernetes.io/ingress.class" in notes:
         said = "stands beside spec.ingressClassName, which the API refuses in a new Ingress; keep one of them"
@@ -213,24 +214,25 @@ def _ingress(item: Mapping[str, Any]) -> Iterator[Fault]:
     if not spec.get("rules") and not spec.get("defaultBackend"):
         yield Fault(("spec",), "has neither rules nor defaultBackend; one of them is required")
     if spec.get("defaultBackend") is not None:
-        yield from _backend(spec["defaultBackend"], ("spec", "defaultBackend"))
-    for index, tls in enumerate(spec.get("tls") or ()):
-        for n, host in enumerate((tls or {}).get("hosts") or ()):
-            yield from _host(host or "", ("spec", "tls", index, "hosts", n))
-    for index, rule in enumerate(spec.get("rules") or ()):
-        yield from _rule(rule or {}, ("spec", "rules", index))
+        yield from _backend(as_mapping(spec["defaultBackend"]), ("spec", "defaultBackend"))
+    for index, tls in enumerate(as_mappings(spec.get("tls"))):
+        for n, host in enumerate(as_list(tls.get("hosts"))):
+            yield from _host(as_text(host), ("spec", "tls", index, "hosts", n))
+    for index, rule in enumerate(as_mappings(spec.get("rules"))):
+        yield from _rule(rule, ("spec", "rules", index))
 
 
-def _rule(rule: Mapping[str, Any], at: Keys) -> Iterator[Fault]:
-    if rule.get("host"):
-        yield from _host(rule["host"], (*at, "host"))
-    http = rule.get("http")
-    if http is None:
+def _rule(rule: Mapping[str, Plain], at: Keys) -> Iterator[Fault]:
+    host = as_text(rule.get("host"))
+    if host:
+        yield from _host(host, (*at, "host"))
+    if rule.get("http") is None:
         return
-    if not http.get("paths"):
+    paths = as_mappings(part(rule, "http", "paths"))
+    if not paths:
         yield Fault((*at, "http"), "has no paths; at least one is required")
-    for index, path in enumerate(http.get("paths") or ()):
-        yield from _path(path or {}, (*at, "http", "paths", index))
+    for index, path in enumerate(paths):
+        yield from _path(path, (*at, "http", "paths", index))
 
 
 def _host(host: str, at: Keys) -> Iterator[Fault]:
@@ -244,8 +246,8 @@ def _host(host: str, at: Keys) -> Iterator[Fault]:
         yield Fault(at, f"is the address {host}, expected a DNS name")
 
 
-def _path(path: Mapping[str, Any], at: Keys) -> Iterator[Fault]:
-    kind, text = path.get("pathType"), path.get("path") or ""
+def _path(path: Mapping[str, Plain], at: Keys) -> Iterator[Fault]:
+    kind, text = path.get("pathType"), as_text(path.get("path"))
     if kind is None:
         yield Fault(at, f"has no pathType; expected one of {', '.join(_PATH_TYPES)}")
     elif kind not in _PATH_TYPES:
@@ -261,30 +263,30 @@ def _path(path: Mapping[str, Any], at: Keys) -> Iterator[Fault]:
     if path.get("backend") is None:
         yield Fault(at, "has no backend")
     else:
-        yield from _backend(path["backend"], (*at, "backend"))
+        yield from _backend(as_mapping(path["backend"]), (*at, "backend"))
 
 
-def _backend(backend: Mapping[str, Any], at: Keys) -> Iterator[Fault]:
+def _backend(backend: Mapping[str, Plain], at: Keys) -> Iterator[Fault]:
     service, resource = backend.get("service"), backend.get("resource")
     if service is not None and resource is not None:
         yield Fault(at, "has both service and resource; expected one of them")
     elif service is not None:
-        yield from _service(service, (*at, "service"))
+        yield from _service(as_mapping(service), (*at, "service"))
     elif resource is None:
         yield Fault(at, "has neither service nor resource; expected one of them")
     else:
         for needed in ("kind", "name"):
-            if not resource.get(needed):
+            if not part(resource, needed):
                 yield Fault((*at, "resource"), f"has no {needed}")
 
 
-def _service(service: Mapping[str, Any], at: Keys) -> Iterator[Fault]:
-    name, port = service.get("name") or "", service.get("port") or {}
+def _service(service: Mapping[str, Plain], at: Keys) -> Iterator[Fault]:
+    name, port = as_text(service.get("name")), as_mapping(service.get("port"))
     if not name:
         yield Fault(at, "has no name")
     elif not _LABEL.fullmatch(name):
         yield Fault((*at, "name"), f"is {name!r}, expected {_LABELS}")
-    number, called = port.get("number"), port.get("name")
+    number, called = port.get("number"), as_text(port.get("name"))
     if number and called:
         yield Fault((*at, "port"), "has both number and name; expected one of them")
     elif called:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields as dc_fields
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.ingress.annotation_table import TABLE
 from xdsaudit.ingress.annotations import (
@@ -37,6 +37,7 @@ from xdsaudit.ingress.go import (
 from xdsaudit.ingress.http_route import HeaderOps, PathType, Work
 from xdsaudit.ingress.retries import DEFAULT_RETRY, retry
 from xdsaudit.model.canonical import TYPE_PREFIX
+from xdsaudit.model.plain import Plain, as_mapping
 from xdsaudit.model.route import HeaderMatch
 
 Annotations = Mapping[str, str]
@@ -67,7 +68,7 @@ class Effects:
     def __init__(self, annotations: Annotations) -> None:
         """Read the annotations."""
         self.annotations = annotations
-        self._made: list[tuple[str, Any]] = []
+        self._made: list[tuple[str, object]] = []
         self._path = self._target = None
         self._regex = self._full = False
         self._operations: tuple[HeaderOps | None, HeaderOps | None] = (None, None)
@@ -116,7 +117,7 @@ class Effects:
             route.fields = PLAIN  # shared: nothing may change it
             return
         for name, value in self._made:
-            setattr(route, name, value.copy() if type(value) in (dict, list) else value)
+            setattr(route, name, value.copy() if isinstance(value, (dict, list)) else value)
         if self._uncertain:
             route.uncertain |= self._uncertain
         if self._path is not None or self._target is not None:
@@ -132,7 +133,7 @@ def _list(annotations: Annotations, key: str, default: str) -> str:
     return ",".join(items_or_star(default if written is None else written))
 
 
-def origin(item: str) -> dict[str, Any] | None:
+def origin(item: str) -> dict[str, Plain] | None:
     """The matcher of one item of ``cors-allow-origin``; None for one that is left out."""
     if item == "*":
         return {"safe_regex": {"regex": ".*"}}
@@ -151,7 +152,7 @@ def _cors(route: Work, annotations: Annotations) -> None:
     origins = [o for o in map(origin, listed) if o is not None]
     credentials = look(annotations, "cors-allow-credentials", boolean)
     age = look(annotations, "cors-max-age", integer)
-    cors: dict[str, Any] = {
+    cors: dict[str, Plain] = {
         "max_age": str(1728000 if age is None else age),
         "allow_credentials": True if credentials is None else credentials,
         "filter_enabled": {"default_value": {"numerator": 100}},
@@ -200,7 +201,7 @@ def _redirect(route: Work, annotations: Annotations) -> None:
     if target is None:
         route.https_redirect = bool(ssl)
         return
-    redirect: dict[str, Any] = {"path_redirect": target.path, "scheme_redirect": target.scheme}
+    redirect: dict[str, Plain] = {"path_redirect": target.path, "scheme_redirect": target.scheme}
     if target.host:
         redirect["host_redirect"] = target.host
     name = _CODES.get(code)
@@ -224,17 +225,17 @@ def _rewrite(route: Work, path: str | None, target: str | None) -> None:
         route.rewrite = _regex_rewrite("^/" if kind == "prefix" and value == "/" else value, target)
 
 
-def _regex_rewrite(pattern: str, substitution: str) -> dict[str, Any]:
+def _regex_rewrite(pattern: str, substitution: str) -> dict[str, Plain]:
     return {"regex_rewrite": {"pattern": {"regex": pattern}, "substitution": substitution}}
 
 
 def _filters(route: Work, annotations: Annotations) -> None:
-    filters = dict(route.fields.get("typed_per_filter_config", {}))
+    filters = dict(as_mapping(route.fields.get("typed_per_filter_config")))
     listed = look(annotations, "whitelist-source-range", text)
     ranges = [r for r in map(cidr, items_or_star(listed or "")) if r is not None]
     if ranges:
-        ids = {"or_ids": {"ids": [{"remote_ip": r} for r in ranges]}}
-        policy = {"permissions": [{"any": True}], "principals": [{"not_id": ids}]}
+        ids: Plain = {"or_ids": {"ids": [{"remote_ip": r} for r in ranges]}}
+        policy: Plain = {"permissions": [{"any": True}], "principals": [{"not_id": ids}]}
         filters["envoy.filters.http.rbac"] = {
             "@type": TYPE_PREFIX + "envoy.extensions.filters.http.rbac.v3.RBACPerRoute",
             "rbac": {"rules": {"action": "DENY", "policies": {"ip-access-control": policy}}},
@@ -250,7 +251,7 @@ def _filters(route: Work, annotations: Annotations) -> None:
         route.fields["typed_per_filter_config"] = filters
 
 
-def cidr(raw: str) -> dict[str, Any] | None:
+def cidr(raw: str) -> dict[str, Plain] | None:
     """``AddrStrToCidrRange`` of higress-group/istio@d380470e53 pilot/pkg/networking/util/util.go."""
     network = parse_prefix(raw)
     if "/" not in raw:
@@ -259,11 +260,11 @@ def cidr(raw: str) -> dict[str, Any] | None:
     return {"address_prefix": network[0], "prefix_len": network[1]} if network is not None else None
 
 
-def _rate_limit(rate: int, multiplier: int, interval: str) -> dict[str, Any]:
-    def part(key: str) -> dict[str, Any]:
+def _rate_limit(rate: int, multiplier: int, interval: str) -> dict[str, Plain]:
+    def part(key: str) -> dict[str, Plain]:
         return {"default_value": {"numerator": 100}, "runtime_key": f"local_rate_limit_{key}"}
 
-    bucket: dict[str, Any] = {"tokens_per_fill": uint32(rate), "fill_interval": interval}
+    bucket: dict[str, Plain] = {"tokens_per_fill": uint32(rate), "fill_interval": interval}
     if uint32(rate * multiplier):
         bucket["max_tokens"] = uint32(rate * multiplier)
     return {
@@ -284,7 +285,7 @@ def _timeout(route: Work, annotations: Annotations) -> None:
     route.fields["timeout"] = route.fields["max_grpc_timeout"] = f"{seconds}s"
 
 
-PLAIN: Final[dict[str, Any]] = {"timeout": "0s", "max_grpc_timeout": "0s", "retry_policy": DEFAULT_RETRY}
+PLAIN: Final[dict[str, Plain]] = {"timeout": "0s", "max_grpc_timeout": "0s", "retry_policy": DEFAULT_RETRY}
 
 
 def methods(written: str) -> list[str]:

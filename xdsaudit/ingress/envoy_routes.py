@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.ingress.backends import Backends
 from xdsaudit.ingress.effects import PLAIN
 from xdsaudit.ingress.expectation import ExpectedRoute
 from xdsaudit.ingress.http_route import FALLBACK_TYPE, Destination, HeaderOps, Work
 from xdsaudit.ingress.policy import TrafficPolicy
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.route import HeaderMatch, MatchKey, simple_key
 
 _PLUGIN: Final = "envoy.router.cluster_specifier_plugin.cluster_fallback"
@@ -56,7 +57,7 @@ class Emitter:
         host = self._backends.qualified(host)
         return f"outbound|{port}|{subset}|{host}"
 
-    def _fields(self, work: Work) -> tuple[dict[str, Any], str | None]:
+    def _fields(self, work: Work) -> tuple[dict[str, Plain], str | None]:
         if work.fields is PLAIN and len(work.destinations) == 1 and not self._policies:
             only = work.destinations[0]
             if not (only.fallbacks or only.request or only.response):
@@ -96,7 +97,7 @@ class Emitter:
             extra["host_rewrite_literal"] = host
         return ((fields | extra | ops) if extra or ops else fields), cluster
 
-    def _policy(self, work: Work, destination: Destination) -> dict[str, Any] | None:
+    def _policy(self, work: Work, destination: Destination) -> dict[str, Plain] | None:
         """The hash policy of a destination: its port's, or that of all ports of its service."""
         own = (destination.host, destination.port)
         traffic = self._policies.get(own) or self._policies.get((destination.host, None))
@@ -110,22 +111,22 @@ class Emitter:
             work.uncertain |= {"hash_policy"}  # which of both makes the DestinationRule is Go's map order
         return policy if known else None
 
-    def _fallback(self, destination: Destination) -> dict[str, Any]:
+    def _fallback(self, destination: Destination) -> dict[str, Plain]:
         return {
             "routing_cluster": self.cluster(destination.host, destination.port, destination.subset),
             "fallback_clusters": [self.cluster(*each) for each in destination.fallbacks],
         }
 
-    def _weighted(self, live: list[Destination]) -> dict[str, Any]:
+    def _weighted(self, live: list[Destination]) -> dict[str, Plain]:
         clusters = []
         for each in live:
             weight = each.weight % (1 << 32)  # int32 to uint32
-            entry: dict[str, Any] = {"name": self.cluster(each.host, each.port, each.subset), "weight": weight}
+            entry: dict[str, Plain] = {"name": self.cluster(each.host, each.port, each.subset), "weight": weight}
             host = _authority(each.request)
             if host is not None:
                 entry["host_rewrite_literal"] = host
             clusters.append(entry | _header_ops((each.request, each.response)))
-        weighted: dict[str, Any] = {"clusters": clusters, "total_weight": sum(d.weight for d in live) % (1 << 32)}
+        weighted: dict[str, Plain] = {"clusters": clusters, "total_weight": sum(d.weight for d in live) % (1 << 32)}
         backed = [d for d in live if d.fallbacks]
         if len(backed) > 1:
             config = {"config": [self._fallback(d) for d in backed]}
@@ -133,24 +134,27 @@ class Emitter:
         return weighted
 
 
-def _header_ops(*operations: tuple[HeaderOps | None, HeaderOps | None]) -> dict[str, Any]:
+def _header_ops(*operations: tuple[HeaderOps | None, HeaderOps | None]) -> dict[str, Plain]:
     """Header operations as fields, those of a route before those of its only destination (pilot's TranslateHeadersOperations)."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, Plain] = {}
     for number, direction in enumerate(("request", "response")):
+        added: list[Plain] = []
+        removed: list[Plain] = []
         for pair in operations:
             ops = pair[number]
             if not ops:
                 continue
-            listed = [
+            added += [
                 {"header": _header(k, v), "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
                 for k, v in sorted(ops.update.items())
                 if not _special(k)
             ]
-            listed += [{"header": _header(k, v)} for k, v in sorted(ops.add.items()) if not _special(k)]
-            removed = [k for k in ops.remove if not _special(k)]
-            for name, values in (("to_add", listed), ("to_remove", removed)):
-                if values:
-                    fields.setdefault(f"{direction}_headers_{name}", []).extend(values)
+            added += [{"header": _header(k, v)} for k, v in sorted(ops.add.items()) if not _special(k)]
+            removed += [k for k in ops.remove if not _special(k)]
+        if added:
+            fields[f"{direction}_headers_to_add"] = added
+        if removed:
+            fields[f"{direction}_headers_to_remove"] = removed
     return fields
 
 
@@ -172,5 +176,5 @@ def _header(name: str, value: str) -> dict[str, str]:
     return {k: v for k, v in (("key", name), ("value", value)) if v}
 
 
-def _plugin(config: dict[str, Any]) -> dict[str, Any]:
+def _plugin(config: dict[str, Plain]) -> dict[str, Plain]:
     return {"extension": {"name": _PLUGIN, "typed_config": {"@type": FALLBACK_TYPE, **config}}}

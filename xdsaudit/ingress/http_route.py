@@ -10,9 +10,10 @@ import math
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, overload
 
 from xdsaudit.ingress.go import int32
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.route import HeaderMatch, PathKind
 
 if TYPE_CHECKING:
@@ -74,10 +75,16 @@ class Shared(Sequence[Destination]):
     def __iter__(self) -> Iterator[Destination]:
         return iter(self._array[: self._length])
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> Destination: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Destination]: ...
+
+    def __getitem__(self, index: int | slice) -> Destination | list[Destination]:
         return self._array[: self._length][index]
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> list[Destination]:
+    def __deepcopy__(self, memo: dict[int, object]) -> list[Destination]:
         return [copy.deepcopy(d, memo) for d in self]
 
 
@@ -126,11 +133,11 @@ class Work:
     method: str = ""
     headers: list[HeaderMatch] | tuple[()] = ()
     query: list[HeaderMatch] | tuple[()] = ()
-    redirect: dict[str, Any] | None = None
+    redirect: dict[str, Plain] | None = None
     https_redirect: bool = False
-    rewrite: dict[str, Any] | None = None
+    rewrite: dict[str, Plain] | None = None
     host_rewrite: str | None = None
-    fields: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Plain] = field(default_factory=dict)
     request: HeaderOps | None = None
     response: HeaderOps | None = None
     weight_total: int = 0

@@ -44,8 +44,8 @@ class ReadBefore:
                 ingresses.setdefault(key, item)
                 listed.append(item)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return tuple(decode_list(data, "ingresses"))  # which says where it is wrong
+            return tuple(decode_list(data, Ingress))  # which says where it is wrong
         if strange or read.kind not in ("", "List", "IngressList"):
-            return tuple(decode_list(data, "ingresses"))
+            return tuple(decode_list(data, Ingress))
         self._known = ingresses
         return tuple(listed)

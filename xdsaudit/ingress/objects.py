@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -149,18 +149,18 @@ class ConfigMap(Struct):
     kind: str = "ConfigMap"
 
 
-class Named(Struct):
-    """An object of which the name is enough (IngressClass, Secret)."""
+class IngressClass(Struct):
+    """An IngressClass: its name is enough."""
 
     metadata: Meta
-    kind: str = ""
+    kind: str = "IngressClass"
 
 
 class Secret(Struct):
     """A Secret: its name, and the names of its keys where they were read."""
 
     metadata: Meta
-    data: dict[str, Any] | None = None
+    data: dict[str, object] | None = None
     kind: str = "Secret"
 
 
@@ -189,10 +189,24 @@ class McpBridge(Struct):
     kind: str = "McpBridge"
 
 
-T = TypeVar("T")
+class _Item(Protocol):
+    """What every object has."""
+
+    metadata: Meta
+    kind: str
+
+
+T = TypeVar("T", bound=_Item)
+
+
+class _Listing(Struct, Generic[T]):
+    items: list[T] | None = None
+    kind: str = ""
+
+
 KINDS: Final[Mapping[str, tuple[str, type]]] = {
     "ingresses": ("Ingress", Ingress),
-    "ingressclasses": ("IngressClass", Named),
+    "ingressclasses": ("IngressClass", IngressClass),
     "services": ("Service", Service),
     "endpointslices": ("EndpointSlice", EndpointSlice),
     "configmaps": ("ConfigMap", ConfigMap),
@@ -201,18 +215,19 @@ KINDS: Final[Mapping[str, tuple[str, type]]] = {
     "wasmplugins": ("WasmPlugin", WasmPlugin),
 }
 """Plural to kind and type, of everything that is read."""
+_NAMES: Final[Mapping[type, tuple[str, str]]] = {item: (plural, kind) for plural, (kind, item) in KINDS.items()}
 
 
-def decode_list(data: bytes, plural: str) -> list[Any]:
-    """Items of a list, kubectl's (``List``) or the API's (``IngressList``).
+def decode_list(data: bytes, item: type[T]) -> list[T]:
+    """Items of a list of one of ``KINDS``, kubectl's (``List``) or the API's (``IngressList``).
 
     Raises:
         ReadError: not JSON, not a list of that kind, or an item of another kind; the message gives the JSON path.
     """
-    kind, item = KINDS[plural]
+    plural, kind = _NAMES[item]
     place = f"kube/{plural}.json"
     try:
-        listing = _decoder(item).decode(data)
+        listing: _Listing[T] = msgspec.json.decode(data, type=_Listing[item])  # type: ignore[valid-type]
     except BROKEN as error:
         raise ReadError(f"{place} ({len(data)} bytes) is not a list of {kind}: {error}; capture it again") from error
     if listing.kind not in ("", "List", f"{kind}List"):
@@ -221,16 +236,6 @@ def decode_list(data: bytes, plural: str) -> list[Any]:
         if each.kind not in ("", kind):
             raise ReadError(f"{place}: items[{index}] is a {each.kind}, expected {kind}; capture it again")
     return listing.items or []
-
-
-_DECODERS: dict[type, msgspec.json.Decoder[Any]] = {}
-
-
-def _decoder(item: type) -> msgspec.json.Decoder[Any]:
-    if item not in _DECODERS:
-        shape = msgspec.defstruct("List", [("items", list[item] | None), ("kind", str, "")])  # type: ignore[valid-type]
-        _DECODERS[item] = msgspec.json.Decoder(shape)
-    return _DECODERS[item]
 
 
 @dataclass(frozen=True)
@@ -259,22 +264,26 @@ def read_objects(kube: Mapping[str, bytes]) -> tuple[KubeObjects, list[str]]:
         ReadError: the Ingresses could not be read: without them there is nothing to audit.
     """
     complaints: list[str] = []
-    lists: dict[str, list[Any] | None] = {}
-    for plural in KINDS:
-        lists[plural] = None
-        if plural in kube:
-            try:
-                lists[plural] = decode_list(kube[plural], plural)
-            except ReadError as error:
-                if plural == "ingresses":
-                    raise
-                complaints.append(str(error))
-    services, slices, secrets = lists["services"], lists["endpointslices"], lists["secrets"]
-    maps, bridges, plugins = lists["configmaps"], lists["mcpbridges"], lists["wasmplugins"]
+
+    def listed(plural: str, item: type[T]) -> list[T] | None:
+        try:
+            return decode_list(kube[plural], item) if plural in kube else None
+        except ReadError as error:
+            complaints.append(str(error))
+            return None
+
+    ingresses = decode_list(kube["ingresses"], Ingress) if "ingresses" in kube else ()
+    classes = listed("ingressclasses", IngressClass)
+    services = listed("services", Service)
+    slices = listed("endpointslices", EndpointSlice)
+    maps = listed("configmaps", ConfigMap)
+    secrets = listed("secrets", Secret)
+    bridges = listed("mcpbridges", McpBridge)
+    plugins = listed("wasmplugins", WasmPlugin)
     return (
         KubeObjects(
-            ingresses=tuple(lists["ingresses"] or ()),
-            classes=frozenset(c.metadata.name for c in lists["ingressclasses"] or ()),
+            ingresses=tuple(ingresses),
+            classes=frozenset(c.metadata.name for c in classes or ()),
             services=None if services is None else {_key(s.metadata): s for s in services},
             ready=None if slices is None else _ready(slices),
             configmaps=None if maps is None else {_key(c.metadata): c for c in maps},

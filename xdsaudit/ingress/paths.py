@@ -6,31 +6,34 @@ knows another Ingress.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeAlias
 
 from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS
 from xdsaudit.ingress.effects import Effects
 from xdsaudit.ingress.http_route import PathType, Uri
 from xdsaudit.ingress.objects import Path
 
+Conditions: TypeAlias = tuple[str | tuple[tuple[str, str], ...], ...]
+"""The methods that annotations ask for as they are written, then for each kind of match annotation its keys and values."""
+
 
 def _trim(path: str) -> str:
     return path[:-1] if path.endswith("/") and path != "/" else path
 
 
-def conditions_of(annotations: dict[str, str]) -> tuple[Any, ...]:
+def conditions_of(annotations: dict[str, str]) -> Conditions:
     """The part of a rule's key that its annotations make: raw texts, sorted (createRuleKey)."""
     if not annotations:
         return "", (), (), ()
-    conditions: list[Any] = [annotations.get(f"{HIGRESS}match-method", "")]
+    by_marker: list[tuple[tuple[str, str], ...]] = []
     for marker in MATCH_MARKERS:
         pairs = []
         for key, value in annotations.items():
             at = key.find(marker)
             if at >= len(HIGRESS) and not key.endswith(marker):
                 pairs.append((key[len(HIGRESS) : at] + key[at + len(marker) + 1 :], value))
-        conditions.append(tuple(sorted(pairs)))
-    return tuple(conditions)
+        by_marker.append(tuple(sorted(pairs)))
+    return annotations.get(f"{HIGRESS}match-method", ""), *by_marker
 
 
 def effective(effects: Effects, path: Path) -> tuple[PathType, str, str]:

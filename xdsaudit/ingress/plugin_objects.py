@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from msgspec import Struct
 
 from xdsaudit.ingress.meta import Namespaced
 
-Config = dict[str, Any]
+Config = dict[str, object]
 
 
 class MatchRule(Struct):

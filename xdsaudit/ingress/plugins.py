@@ -5,12 +5,13 @@ Source: higress@v2.0.1 and v2.1.9 pkg/ingress/config/ingress_config.go (AddOrUpd
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from xdsaudit.ingress.plugin_objects import MatchRule, PluginSpec, WasmPlugin
+from xdsaudit.ingress.plugin_objects import Config, MatchRule, PluginSpec, WasmPlugin
 from xdsaudit.ingress.profile import ALL_CONDITIONS, BOUND_INFORMERS, ROUTE_TYPES, Profile
+from xdsaudit.model.plain import Plain, as_text
 from xdsaudit.model.plugin import CONDITIONS, PHASES, RULES, Plugin, environment, image_of, settings_of
 from xdsaudit.model.plugin_verdict import match_said
 from xdsaudit.model.refusal import Refusal
@@ -104,17 +105,17 @@ def run_order(plans: Iterable[PluginPlan]) -> tuple[str, ...]:
     served = [p for p in plans if p.expected is not None]
     served.sort(key=lambda p: f"{p.name}.{p.namespace}")
     served.sort(key=lambda p: -_priority(p))
-    served.sort(key=lambda p: PHASES.index(_fields(p)["phase"]))
+    served.sort(key=lambda p: PHASES.index(as_text(_fields(p)["phase"])))
     return tuple(p.filter_name for p in served)
 
 
-def _fields(plan: PluginPlan) -> Any:
+def _fields(plan: PluginPlan) -> Mapping[str, Plain]:
     return plan.expected.fields if plan.expected is not None else {}
 
 
 def _priority(plan: PluginPlan) -> int:
     priority = _fields(plan).get("priority")
-    return _UNSET if priority is None else int(priority)
+    return priority if isinstance(priority, int) else _UNSET
 
 
 def _plan(plugin: WasmPlugin, profile: Profile) -> PluginPlan:
@@ -205,7 +206,7 @@ def _expected(plugin: WasmPlugin, rules: tuple[MatchRulePlan, ...]) -> Plugin:
     spec = plugin.spec
     env = (spec.vmConfig.env if spec.vmConfig else None) or ()
     host = tuple(e.name for e in env if _enum("env", e.valueFrom) == "HOST")
-    fields: dict[str, Any] = {
+    fields: dict[str, Plain] = {
         "url": image_of(spec.url),
         "sha256": spec.sha256,
         "root_id": spec.pluginName,
@@ -216,7 +217,7 @@ def _expected(plugin: WasmPlugin, rules: tuple[MatchRulePlan, ...]) -> Plugin:
         "env": environment({e.name: e.value for e in env if _enum("env", e.valueFrom) == "INLINE"}),
         "host_env": host,
     }
-    config: dict[str, Any] = {}
+    config: Config = {}
     if spec.pluginConfig is not None:
         config = spec.pluginConfig
     else:
@@ -228,7 +229,7 @@ def _expected(plugin: WasmPlugin, rules: tuple[MatchRulePlan, ...]) -> Plugin:
     return Plugin(f"{plugin.namespace}.{plugin.metadata.name}", fields, settings_of(config))
 
 
-def _served(rule: MatchRule, plan: MatchRulePlan) -> dict[str, Any]:
+def _served(rule: MatchRule, plan: MatchRulePlan) -> Config:
     """A match rule as it is served: its configuration, with its conditions beside it."""
     served = dict(rule.config or {})
     for key, kind in zip(CONDITIONS, ("ingress", "service", "domain"), strict=True):

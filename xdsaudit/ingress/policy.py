@@ -5,15 +5,16 @@ higress@v2.0.1 pkg/ingress/kube/annotations/loadbalance.go and upstreamtls.go.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from xdsaudit.ingress.annotations import has, integer, look, namespaced, text
 from xdsaudit.ingress.effects import Annotations
 from xdsaudit.ingress.go import to_upper, trim_space
 from xdsaudit.ingress.profile import MCP_SSE, SOURCE_IP, Profile
+from xdsaudit.model.plain import Plain
 
 
-def hash_policy(annotations: Annotations, profile: Profile) -> dict[str, Any] | None:
+def hash_policy(annotations: Annotations, profile: Profile) -> dict[str, Plain] | None:
     """The hash policy an Ingress asks for its backends; None when it asks for none."""
     if has(annotations, "affinity", "session-cookie-name", "session-cookie-path"):
         age = look(annotations, "session-cookie-max-age", integer)
@@ -50,7 +51,7 @@ class TrafficPolicy(NamedTuple):
     ``lb_policy`` is None where it is not modelled (PASSTHROUGH, MCP-SSE).
     """
 
-    hash_policy: dict[str, Any] | None
+    hash_policy: dict[str, Plain] | None
     lb_policy: str | None
     http2: bool
     tls: bool

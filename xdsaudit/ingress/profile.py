@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
+
+import msgspec
+
+from xdsaudit.errors import ReadError
+from xdsaudit.model.plain import Plain
 
 Version = tuple[int, int, int]
 DEFAULT_VERSION: Final = (2, 0, 1)
@@ -137,14 +142,17 @@ def parse_version(text: str) -> Version | None:
     return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else None
 
 
-def profile_of(controller: Mapping[str, Any], *, scoped: bool | None = None) -> Profile:
+def profile_of(controller: Mapping[str, Plain], *, scoped: bool | None = None) -> Profile:
     """Profile from what a snapshot says of its controller, and what had to be assumed.
 
     Args:
         controller: ``controller`` of snapshot.json.
         scoped: what the control plane was seen to serve, for a snapshot that does not tell.
+
+    Raises:
+        ReadError: an option is of another type than Higress's.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     assumed = []
     version = parse_version(str(controller.get("version") or ""))
     if version is None:
@@ -159,7 +167,10 @@ def profile_of(controller: Mapping[str, Any], *, scoped: bool | None = None) -> 
             values[name] = value
         elif key in _SAID:
             assumed.append(_SAID[key])
-    return Profile(**values, assumed=tuple(assumed))
+    try:
+        return msgspec.convert({**values, "assumed": tuple(assumed)}, Profile)
+    except msgspec.ValidationError as error:
+        raise ReadError(f"snapshot.json: what it says of its controller cannot be used: {error}; correct it") from error
 
 
 def untested(profile: Profile) -> list[str]:

@@ -7,20 +7,21 @@ pilot/pkg/networking/core/v1alpha3/route/retry/retry.go. Nothing here knows anot
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.ingress.annotations import has, integer, integer32, items, look, text
 from xdsaudit.ingress.go import atoi, fields, has_status_text, trim_space
 from xdsaudit.ingress.http_route import Work
 from xdsaudit.model.canonical import TYPE_PREFIX
+from xdsaudit.model.plain import Plain
 
 Annotations = Mapping[str, str]
 _DEFAULT_RETRY_ON: Final = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
-_PREVIOUS_HOSTS: Final = {
+_PREVIOUS_HOSTS: Final[Plain] = {
     "name": "envoy.retry_host_predicates.previous_hosts",
     "typed_config": {"@type": TYPE_PREFIX + "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
 }
-_NO_WRITES: Final = {
+_NO_WRITES: Final[Plain] = {
     "name": ":method",
     "invert_match": True,
     "string_match": {"safe_regex": {"regex": "POST|PATCH|LOCK"}},
@@ -34,9 +35,9 @@ def retry_policy(
     *,
     idempotent_only: bool = True,
     per_try: int | None = None,
-) -> dict[str, Any]:
+) -> dict[str, Plain]:
     """A retry policy as pilot writes it."""
-    policy: dict[str, Any] = {
+    policy: dict[str, Plain] = {
         "retry_on": retry_on,
         "num_retries": attempts,
         "retry_host_predicate": [_PREVIOUS_HOSTS],

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from xdsaudit.ingress import canary as canaries
 from xdsaudit.ingress.annotations import relevant
@@ -15,7 +14,7 @@ from xdsaudit.ingress.backends import parse_destinations
 from xdsaudit.ingress.expectation import RuleIndex
 from xdsaudit.ingress.http_route import Shared
 from xdsaudit.ingress.objects import Ingress, IngressRule, Path
-from xdsaudit.ingress.paths import conditions_of
+from xdsaudit.ingress.paths import Conditions, conditions_of
 from xdsaudit.ingress.profile import Profile
 
 
@@ -39,7 +38,7 @@ class Taken:
     indices: Mapping[tuple[int, int], RuleIndex]
     default_index: RuleIndex | None
     destinations: Shared | None
-    conditions: tuple[Any, ...]
+    conditions: Conditions
 
     @property
     def canary(self) -> bool:

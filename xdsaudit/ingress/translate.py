@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from operator import attrgetter
-from typing import Any
 
 from xdsaudit.ingress import canary as canaries
 from xdsaudit.ingress.annotations import has, look, meaningless, text
@@ -34,7 +33,7 @@ from xdsaudit.model.refusal import Refusal
 from xdsaudit.model.route import Place
 from xdsaudit.model.verdict import Rule
 
-RuleKey = tuple[Any, ...]
+RuleKey = tuple[str | tuple[tuple[str, str], ...], ...]
 _TARGET = frozenset({"cluster", "weighted_clusters", "inline_cluster_specifier_plugin"})
 """The fields that say where a request goes."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from xdsaudit.ingress.annotations import integer, integer32, items, look, namespaced, text
 from xdsaudit.ingress.backends import Backends
@@ -11,6 +11,7 @@ from xdsaudit.ingress.effects import Annotations
 from xdsaudit.ingress.go import parse_uint, to_upper, uint32
 from xdsaudit.ingress.http_route import Destination, Fallback, Work
 from xdsaudit.ingress.profile import MCP_SSE, MIRROR_FQDN, Profile
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.route import HeaderMatch
 
 NEED_SERVICES: Final = ("default-backend", "mirror-target-service", "mirror-target-fqdn", "load-balance")
@@ -72,7 +73,7 @@ def _marks(name: str, fallback: Fallback) -> dict[str, str]:
     return {"x-envoy-fallback-service": "/".join(fallback.service), "x-envoy-route-name": f"{name}-fallback"}
 
 
-def _policy(codes: list[int], marks: dict[str, str]) -> dict[str, Any]:
+def _policy(codes: list[int], marks: dict[str, str]) -> dict[str, Plain]:
     return {
         "max_internal_redirects": 1,
         "redirect_response_codes": codes,
@@ -125,7 +126,7 @@ def mirror(route: Work, annotations: Annotations, namespace: str, backends: Back
         return
     if percent <= 0:
         return
-    share: dict[str, Any] = {"numerator": 100}
+    share: dict[str, Plain] = {"numerator": 100}
     if percent < 100:
         share = {"numerator": percent * 10000, "denominator": "MILLION"}
     route.fields["request_mirror_policies"] = [

@@ -11,8 +11,9 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
-from typing import Any, Final
+from typing import Final
 
+from xdsaudit.model.plain import Plain, as_mapping, as_mappings, as_text, part
 from xdsaudit.model.route import Fields, HeaderMatch, MatchKey, Op, PathKind
 
 TYPE_PREFIX: Final = "type.googleapis.com/"
@@ -38,7 +39,7 @@ def known_fields() -> Mapping[str, Mapping[str, str]]:
     return table
 
 
-def known(plain: Any, message: str) -> Any:
+def known(plain: Plain, message: str) -> Plain:
     """The part of a plain message that this package reads; an unknown Any keeps its type alone.
 
     Both readers must drop the same fields, or a newer Envoy would make every route differ.
@@ -48,24 +49,24 @@ def known(plain: Any, message: str) -> Any:
     if not isinstance(plain, dict):
         return plain
     if message == "@any":
-        url = plain.get("@type", "")
+        url = as_text(plain.get("@type"))
         name = url.removeprefix(TYPE_PREFIX)
         if name not in known_fields():
             return {"@type": url}
-        return {"@type": url, **known({k: v for k, v in plain.items() if k != "@type"}, name)}
+        return {"@type": url, **as_mapping(known({k: v for k, v in plain.items() if k != "@type"}, name))}
     fields = known_fields().get(message)
     if fields is None:
         return plain
     return {k: _known_field(v, kind) for k, v in plain.items() if (kind := fields.get(k)) is not None}
 
 
-def _known_field(value: Any, kind: str) -> Any:
+def _known_field(value: Plain, kind: str) -> Plain:
     if kind.startswith("@map:"):
-        return {k: known(v, kind[5:]) if kind[5:] else v for k, v in value.items()}
+        return {k: known(v, kind[5:]) if kind[5:] else v for k, v in as_mapping(value).items()}
     return known(value, kind) if kind else value
 
 
-def clean(plain: Any) -> Any:
+def clean(plain: Plain) -> Plain:
     """Drop what means nothing: the engine of a regex, which is always RE2, and empty engine messages."""
     if isinstance(plain, dict):
         return {k: clean(v) for k, v in plain.items() if not (k == "google_re2" and not v)}
@@ -74,25 +75,25 @@ def clean(plain: Any) -> Any:
     return plain
 
 
-def fields_of(plain: Mapping[str, Any]) -> tuple[Fields, str | None]:
+def fields_of(plain: Mapping[str, Plain]) -> tuple[Fields, str | None]:
     """Canonical fields and the single cluster of a plain Route.
 
     The route action is flattened; a Route without any action has the field ``action`` = ``none``, which Envoy refuses
     ("field: action, reason: is required").
     """
-    fields: dict[str, Any] = {}
-    cluster = None
+    fields: dict[str, Plain] = {}
+    cluster: str | None = None
     acts = False
     for key, value in plain.items():
         if key in _NOT_COMPARED:
             continue
         if key == "route":
             acts = True
-            for name, part in value.items():
+            for name, action in as_mapping(value).items():
                 if name == "cluster":
-                    cluster = part
+                    cluster = as_text(action)
                 else:
-                    fields[name] = clean(part)
+                    fields[name] = clean(action)
             continue
         acts = acts or key in ("redirect", "direct_response", "filter_action", "non_forwarding_action")
         fields[key] = clean(value)
@@ -101,29 +102,29 @@ def fields_of(plain: Mapping[str, Any]) -> tuple[Fields, str | None]:
     return fields, cluster
 
 
-def _string_op(match: Mapping[str, Any]) -> tuple[Op, str] | None:
+def _string_op(match: Mapping[str, Plain]) -> tuple[Op, str] | None:
     for op, ignoring_case in _STRING_OPS.items():
         if op in match:
-            return ignoring_case if match.get("ignore_case") else op, match[op]
+            return ignoring_case if match.get("ignore_case") else op, as_text(match[op])
     if "safe_regex" in match:
-        return "regex", match["safe_regex"].get("regex", "")
+        return "regex", as_text(part(match, "safe_regex", "regex"))
     return None
 
 
-def _condition(plain: Mapping[str, Any]) -> HeaderMatch:
-    name = plain.get("name", "")
+def _condition(plain: Mapping[str, Plain]) -> HeaderMatch:
+    name = as_text(plain.get("name"))
     inverted = bool(plain.get("invert_match"))
     if plain.get("treat_missing_header_as_empty"):
         rest = {k: v for k, v in plain.items() if k not in ("name", "invert_match")}
         return HeaderMatch(name, "other", json.dumps(clean(rest), sort_keys=True), inverted)
-    op_and_value = _string_op(plain["string_match"]) if "string_match" in plain else None
+    op_and_value = _string_op(as_mapping(plain["string_match"])) if "string_match" in plain else None
     if op_and_value:
         return HeaderMatch(name, op_and_value[0], op_and_value[1], inverted)
     for op in _STRING_OPS:
         if f"{op}_match" in plain:
-            return HeaderMatch(name, op, plain[f"{op}_match"], inverted)
+            return HeaderMatch(name, op, as_text(plain[f"{op}_match"]), inverted)
     if "safe_regex_match" in plain:
-        return HeaderMatch(name, "regex", plain["safe_regex_match"].get("regex", ""), inverted)
+        return HeaderMatch(name, "regex", as_text(part(plain, "safe_regex_match", "regex")), inverted)
     if "present_match" in plain:
         return HeaderMatch(name, "present", "" if plain["present_match"] else "no", inverted)
     rest = {k: v for k, v in plain.items() if k not in ("name", "invert_match")}
@@ -132,19 +133,19 @@ def _condition(plain: Mapping[str, Any]) -> HeaderMatch:
     return HeaderMatch(name, "other", json.dumps(clean(rest), sort_keys=True), inverted)
 
 
-def match_of(plain: Mapping[str, Any]) -> MatchKey:
+def match_of(plain: Mapping[str, Plain]) -> MatchKey:
     """Canonical key of a plain RouteMatch."""
     sensitive = plain.get("case_sensitive")
     ignore_case = sensitive is False
     kind: PathKind
     if "path" in plain:
-        kind, value = "path", plain["path"]
+        kind, value = "path", as_text(plain["path"])
     elif "prefix" in plain:
-        kind, value = "prefix", plain["prefix"]
+        kind, value = "prefix", as_text(plain["prefix"])
     elif "safe_regex" in plain:
-        kind, value, ignore_case = "safe_regex", plain["safe_regex"].get("regex", ""), False
+        kind, value, ignore_case = "safe_regex", as_text(part(plain, "safe_regex", "regex")), False
     elif "path_separated_prefix" in plain:
-        kind, value = "path_separated_prefix", plain["path_separated_prefix"]
+        kind, value = "path_separated_prefix", as_text(plain["path_separated_prefix"])
     else:
         kind, value = "other", ""
     rest = {k: v for k, v in plain.items() if k not in _MATCH_KNOWN}
@@ -152,7 +153,7 @@ def match_of(plain: Mapping[str, Any]) -> MatchKey:
         kind,
         value,
         ignore_case,
-        tuple(sorted(_condition(h) for h in plain.get("headers", ()))),
-        tuple(sorted(_condition(q) for q in plain.get("query_parameters", ()))),
+        tuple(sorted(_condition(h) for h in as_mappings(plain.get("headers")))),
+        tuple(sorted(_condition(q) for q in as_mappings(plain.get("query_parameters")))),
         json.dumps(clean(rest), sort_keys=True) if rest else "",
     )

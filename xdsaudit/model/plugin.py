@@ -11,7 +11,9 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
+
+from xdsaudit.model.plain import Plain
 
 RULES: Final = "_rules_"
 CONDITIONS: Final = ("_match_route_", "_match_service_", "_match_domain_")
@@ -53,7 +55,7 @@ class Plugin(NamedTuple):
     """
 
     name: str
-    fields: Mapping[str, Any]
+    fields: Mapping[str, Plain]
     settings: Settings | None
     kind: str = WASM
 
@@ -80,20 +82,19 @@ def plugin_name(resource: str) -> str:
     return resource.removeprefix(_PREFIX)
 
 
-def canonical(value: Any) -> str:
+def canonical(value: object) -> str:
     """A configuration as text that is equal for equal meanings."""
     return _ENCODE(_doubles(value))
 
 
-def _doubles(value: Any) -> Any:
-    kind = type(value)
-    if kind is str or kind is bool or kind is float:
+def _doubles(value: object) -> object:
+    if isinstance(value, str | bool | float):
         return value
-    if kind is dict:
+    if isinstance(value, dict):
         return {k: _doubles(v) for k, v in value.items()}
-    if kind is list:
+    if isinstance(value, list):
         return [_doubles(v) for v in value]
-    return _double(value) if kind is int else value
+    return _double(value) if isinstance(value, int) else value
 
 
 def _double(value: int | str) -> float | str:
@@ -104,7 +105,7 @@ def _double(value: int | str) -> float | str:
         return str(value)
 
 
-def settings_of(config: Mapping[str, Any] | None, encode: Callable[[Any], str] = canonical) -> Settings:
+def settings_of(config: Mapping[str, object] | None, encode: Callable[[object], str] = canonical) -> Settings:
     """A configuration as it is served, taken apart into what holds by default and its match rules."""
     if not config:
         return Settings()

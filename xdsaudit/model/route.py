@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
+from xdsaudit.model.plain import Plain, as_mappings, as_text, part
 from xdsaudit.model.sensitive import shown
 
 Place = tuple[int, str]
@@ -90,7 +91,7 @@ def simple_key(kind: PathKind, value: str) -> MatchKey:
 
 _KINDS: Final = {"safe_regex": "regex", "path_separated_prefix": "prefix by segment"}
 
-Fields = Mapping[str, Any]
+Fields = Mapping[str, Plain]
 """What a route does with a request: field name to canonical value (None, bool, int, float, str, list, dict)."""
 
 
@@ -127,21 +128,30 @@ class Route(NamedTuple):
         """Path of the Istio object it was made of (``/apis/…/virtual-service/NAME``); "" if unknown."""
         return self.origin or (self.source.istio_object() if self.source is not None else "")
 
-    def get(self, field: str) -> Any:
+    def get(self, field: str) -> Plain:
         """Value of a field; ``cluster`` is one of them. None when it is not set."""
         return self.cluster if field == "cluster" else self.fields.get(field)
 
 
 def clusters_of_fields(fields: Fields) -> tuple[str, ...]:
     """Clusters that weights or a fallback plugin lead to, fallbacks left out; a single cluster is no field."""
-    weighted = fields.get("weighted_clusters")
+    weighted = weights_of(fields)
     if weighted:
-        return tuple(c["name"] for c in weighted.get("clusters", ()) if c.get("name"))
+        return tuple(name for c in weighted if (name := as_text(c.get("name"))))
+    routing = as_text(part(fallback_config(fields), "routing_cluster"))
+    return (routing,) if routing else ()
+
+
+def weights_of(fields: Fields) -> list[Mapping[str, Plain]]:
+    """The clusters that share the requests of a route, each with its name, weight and headers."""
+    weighted = fields.get("weighted_clusters")
+    return as_mappings(part(weighted, "clusters")) if weighted else []
+
+
+def fallback_config(fields: Fields) -> Plain:
+    """What Higress's fallback plugin is told: the cluster to ask first, and those that stand in for it."""
     plugin = fields.get("inline_cluster_specifier_plugin")
-    if plugin:
-        config = plugin.get("extension", {}).get("typed_config", {}).get("cluster_config", {})
-        return (config["routing_cluster"],) if config.get("routing_cluster") else ()
-    return ()
+    return part(plugin, "extension", "typed_config", "cluster_config") if plugin else None
 
 
 _INGRESS_NAME: Final = re.compile(r"^(?:(?P<ns>[a-z0-9-]+)/)?(?P<name>[a-z0-9.-]+)$")

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
+
+from xdsaudit.model.plain import Plain
 
 _NAMES: Final = re.compile(
     r"authorization|cookie|token|secret|api[-_]?key|passw|access[-_]?key|credential|signature|session|bearer|jwt|^x-auth",
@@ -40,7 +42,7 @@ class Masks:
         number = self._numbers.setdefault(value, len(self._numbers) + 1)
         return f"(hidden {number})"
 
-    def masked(self, value: Any) -> Any:
+    def masked(self, value: Plain) -> Plain:
         """Plain data of a route with the values of sensitive headers and query parameters masked."""
         if isinstance(value, list):
             return [self.masked(v) for v in value]
@@ -51,7 +53,7 @@ class Masks:
             return {k: v if k in ("key", "name") else self._all(v) for k, v in value.items()}
         return {k: self.masked(v) for k, v in value.items()}
 
-    def _all(self, value: Any) -> Any:
+    def _all(self, value: Plain) -> Plain:
         if isinstance(value, str):
             return self.mask(value)
         if isinstance(value, list):

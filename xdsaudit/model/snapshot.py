@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.verdict import Origins
 from xdsaudit.model.view import ViewInfo
 
@@ -54,7 +55,7 @@ class Snapshot:
     """
 
     captured_at: str | None = None
-    controller: Mapping[str, Any] = field(default_factory=dict)
+    controller: Mapping[str, Plain] = field(default_factory=dict)
     kube: Mapping[str, bytes] = field(default_factory=dict)
     core: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     pilot: Mapping[str, PilotCapture] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class Snapshot:
     views: tuple[ViewInfo, ...] = ()
     story: str | None = None
     grace: float = 0.0
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Plain] = field(default_factory=dict)
     verified: bool | None = field(default=None, compare=False)
     manifest: Mapping[str, bytes] = field(default_factory=dict)
     origins: Origins = field(default_factory=dict)

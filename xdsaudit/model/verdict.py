@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.view import State, ViewInfo, ViewName
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class FieldDelta(NamedTuple):
     field: str
     view: ViewName
     replica: str | None
-    expected: Any
-    actual: Any
+    expected: Plain
+    actual: Plain
 
 
 class ReplicaVerdict(NamedTuple):
@@ -223,7 +224,7 @@ class Audit:
     """
 
     captured_at: str | None
-    controller: Mapping[str, Any]
+    controller: Mapping[str, Plain]
     views: tuple[ViewInfo, ...]
     counts: Mapping[tuple[ViewName, str | None], Mapping[str, int]]
     rules: tuple[RuleVerdict, ...]
@@ -236,7 +237,7 @@ class Audit:
     plugins: tuple[PluginVerdict, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     told: Mapping[tuple[ViewName, str | None], Mapping[str, str]] = field(default_factory=dict)
-    latency: Mapping[str, Any] | None = None
+    latency: Mapping[str, Plain] | None = None
 
     def origin(self, rule: Rule) -> Origin | None:
         """Where a rule was written, when its Ingress came from a file."""
@@ -252,7 +253,7 @@ class Audit:
         """The lost rules."""
         return self.of(Verdict.LOST)
 
-    def to_rows(self) -> list[dict[str, Any]]:
+    def to_rows(self) -> list[dict[str, str | None]]:
         """A flat row per rule, for pandas: ``pandas.DataFrame(audit.to_rows())``."""
         return [
             {

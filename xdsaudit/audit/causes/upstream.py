@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from xdsaudit.audit.causes import certificates
 from xdsaudit.audit.causes.cause import Cause, Command, Fault
 from xdsaudit.audit.causes.commands import EDIT, ENDPOINTS, RESTART_CONTROLLER, SERVICE
+from xdsaudit.model.plain import as_text
+from xdsaudit.model.route import weights_of
 from xdsaudit.model.verdict import Severity
 
 if TYPE_CHECKING:
@@ -152,8 +154,7 @@ def _targets(route: ExpectedRoute | Route) -> tuple[str, ...]:
     """Clusters that must answer; those of a fallback plugin stand in for each other and are not judged alone."""
     if route.cluster is not None:
         return (route.cluster,)
-    weighted = route.fields.get("weighted_clusters")
-    return tuple(c["name"] for c in weighted["clusters"]) if weighted else ()
+    return tuple(as_text(c.get("name")) for c in weights_of(route.fields))
 
 
 def _cluster(view: View, eds: View | None, name: str, ready: Mapping[tuple[str, str], int] | None) -> Fault | None:

@@ -14,6 +14,7 @@ from xdsaudit.ingress.plugin_objects import WasmPlugin
 from xdsaudit.ingress.policy import TrafficPolicy
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate
+from xdsaudit.model.plain import as_mapping
 from xdsaudit.model.route import Place, Route, clusters_of_fields, ingress_of
 from xdsaudit.model.verdict import Rule
 from xdsaudit.model.view import View
@@ -258,7 +259,7 @@ def _under(pattern: str, host: str) -> bool:
 def _does(route: ExpectedRoute | Route) -> str:
     if route.cluster is not None:
         return f"to {_service(route.cluster)}"
-    redirect = route.fields.get("redirect")
+    redirect = as_mapping(route.fields.get("redirect"))
     if redirect:
         return f"redirected to {redirect.get('scheme_redirect', 'http')}://{redirect.get('host_redirect', '')}{redirect.get('path_redirect', '')}"
     clusters = clusters_of_fields(route.fields)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from xdsaudit.audit.compare.header_commands import COMMANDS
 from xdsaudit.audit.requests.patterns import compiled
 from xdsaudit.audit.signs import FORK, FORK_FIELDS
-from xdsaudit.model.route import Route
+from xdsaudit.model.plain import Plain, as_mapping, as_mappings, as_text, part
+from xdsaudit.model.route import Fields, Route, weights_of
 from xdsaudit.model.sensitive import shown
 from xdsaudit.model.view import View
 
@@ -69,7 +70,7 @@ _LONGEST: Final = 315_576_000_000
 """Seconds of the longest google.protobuf.Duration."""
 
 
-def _durations(fields: Mapping[str, Any]) -> Iterator[str]:
+def _durations(fields: Fields) -> Iterator[str]:
     retries = fields.get("retry_policy") or {}
     for name, value in (
         ("timeout", fields.get("timeout")),
@@ -81,9 +82,9 @@ def _durations(fields: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} is {value}: Envoy takes durations from 0 to {_LONGEST} s"
 
 
-def _texts(fields: Mapping[str, Any]) -> Iterator[str]:
+def _texts(fields: Fields) -> Iterator[str]:
     """Line ends and NUL in what becomes a header or a path (well_known_regex HTTP_HEADER_VALUE of the route's proto)."""
-    rewrite, redirect = fields.get("regex_rewrite") or {}, fields.get("redirect") or {}
+    rewrite, redirect = as_mapping(fields.get("regex_rewrite")), as_mapping(fields.get("redirect"))
     texts = {
         "regex_rewrite.substitution": rewrite.get("substitution"),
         "host_rewrite_literal": fields.get("host_rewrite_literal"),
@@ -99,7 +100,7 @@ _LINE_ENDS: Final = frozenset("\r\n\0")
 _COMMAND: Final = re.compile(r"%(?P<name>[A-Z0-9_]+)(?:\([^)]*\))?(?::\d+)?%")
 
 
-def _formats(fields: Mapping[str, Any]) -> Iterator[str]:
+def _formats(fields: Fields) -> Iterator[str]:
     """Header values in which a % is neither %% nor a command (Envoy's docs: access log command operators)."""
     for field, name, text in _headers_set(fields):
         value = text.replace("%%", "")
@@ -112,19 +113,18 @@ def _formats(fields: Mapping[str, Any]) -> Iterator[str]:
             yield f"{field}: the value of {name} has the command %{unknown[0]}%, which Envoy does not know"
 
 
-def _headers_set(fields: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _headers_set(fields: Fields) -> Iterator[tuple[str, str, str]]:
     """Field, name and value of every header that a route, or a weighted cluster of it, sets."""
-    weighted = (fields.get("weighted_clusters") or {}).get("clusters") or ()
-    for holder in (fields, *weighted):
+    for holder in (fields, *weights_of(fields)):
         for field in ("request_headers_to_add", "response_headers_to_add"):
-            for option in holder.get(field) or ():
-                header = option.get("header", {})
-                yield field, header.get("key", ""), header.get("value", "")
+            for option in as_mappings(holder.get(field)):
+                header = as_mapping(option.get("header"))
+                yield field, as_text(header.get("key")), as_text(header.get("value"))
 
 
-def _buckets(fields: Mapping[str, Any]) -> Iterator[str]:
+def _buckets(fields: Fields) -> Iterator[str]:
     """Token buckets that are never filled (envoy/type/v3/token_bucket.proto: tokens_per_fill above 0)."""
-    for name, config in (fields.get("typed_per_filter_config") or {}).items():
+    for name, config in as_mapping(fields.get("typed_per_filter_config")).items():
         bucket = config.get("token_bucket") if isinstance(config, dict) else None
         if isinstance(bucket, dict) and bucket.get("tokens_per_fill") == 0:
             yield f"the token bucket of {name} is filled with 0 tokens"
@@ -139,25 +139,26 @@ def _regexes(route: Route) -> Iterator[tuple[str, str]]:
             yield condition.name, condition.value
     rewrite = route.fields.get("regex_rewrite")
     if rewrite:
-        yield "", rewrite.get("pattern", {}).get("regex", "")
-    for origin in (route.fields.get("cors") or {}).get("allow_origin_string_match", ()):
+        yield "", as_text(part(rewrite, "pattern", "regex"))
+    for origin in as_mappings(part(route.fields.get("cors"), "allow_origin_string_match")):
         if "safe_regex" in origin:
-            yield "", origin["safe_regex"].get("regex", "")
+            yield "", as_text(part(origin, "safe_regex", "regex"))
 
 
-def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _known(fields: Fields) -> Fields:
     """Fields without those that an Envoy which lacks them does not even see."""
     kept = {k: v for k, v in fields.items() if k not in FORK_FIELDS}
     if "weighted_clusters" in kept:
-        weights = kept["weighted_clusters"]
+        weights = as_mapping(kept["weighted_clusters"])
         kept["weighted_clusters"] = {k: v for k, v in weights.items() if f"weighted_clusters.{k}" not in FORK_FIELDS}
     return kept
 
 
-def _types(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        if isinstance(value.get("@type"), str):
-            yield value["@type"]
+def _types(value: Plain) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        name = value.get("@type")
+        if isinstance(name, str):
+            yield name
         for part in value.values():
             yield from _types(part)
     elif isinstance(value, list):

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from xdsaudit.audit.causes import auditor, manifest
 from xdsaudit.audit.plugins.sight import differences
 from xdsaudit.ingress.objects import decode_list
+from xdsaudit.ingress.plugin_objects import WasmPlugin
 from xdsaudit.ingress.plugins import PluginPlan, plan_plugins
 from xdsaudit.ingress.profile import Profile
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.plugin_verdict import PluginVerdict
 from xdsaudit.model.sensitive import Masks
 from xdsaudit.model.snapshot import Snapshot
@@ -35,7 +37,7 @@ def plugins_with_manifest(
         return tuple(verdicts)
     found = {v.ref: v for v in verdicts}
     held = {p.ref: p for p in plans or ()}
-    for wanted in plan_plugins(decode_list(data, "wasmplugins"), profile):
+    for wanted in plan_plugins(decode_list(data, WasmPlugin), profile):
         origin = snapshot.origins.get((f"wasmplugin/{wanted.ref}", "", ""))
         asked = f"{origin} asks for it" if origin else "the manifest asks for it"
         if plans is None:
@@ -102,7 +104,7 @@ def _changed(verdict: PluginVerdict, wanted: PluginPlan, held: PluginPlan, asked
 def _differing(wanted: PluginPlan, held: PluginPlan) -> tuple[FieldDelta, ...]:
     """What of the API's plugin acts otherwise than the manifest's; no defaults, and no value of a configuration."""
 
-    def delta(name: str, mine: object, theirs: object) -> FieldDelta:
+    def delta(name: str, mine: Plain, theirs: Plain) -> FieldDelta:
         return FieldDelta(name, ViewName.INGRESS, None, mine, theirs)
 
     if wanted.expected is not None and held.expected is not None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from xdsaudit.audit.case import World
+from xdsaudit.model.plain import as_text
 from xdsaudit.model.plugin import WASM, Plugin, same_code
 from xdsaudit.model.view import View, ViewName
 
@@ -73,12 +74,10 @@ def _differs(held: Plugin, served: Plugin) -> bool:
     if held.settings != served.settings:
         return True
     file = held.fields.get("file")
-    if (
-        file is not None
-        and "url" in served.fields
-        and not same_code(served.fields["url"], served.fields["sha256"], file)
-    ):
-        return True
+    if file is not None and "url" in served.fields:
+        url, digest = as_text(served.fields["url"]), as_text(served.fields["sha256"])
+        if not same_code(url, digest, as_text(file)):
+            return True
     same = ("root_id", "fail_open", "file", "env", "host_env")
     return any(n in held.fields and n in served.fields and held.fields[n] != served.fields[n] for n in same)
 

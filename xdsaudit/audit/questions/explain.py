@@ -20,7 +20,8 @@ from xdsaudit.audit.requests.routing import answer, candidates, look_up, matches
 from xdsaudit.errors import nearest
 from xdsaudit.ingress.expectation import ExpectedRoute, RuleIndex, RulePlan
 from xdsaudit.ingress.plugins import plan_plugins
-from xdsaudit.model.route import Place, Route, ingress_of
+from xdsaudit.model.plain import as_mapping
+from xdsaudit.model.route import Place, Route, ingress_of, weights_of
 from xdsaudit.model.verdict import Audit, Rule, RuleVerdict, Verdict
 from xdsaudit.model.view import View, ViewName
 
@@ -182,11 +183,12 @@ def _goes_to(route: Route) -> str:
         return f"cluster {route.cluster}"
     if route.get("redirect"):
         return "a redirect"
-    if route.get("direct_response"):
-        return f"a direct response {route.get('direct_response').get('status', '')}".rstrip()
-    weighted = route.get("weighted_clusters")
+    answer = as_mapping(route.get("direct_response"))
+    if answer:
+        return f"a direct response {answer.get('status', '')}".rstrip()
+    weighted = weights_of(route.fields)
     if weighted:
-        shares = (f"{c.get('name')} ({c.get('weight', 0)})" for c in weighted.get("clusters", ()))
+        shares = (f"{c.get('name')} ({c.get('weight', 0)})" for c in weighted)
         return f"one of the clusters {', '.join(shares)}"
     return "what its filters decide"
 

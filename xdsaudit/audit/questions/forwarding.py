@@ -6,11 +6,12 @@ Values of credentials stay hidden. Must not look up a route.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.audit.requests.patterns import compiled
 from xdsaudit.audit.requests.request import Request
-from xdsaudit.model.route import Route, clusters_of_fields
+from xdsaudit.model.plain import Plain, as_list, as_mapping, as_mappings, as_text, part
+from xdsaudit.model.route import Route, clusters_of_fields, fallback_config
 from xdsaudit.model.sensitive import shown
 from xdsaudit.model.view import View
 
@@ -25,21 +26,22 @@ _CODES: Final = {
 
 def effects(route: Route, request: Request, view: View) -> tuple[str, ...]:
     """What the route makes of the request, a line each: what it answers itself, or what goes to the backend and how."""
-    redirect = route.get("redirect")
+    redirect = as_mapping(route.get("redirect"))
     if redirect:
         return (_redirect(redirect, request),)
-    if route.get("direct_response"):
-        return (f"the client gets {route.get('direct_response').get('status', '')} from the gateway itself",)
+    answer = as_mapping(route.get("direct_response"))
+    if answer:
+        return (f"the client gets {answer.get('status', '')} from the gateway itself",)
     return (*_request(route, request), *_headers(route), *_patience(route), *_clusters(route, view))
 
 
-def _redirect(redirect: Mapping[str, Any], request: Request) -> str:
+def _redirect(redirect: Mapping[str, Plain], request: Request) -> str:
     """Envoy's RedirectAction: scheme, host, port and path are exchanged, the query stays unless it is stripped."""
     secure = redirect.get("https_redirect") or redirect.get("scheme_redirect") == "https"
     scheme = redirect.get("scheme_redirect") or ("https" if secure or request.secure else "http")
     host = redirect.get("host_redirect") or request.host
     port = redirect.get("port_redirect")
-    path = redirect.get("path_redirect") or request.path
+    path = as_text(redirect.get("path_redirect")) or request.path
     if redirect.get("prefix_rewrite") is not None or redirect.get("regex_rewrite"):
         path = _substituted(redirect.get("regex_rewrite"), request.path) or path
     query = "" if redirect.get("strip_query") or "?" in path else (request.target.partition("?")[2])
@@ -50,15 +52,15 @@ def _redirect(redirect: Mapping[str, Any], request: Request) -> str:
     return f"the client gets {code} to {target}{loop}"
 
 
-def _substituted(rewrite: Mapping[str, Any] | None, path: str) -> str | None:
+def _substituted(rewrite: Plain, path: str) -> str | None:
     """The path after a regex_rewrite: every match is exchanged (Envoy's RegexMatchAndSubstitute), None where RE2 refuses."""
     if not rewrite:
         return None
-    machine = compiled(str(rewrite.get("pattern", {}).get("regex", "")), groups=True)
+    machine = compiled(as_text(part(rewrite, "pattern", "regex")), groups=True)
     if machine is None:
         return None
     try:
-        return str(machine.sub(str(rewrite.get("substitution", "")), path))
+        return str(machine.sub(as_text(part(rewrite, "substitution")), path))
     except Exception:  # RE2's own error for a group that the pattern does not have
         return None
 
@@ -78,11 +80,10 @@ def _request(route: Route, request: Request) -> Iterator[str]:
 
 def _headers(route: Route) -> Iterator[str]:
     for side, whose in (("request", "the request"), ("response", "the answer")):
-        added = [
-            f"{h.get('header', {}).get('key', '')}: {shown(h.get('header', {}).get('key', ''), h.get('header', {}).get('value', ''))}"
-            for h in route.get(f"{side}_headers_to_add") or ()
-        ]
-        removed = list(route.get(f"{side}_headers_to_remove") or ())
+        headers = [as_mapping(h.get("header")) for h in as_mappings(route.get(f"{side}_headers_to_add"))]
+        pairs = [(as_text(h.get("key")), as_text(h.get("value"))) for h in headers]
+        added = [f"{key}: {shown(key, value)}" for key, value in pairs]
+        removed = [as_text(name) for name in as_list(route.get(f"{side}_headers_to_remove"))]
         if added:
             yield f"{whose} gets the header{'s' * (len(added) > 1)} {', '.join(added)}"
         if removed:
@@ -90,7 +91,7 @@ def _headers(route: Route) -> Iterator[str]:
 
 
 def _patience(route: Route) -> Iterator[str]:
-    timeout, retries = route.get("timeout"), (route.get("retry_policy") or {}).get("num_retries")
+    timeout, retries = as_text(route.get("timeout")), part(route.get("retry_policy"), "num_retries")
     words = []
     if timeout and timeout != "0s":
         words.append(f"it is given up after {timeout.removesuffix('s')} s")
@@ -102,12 +103,10 @@ def _patience(route: Route) -> Iterator[str]:
 
 def _clusters(route: Route, view: View) -> Iterator[str]:
     names = (route.cluster,) if route.cluster is not None else clusters_of_fields(route.fields)
-    plugin = route.get("inline_cluster_specifier_plugin") or {}
-    config = plugin.get("extension", {}).get("typed_config", {}).get("cluster_config", {})
-    for fallback in config.get("fallback_clusters") or ():
+    for fallback in as_list(part(fallback_config(route.fields), "fallback_clusters")):
         yield f"{names[0] if names else 'its cluster'} is asked first, and {fallback} where that has no healthy endpoint"
     for name in names:
         if view.clusters is not None and name not in view.clusters:
             yield f"the cluster {name} is not there: 503 NC"
-    for mirror in route.get("request_mirror_policies") or ():
+    for mirror in as_mappings(route.get("request_mirror_policies")):
         yield f"a copy goes to {mirror.get('cluster', '')}"

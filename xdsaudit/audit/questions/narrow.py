@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from xdsaudit.errors import InputError, ReadError, did_you_mean
-from xdsaudit.ingress.objects import decode_list
+from xdsaudit.ingress.objects import Ingress, decode_list
 from xdsaudit.model.plugin_verdict import PluginVerdict
 from xdsaudit.model.route import ingress_of
 from xdsaudit.model.snapshot import Snapshot
@@ -134,7 +134,7 @@ def _acts_on(plugin: PluginVerdict, refs: Collection[str], system: str) -> bool:
 
 def _labels(snapshot: Snapshot) -> dict[str, Labels]:
     try:
-        items = decode_list(snapshot.kube.get("ingresses", b'{"items":[]}'), "ingresses")
+        items = decode_list(snapshot.kube.get("ingresses", b'{"items":[]}'), Ingress)
     except ReadError:
         return {}
     return {i.ref: i.metadata.labels or {} for i in items}

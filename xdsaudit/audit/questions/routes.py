@@ -14,7 +14,8 @@ from xdsaudit.audit.requests.example import host_of
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.ingress.expectation import ExpectedRoute
 from xdsaudit.ingress.plugins import plan_plugins
-from xdsaudit.model.route import Place, Route, ingress_of
+from xdsaudit.model.plain import as_mapping
+from xdsaudit.model.route import Fields, Place, Route, ingress_of, weights_of
 from xdsaudit.model.sensitive import Masks
 from xdsaudit.model.verdict import FieldDelta, Rule
 from xdsaudit.model.view import View, ViewName
@@ -54,7 +55,7 @@ class Shown(NamedTuple):
     number: int
     match: str
     to: str
-    fields: Mapping[str, Any]
+    fields: Fields
     rule: Rule | None
     name: str
     plugins: tuple[str, ...] = ()
@@ -259,7 +260,8 @@ def _all_shown(world: World, place: Place, routes: Iterable[Served]) -> tuple[Sh
 
 
 def _shown(world: World, owners: Owners, place: Place, number: int, route: Served) -> Shown:
-    fields = Masks().masked({k: v for k, v in route.fields.items() if v is not None and k != "weighted_clusters"})
+    shown = {k: v for k, v in route.fields.items() if v is not None and k != "weighted_clusters"}
+    fields = as_mapping(Masks().masked(shown))
     return Shown(number, str(route.key), goes_to(route), fields, _owner(world, owners, place, route), route.name)
 
 
@@ -267,9 +269,9 @@ def goes_to(route: Served) -> str:
     """Where a route sends a request: a cluster, several with their weights, or what answers instead."""
     if route.cluster is not None:
         return route.cluster
-    weighted = route.fields.get("weighted_clusters")
+    weighted = weights_of(route.fields)
     if weighted:
-        return ", ".join(f"{c.get('name')} ({c.get('weight', 0)})" for c in weighted.get("clusters", ()))
+        return ", ".join(f"{c.get('name')} ({c.get('weight', 0)})" for c in weighted)
     for name in ("redirect", "direct_response"):
         if route.fields.get(name):
             return f"a {name.replace('_', ' ')}"

@@ -146,7 +146,7 @@ def _config(item: Mapping[str, Any], literals: Literals) -> dict[str, str]:
     config, why = read_config(data["cert"] if isinstance(data["cert"], str) else "")
     if config is None:
         return {"cert": json.dumps({"void": why})}
-    entries = [{k: e[k] for k in ("domains", "tlssecret", "tlsissuer")} for e in config["credentialconfig"]]
-    issuers = [{"name": i["name"], "email": literals.hide(i["email"])} for i in config["acmeissuer"]]
-    kept = {k: config[k] for k in ("automatichttps", "fallbackforinvalidsecret", "renewbeforedays")}
+    entries = [{k: getattr(e, k) for k in ("domains", "tlssecret", "tlsissuer")} for e in config.credentialconfig]
+    issuers = [{"name": i.name, "email": literals.hide(i.email)} for i in config.acmeissuer]
+    kept = {k: getattr(config, k) for k in ("automatichttps", "fallbackforinvalidsecret", "renewbeforedays")}
     return {"cert": json.dumps({**kept, "credentialconfig": entries, "acmeissuer": issuers})}
