@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Container, Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.errors import InputError
+from xdsaudit.model.plain import Plain, part
 from xdsaudit.xds.plain import to_plain
-from xdsaudit.xds.pool import message, resource_class
+from xdsaudit.xds.pool import Message, message, resource_class
 from xdsaudit.xds.reader import fold
 
 PORT_HEADER: Final = "x-xdsaudit-port"
@@ -89,7 +90,7 @@ class LoopbackRewrite:
         data: bytes = decoded.SerializeToString()
         return data
 
-    def _listener(self, listener: Any) -> Any:
+    def _listener(self, listener: Message) -> Message:
         port = self.ports.setdefault(listener.name, 0) or free_port()
         self.ports[listener.name] = port
         listener.address.socket_address.address = "127.0.0.1"
@@ -115,9 +116,9 @@ class LoopbackRewrite:
                 chain.transport_socket.typed_config.value = tls.SerializeToString()
         return listener
 
-    def _cluster(self, cluster: Any) -> Any:
-        for part in ("transport_socket", "transport_socket_matches", "metadata"):
-            cluster.ClearField(part)
+    def _cluster(self, cluster: Message) -> Message:
+        for field in ("transport_socket", "transport_socket_matches", "metadata"):
+            cluster.ClearField(field)
         kind = cluster.WhichOneof("cluster_discovery_type")
         if kind == "type" and cluster.type == 3:
             return cluster
@@ -129,7 +130,7 @@ class LoopbackRewrite:
             self._assignment(cluster.load_assignment)
         return cluster
 
-    def _extension(self, extension: Any) -> Any:
+    def _extension(self, extension: Message) -> Message:
         """A plugin's code from a file. What is not known of it stays: Envoy needs it, and it dials nothing."""
         if not extension.typed_config.type_url.endswith(_WASM):
             raise InputError(
@@ -153,7 +154,7 @@ class LoopbackRewrite:
         extension.typed_config.value = wasm.SerializeToString()
         return extension
 
-    def _assignment(self, assignment: Any) -> Any:
+    def _assignment(self, assignment: Message) -> Message:
         for locality in assignment.endpoints:
             for each in locality.lb_endpoints:
                 each.endpoint.ClearField("hostname")
@@ -163,7 +164,7 @@ class LoopbackRewrite:
         return assignment
 
 
-def _plain_clusters(table: Any) -> None:
+def _plain_clusters(table: Message) -> None:
     """Exchange Higress's plugin for fallback clusters for the clusters that it asks first."""
     for route in (route for host in table.virtual_hosts for route in host.routes):
         action = route.route
@@ -176,13 +177,13 @@ def _plain_clusters(table: Any) -> None:
             action.weighted_clusters.ClearField("inline_cluster_specifier_plugin")
 
 
-def _fallbacks(plugin: Any) -> Any:
+def _fallbacks(plugin: Message) -> Message:
     """The plugin's configuration, None where it is another plugin."""
     config = plugin.extension.typed_config
     return message(_FALLBACK).FromString(config.value) if config.type_url.endswith(_FALLBACK) else None
 
 
-def _extractors(manager: Any) -> None:
+def _extractors(manager: Message) -> None:
     for fragment in manager.scoped_routes.scope_key_builder.fragments:
         kind = fragment.WhichOneof("type")
         name = {"host_value_extractor": ":authority", "local_port_value_extractor": PORT_HEADER}.get(kind)
@@ -194,7 +195,7 @@ def _extractors(manager: Any) -> None:
             fragment.header_value_extractor.index = 0
 
 
-def check_loopback(resource: Any) -> None:
+def check_loopback(resource: Message) -> None:
     """Walk a resource and refuse what could be dialled or resolved outside this machine.
 
     Raises:
@@ -204,7 +205,7 @@ def check_loopback(resource: Any) -> None:
     _walk(to_plain(resource, []), f"{resource.DESCRIPTOR.name} {name!r}: $")
 
 
-def _walk(value: Any, path: str) -> None:
+def _walk(value: Plain, path: str) -> None:
     if isinstance(value, list):
         for index, each in enumerate(value):
             _walk(each, f"{path}[{index}]")
@@ -215,9 +216,9 @@ def _walk(value: Any, path: str) -> None:
                 f"{path}: {url} cannot be looked into, so it may point outside this machine; take it out of the recording"
             )
         for key, each in value.items():
-            if key == "socket_address" and not str(each.get("address", "")).startswith("127."):
+            if key == "socket_address" and not str(part(each, "address")).startswith("127."):
                 raise InputError(
-                    f"{path}.{key}: {each.get('address')!r} is not on loopback; the rewrite does not know this place"
+                    f"{path}.{key}: {part(each, 'address')!r} is not on loopback; the rewrite does not know this place"
                 )
             if key in ("path", "filename", "pipe") and "sds" in path:
                 raise InputError(f"{path}.{key}: reads a file of this machine; refused")

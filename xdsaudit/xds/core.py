@@ -7,15 +7,15 @@ pilot's business. Objects are folded by type: each response of core carries all 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from xdsaudit.errors import ReadError
 from xdsaudit.model.assemble import concerns
 from xdsaudit.model.facts import CoreFacts
-from xdsaudit.model.route import HeaderMatch, MatchKey, PathKind, Place, Route, simple_key
+from xdsaudit.model.route import Fields, HeaderMatch, MatchKey, PathKind, Place, Route, simple_key
 from xdsaudit.model.view import Table, View, ViewName
 from xdsaudit.xds.plugins import read_wasm_plugin
-from xdsaudit.xds.pool import known_type, message
+from xdsaudit.xds.pool import Message, known_type, message
 
 MCP_TYPES = (
     "networking.istio.io/v1alpha3/VirtualService",
@@ -33,10 +33,10 @@ _RESOURCE = "istio.mcp.v1alpha1.Resource"
 class ObjectMemo(Protocol):
     """Objects by the bytes of their MCP resource: the name, and the message, a ``_Service`` or None for a type that is not read."""
 
-    def get(self, key: bytes, /) -> tuple[str, Any] | None:
+    def get(self, key: bytes, /) -> tuple[str, Message] | None:
         """What these bytes were decoded to, None where they were not."""
 
-    def __setitem__(self, key: bytes, value: tuple[str, Any], /) -> None: ...
+    def __setitem__(self, key: bytes, value: tuple[str, Message], /) -> None: ...
 
 
 class _Service(NamedTuple):
@@ -64,7 +64,7 @@ def read_core(
     Raises:
         ReadError: bytes that are not an MCP response.
     """
-    objects: dict[str, list[tuple[str, Any]]] = {}
+    objects: dict[str, list[tuple[str, Message]]] = {}
     response_class = message("envoy.service.discovery.v3.DiscoveryResponse")
     for number, data in enumerate(responses):
         try:
@@ -89,7 +89,7 @@ def read_core(
     )
 
 
-def _facts(objects: Mapping[str, Iterable[tuple[str, Any]]]) -> CoreFacts:
+def _facts(objects: Mapping[str, Iterable[tuple[str, Message]]]) -> CoreFacts:
     return CoreFacts(
         frozenset(host for _, entry in objects.get("ServiceEntry", ()) for host in entry.hosts),
         frozenset(rule.host for _, rule in objects.get("DestinationRule", ())),
@@ -103,7 +103,7 @@ def _facts(objects: Mapping[str, Iterable[tuple[str, Any]]]) -> CoreFacts:
     )
 
 
-def _read(data: bytes, decoded: ObjectMemo | None, hosts: Collection[str] | None) -> tuple[str, Any]:
+def _read(data: bytes, decoded: ObjectMemo | None, hosts: Collection[str] | None) -> tuple[str, Message]:
     """One object of an MCP response."""
     known = decoded.get(data) if decoded is not None else None
     if known is not None:
@@ -119,7 +119,7 @@ def _read(data: bytes, decoded: ObjectMemo | None, hosts: Collection[str] | None
     return name, read
 
 
-def _tables(services: Iterable[tuple[str, Any]], gateways: Iterable[tuple[str, Any]]) -> dict[Place, Table]:
+def _tables(services: Iterable[tuple[str, Message]], gateways: Iterable[tuple[str, Message]]) -> dict[Place, Table]:
     ports: dict[str, list[int]] = {}
     for _, gateway in gateways:
         for server in gateway.servers:
@@ -137,7 +137,7 @@ def _tables(services: Iterable[tuple[str, Any]], gateways: Iterable[tuple[str, A
     return tables
 
 
-def _routes(http: Any, origin: str) -> Iterable[Route]:
+def _routes(http: Message, origin: str) -> Iterable[Route]:
     cluster = None
     if len(http.route) == 1:
         destination = http.route[0].destination
@@ -151,7 +151,7 @@ def _routes(http: Any, origin: str) -> Iterable[Route]:
         yield Route(_key(match), name, _NOTHING, cluster, None, origin)
 
 
-_NOTHING: dict[str, Any] = {}
+_NOTHING: Fields = {}
 _URI: Final[Mapping[str | None, PathKind]] = {
     "exact": "path",
     "prefix": "prefix",
@@ -160,7 +160,7 @@ _URI: Final[Mapping[str | None, PathKind]] = {
 }
 
 
-def _key(match: Any) -> MatchKey:
+def _key(match: Message) -> MatchKey:
     uri = match.uri
     kind = uri.WhichOneof("match_type")
     path = _URI[kind]
@@ -175,7 +175,7 @@ def _key(match: Any) -> MatchKey:
     return MatchKey(path, value, ignore, tuple(sorted(headers)), tuple(sorted(query)))
 
 
-def _condition(name: str, text: Any) -> HeaderMatch:
+def _condition(name: str, text: Message) -> HeaderMatch:
     kind = text.WhichOneof("match_type")
     value = getattr(text, kind) if kind else ""
     if kind is None or (kind == "regex" and value == "*"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -23,7 +23,7 @@ _REJECT: Final = re.compile(
 )
 
 
-def _list(data: bytes, name: str) -> list[Any]:
+def _list(data: bytes, name: str) -> list[dict[str, object]]:
     try:
         page = msgspec.json.decode(data)
     except BROKEN as error:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Any
 
 from google.protobuf import unknown_fields
+from google.protobuf.descriptor import FieldDescriptor
 
-from xdsaudit.xds.pool import known_type
+from xdsaudit.model.plain import Plain
+from xdsaudit.xds.pool import Message, known_type
 
 _WRAPPERS = frozenset(
     f"google.protobuf.{t}Value"
@@ -37,7 +38,14 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def to_plain(message: Any, opaque: list[str]) -> Any:
+def enum_name(holder: Message, field: str) -> str:
+    """Name of the value of an enum field; its number as text where the pool does not know it."""
+    value = getattr(holder, field)
+    known = holder.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number.get(value)
+    return known.name if known is not None else str(value)
+
+
+def to_plain(message: Message, opaque: list[str]) -> Plain:
     """Plain data of a message; digests of undecodable parts are appended to ``opaque``."""
     name = message.DESCRIPTOR.full_name
     if name in _WRAPPERS:
@@ -56,7 +64,7 @@ def to_plain(message: Any, opaque: list[str]) -> Any:
     return {field.name: _value(field, value, opaque) for field, value in message.ListFields()}
 
 
-def any_to_plain(type_url: str, value: bytes, opaque: list[str]) -> dict[str, Any]:
+def any_to_plain(type_url: str, value: bytes, opaque: list[str]) -> dict[str, Plain]:
     """Plain data of an Any; a type the pool does not know, or bytes that do not decode, keep the type alone."""
     cls = known_type(type_url)
     if cls is not None:
@@ -71,7 +79,7 @@ def any_to_plain(type_url: str, value: bytes, opaque: list[str]) -> dict[str, An
     return {"@type": type_url}
 
 
-def _value(field: Any, value: Any, opaque: list[str]) -> Any:
+def _value(field: FieldDescriptor, value: Message, opaque: list[str]) -> Plain:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         entry = field.message_type.fields_by_name["value"]
         return {str(k): _scalar(entry, value[k], opaque) for k in value}
@@ -80,7 +88,7 @@ def _value(field: Any, value: Any, opaque: list[str]) -> Any:
     return _scalar(field, value, opaque)
 
 
-def _scalar(field: Any, value: Any, opaque: list[str]) -> Any:
+def _scalar(field: FieldDescriptor, value: Message, opaque: list[str]) -> Plain:
     if field.message_type is not None:
         return to_plain(value, opaque)
     if field.enum_type is not None:

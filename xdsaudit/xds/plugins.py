@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.plugin import (
     TEXT,
     WASM,
@@ -16,13 +17,14 @@ from xdsaudit.model.plugin import (
     settings_from_text,
     settings_of,
 )
-from xdsaudit.xds.pool import inside
+from xdsaudit.xds.plain import enum_name
+from xdsaudit.xds.pool import Message, inside
 
 _OPEN: Final = 3
 """FAIL_OPEN of Envoy's failure_policy, which newer pilots set instead of fail_open."""
 
 
-def read_slots(filters: Iterable[Any]) -> tuple[Slot, ...]:
+def read_slots(filters: Iterable[Message]) -> tuple[Slot, ...]:
     """Filters of an HTTP connection manager whose configuration comes by name, in order."""
     return tuple(
         Slot(plugin_name(f.name), f.config_discovery.HasField("default_config"), f.name)
@@ -31,7 +33,7 @@ def read_slots(filters: Iterable[Any]) -> tuple[Slot, ...]:
     )
 
 
-def read_extension(resource: Any) -> Plugin:
+def read_extension(resource: Message) -> Plugin:
     """A TypedExtensionConfig; of another filter than Wasm the type alone."""
     kind, name = resource.typed_config.type_url, plugin_name(resource.name)
     if kind != WASM:
@@ -39,7 +41,7 @@ def read_extension(resource: Any) -> Plugin:
     config = inside("envoy.extensions.filters.http.wasm.v3.Wasm", resource.typed_config.value, resource.name).config
     machine = config.vm_config
     code = machine.code
-    fields: dict[str, Any] = {
+    fields: dict[str, Plain] = {
         "root_id": config.root_id,
         "fail_open": config.fail_open or config.failure_policy == _OPEN,
     }
@@ -55,19 +57,19 @@ def read_extension(resource: Any) -> Plugin:
     return Plugin(name, fields, settings_from_text(text))
 
 
-def read_wasm_plugin(name: str, plugin: Any) -> Plugin:
+def read_wasm_plugin(name: str, plugin: Message) -> Plugin:
     """A WasmPlugin of core by its name ``namespace/name``; one without a URL was not captured whole and tells nothing."""
     called = name.replace("/", ".", 1)
     if not plugin.url:
         return Plugin(called, {}, None)
     host = tuple(e.name for e in plugin.vm_config.env if e.value_from == 1)
-    fields: dict[str, Any] = {
+    fields: dict[str, Plain] = {
         "url": image_of(plugin.url),
         "sha256": plugin.sha256,
         "root_id": plugin.plugin_name,
         "fail_open": plugin.fail_strategy == 1,
-        "pull_policy": _enum(plugin, "image_pull_policy"),
-        "phase": _enum(plugin, "phase"),
+        "pull_policy": enum_name(plugin, "image_pull_policy"),
+        "phase": enum_name(plugin, "phase"),
         "priority": plugin.priority.value if plugin.HasField("priority") else None,
         "env": environment({e.name: e.value for e in plugin.vm_config.env if e.value_from == 0}),
         "host_env": host,
@@ -75,20 +77,17 @@ def read_wasm_plugin(name: str, plugin: Any) -> Plugin:
     return Plugin(called, fields, settings_of(_struct(plugin.plugin_config)))
 
 
-def _enum(holder: Any, field: str) -> str:
-    value = getattr(holder, field)
-    known = holder.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number.get(value)
-    return known.name if known is not None else str(value)
-
-
-def _struct(struct: Any) -> dict[str, Any]:
+def _struct(struct: Message) -> dict[str, Plain]:
     return {k: _value(v) for k, v in struct.fields.items()}
 
 
-def _value(value: Any) -> Any:
+def _value(value: Message) -> Plain:
     kind = value.WhichOneof("kind")
     if kind == "struct_value":
         return _struct(value.struct_value)
     if kind == "list_value":
         return [_value(v) for v in value.list_value.values]
-    return None if kind in (None, "null_value") else getattr(value, kind)
+    if kind in (None, "null_value"):
+        return None
+    plain: Plain = getattr(value, kind)
+    return plain

@@ -8,13 +8,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from importlib import resources
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from xdsaudit.errors import ReadError
 from xdsaudit.model.canonical import TYPE_PREFIX
+
+Message: TypeAlias = Any
+"""A protobuf message, or a value that one holds: its class is made at run time, so that no type checker can know its fields."""
 
 Short = Literal["LDS", "SRDS", "RDS", "CDS", "EDS", "ECDS"]
 """A resource type by the name of its discovery service."""
@@ -35,7 +38,7 @@ WHOLE: Final[frozenset[Short]] = frozenset({"LDS", "CDS", "SRDS"})
 
 
 _LOCK: Final = threading.RLock()
-_CLASSES: Final[dict[str, Any]] = {}
+_CLASSES: Final[dict[str, type[Message]]] = {}
 _POOLS: Final[list[descriptor_pool.DescriptorPool]] = []
 
 
@@ -51,7 +54,7 @@ def pool() -> descriptor_pool.DescriptorPool:
         return _POOLS[0]
 
 
-def message(name: str) -> Any:
+def message(name: str) -> type[Message]:
     """Class of the message of that full name, the same one in every thread.
 
     Raises:
@@ -66,7 +69,7 @@ def message(name: str) -> Any:
     return cls
 
 
-def inside(name: str, data: bytes, of: str) -> Any:
+def inside(name: str, data: bytes, of: str) -> Message:
     """The message of that full name that another one carries.
 
     Raises:
@@ -80,12 +83,12 @@ def inside(name: str, data: bytes, of: str) -> Any:
         ) from error
 
 
-def resource_class(short: str) -> Any:
+def resource_class(short: str) -> type[Message]:
     """Class of the resources of a short type."""
     return message(_MESSAGES[short])
 
 
-def known_type(type_url: str) -> Any | None:
+def known_type(type_url: str) -> type[Message] | None:
     """Class of a type URL, or None for a type the pool does not know."""
     try:
         return message(type_url.rpartition("/")[2])

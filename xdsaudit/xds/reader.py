@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from xdsaudit.errors import ReadError
 from xdsaudit.model.assemble import RouteScope, TableMemo, VirtualHost, assemble, concerns, scope_of
 from xdsaudit.model.canonical import fields_of, match_of
+from xdsaudit.model.plain import as_mapping
 from xdsaudit.model.plugin import Plugin
 from xdsaudit.model.route import Fields, Route, simple_key
 from xdsaudit.model.view import Cluster, FilterChain, Listener, View, ViewName
-from xdsaudit.xds.plain import to_plain
+from xdsaudit.xds.plain import enum_name, to_plain
 from xdsaudit.xds.plugins import read_extension, read_slots
-from xdsaudit.xds.pool import SHORT, TYPES, WHOLE, Short, inside, message, resource_class
+from xdsaudit.xds.pool import SHORT, TYPES, WHOLE, Message, Short, inside, message, resource_class
 
 _PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -27,11 +28,11 @@ _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnecti
 class Undecoded(NamedTuple):
     """A RouteConfiguration as a message, and its bytes."""
 
-    config: Any
+    config: Message
     data: bytes
 
 
-def fold(responses: Iterable[bytes], decoded: TableMemo | None = None) -> dict[Short, dict[str, Any]]:
+def fold(responses: Iterable[bytes], decoded: TableMemo | None = None) -> dict[Short, dict[str, Message]]:
     """Resources by short type and name after all responses, each a decoded message of the pool.
 
     Of RDS an ``Undecoded``, or the virtual hosts where ``decoded`` knows them.
@@ -40,7 +41,7 @@ def fold(responses: Iterable[bytes], decoded: TableMemo | None = None) -> dict[S
         ReadError: a response, or a resource in one, is not what it says it is.
     """
     response_class = message("envoy.service.discovery.v3.DiscoveryResponse")
-    folded: dict[Short, dict[str, Any]] = {}
+    folded: dict[Short, dict[str, Message]] = {}
     for number, data in enumerate(responses):
         try:
             response = response_class.FromString(data)
@@ -124,7 +125,9 @@ def read_pilot(
     )
 
 
-def _plugins(folded: dict[Short, dict[str, Any]], listeners: tuple[Listener, ...] | None) -> dict[str, Plugin] | None:
+def _plugins(
+    folded: dict[Short, dict[str, Message]], listeners: tuple[Listener, ...] | None
+) -> dict[str, Plugin] | None:
     """Plugins by name; None where listeners name some and nobody asked for their configurations."""
     if "ECDS" in folded:
         return {p.name: p for p in map(read_extension, folded["ECDS"].values())}
@@ -133,17 +136,17 @@ def _plugins(folded: dict[Short, dict[str, Any]], listeners: tuple[Listener, ...
     return {}
 
 
-def read_scope(scope: Any) -> RouteScope:
+def read_scope(scope: Message) -> RouteScope:
     """A ScopedRouteConfiguration as a scope."""
     return scope_of(scope.name, (f.string_key for f in scope.key.fragments), scope.route_configuration_name)
 
 
-def healthy(assignment: Any) -> int:
+def healthy(assignment: Message) -> int:
     """Number of endpoints of an assignment that may take traffic (UNKNOWN counts as healthy, as in Envoy)."""
     return sum(1 for locality in assignment.endpoints for e in locality.lb_endpoints if e.health_status in (0, 1, 5))
 
 
-def read_cluster(cluster: Any) -> Cluster:
+def read_cluster(cluster: Message) -> Cluster:
     """A Cluster message as a value."""
     kind = "custom" if cluster.WhichOneof("cluster_discovery_type") == "cluster_type" else None
     http2 = cluster.HasField("http2_protocol_options")
@@ -154,22 +157,16 @@ def read_cluster(cluster: Any) -> Cluster:
         http2 = http2 or options.explicit_http_config.HasField("http2_protocol_options")
     return Cluster(
         cluster.name,
-        kind or _enum(cluster, "type"),
+        kind or enum_name(cluster, "type"),
         cluster.eds_cluster_config.service_name or cluster.name,
         healthy(cluster.load_assignment),
-        _enum(cluster, "lb_policy"),
+        enum_name(cluster, "lb_policy"),
         http2=http2,
         tls=cluster.transport_socket.name == "envoy.transport_sockets.tls",
     )
 
 
-def _enum(holder: Any, field: str) -> str:
-    value = getattr(holder, field)
-    known = holder.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number.get(value)
-    return known.name if known is not None else str(value)
-
-
-def read_listener(listener: Any) -> Listener:
+def read_listener(listener: Message) -> Listener:
     """A Listener message with its HTTP filter chains."""
     chains = list(listener.filter_chains)
     if listener.HasField("default_filter_chain"):
@@ -182,7 +179,7 @@ def read_listener(listener: Any) -> Listener:
     )
 
 
-def _chain(chain: Any) -> FilterChain | None:
+def _chain(chain: Message) -> FilterChain | None:
     manager = None
     for network_filter in chain.filters:
         if network_filter.typed_config.type_url.endswith("." + _HCM.rpartition(".")[2]):
@@ -208,7 +205,7 @@ def _chain(chain: Any) -> FilterChain | None:
 
 
 @lru_cache(maxsize=2)
-def _decoded(data: bytes) -> Any:
+def _decoded(data: bytes) -> Message:
     return resource_class("RDS").FromString(data)
 
 
@@ -219,7 +216,7 @@ class Located(NamedTuple):
     host: int
     position: int
 
-    def message(self) -> Any:
+    def message(self) -> Message:
         """The Route message; neighbours in one RouteConfiguration share its decoding."""
         return _decoded(self.data).virtual_hosts[self.host].routes[self.position]
 
@@ -246,7 +243,7 @@ class ProtoRouteReader:
         self._hosts = hosts
         self._fields: dict[bytes, tuple[Fields, tuple[str, ...]]] = {}
 
-    def virtual_hosts(self, config: Any, data: bytes | None = None) -> tuple[VirtualHost, ...]:
+    def virtual_hosts(self, config: Message, data: bytes | None = None) -> tuple[VirtualHost, ...]:
         """Virtual hosts of one RouteConfiguration, in its order; ``data`` are its bytes."""
         return tuple(
             VirtualHost(
@@ -260,7 +257,7 @@ class ProtoRouteReader:
             for host, v in enumerate(config.virtual_hosts)
         )
 
-    def route(self, route: Any, source: Located | None = None) -> Route:
+    def route(self, route: Message, source: Located | None = None) -> Route:
         """One route."""
         match = route.match
         parts = match.ListFields()
@@ -269,7 +266,7 @@ class ProtoRouteReader:
             opaque: tuple[str, ...] = ()
         else:
             unread: list[str] = []
-            key = match_of(to_plain(match, unread))
+            key = match_of(as_mapping(to_plain(match, unread)))
             opaque = tuple(unread)
         name = route.name
         action = route.route
@@ -284,9 +281,6 @@ class ProtoRouteReader:
         known = self._fields.get(rest)
         if known is None:
             hidden: list[str] = []
-            plain = to_plain(route, hidden)
-            if cluster is not None:
-                plain.get("route", {}).pop("cluster", None)
-            known = (fields_of(plain)[0], tuple(hidden))
+            known = (fields_of(as_mapping(to_plain(route, hidden)))[0], tuple(hidden))
             self._fields[rest] = known
         return Route(key, name, known[0], cluster, opaque + known[1], "", source)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.errors import ReadError
-from xdsaudit.xds.pool import SHORT, TYPES, WHOLE, Short, inside, message
+from xdsaudit.model.plain import Plain
+from xdsaudit.xds.pool import SHORT, TYPES, WHOLE, Message, Short, inside, message
 from xdsaudit.xds.reader import fold, read_cluster, read_listener
 
 GATEWAY_LABELS: Final[Mapping[str, str]] = {"app": "higress-gateway", "higress": "higress-system-higress-gateway"}
@@ -33,7 +34,7 @@ class Node:
     istio_version: str = "1.19.5"
     labels: Mapping[str, str] = field(default_factory=lambda: dict(GATEWAY_LABELS))
     node_id: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Plain] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -41,10 +42,10 @@ class Node:
         domain = f"{self.namespace}.svc.cluster.local"
         return self.node_id or f"router~{self.ip}~{self.pod}.{self.namespace}~{domain}"
 
-    def to_message(self) -> Any:
+    def to_message(self) -> Message:
         """The protobuf Node."""
         node = message("envoy.config.core.v3.Node")(id=self.id, cluster="higress-gateway", user_agent_name="xdsaudit")
-        values: dict[str, Any] = {
+        values: dict[str, Plain] = {
             "ISTIO_VERSION": self.istio_version,
             "CLUSTER_ID": self.cluster_id,
             "NAMESPACE": self.namespace,
@@ -183,7 +184,7 @@ class AdsSession:
             requests += self._subscribe(other, names)
         return requests
 
-    def _wanted(self, short: Short, resources: Mapping[str, Any]) -> Iterable[tuple[Short, frozenset[str] | None]]:
+    def _wanted(self, short: Short, resources: Mapping[str, Message]) -> Iterable[tuple[Short, frozenset[str] | None]]:
         if short == "CDS":
             clusters = [read_cluster(c) for c in resources.values()]
             yield "EDS", frozenset(c.service_name for c in clusters if c.discovery == "EDS")

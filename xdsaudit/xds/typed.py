@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING
 
 from xdsaudit.errors import NotCaptured
 from xdsaudit.model.route import Route
 from xdsaudit.xds.reader import Located
 
+if TYPE_CHECKING:
+    from envoy_data_plane.envoy.config.route.v3 import Route as TypedRoute
 
-def typed(route: Route) -> Any:
+
+def typed(route: Route) -> TypedRoute:
     """The ``envoy_data_plane`` Route of a route that was read from pilot, with every field it was served with.
 
     Raises:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.collect.redact.literals import Literals
 from xdsaudit.collect.redact.plugins import clean_config, clean_wasm_plugin
 from xdsaudit.model.sensitive import sensitive
-from xdsaudit.xds.pool import known_type, message
+from xdsaudit.xds.pool import Message, known_type, message
 
 _UNREAD_BODIES: Final = ("EnvoyFilter",)
 _TEXTS: Final = (
@@ -46,14 +46,14 @@ def clean_response(data: bytes, literals: Literals) -> bytes:
     return result
 
 
-def _decoded(cls: Any, data: bytes) -> Any | None:
+def _decoded(cls: type[Message], data: bytes) -> Message | None:
     try:
         return cls.FromString(data)
     except Exception:  # as above
         return None
 
 
-def _clean(message: Any, literals: Literals) -> None:
+def _clean(message: Message, literals: Literals) -> None:
     """Clean a message in place."""
     message.DiscardUnknownFields()
     name = message.DESCRIPTOR.full_name
@@ -75,7 +75,7 @@ def _clean(message: Any, literals: Literals) -> None:
             _clean(value, literals)
 
 
-def _any(packed: Any, literals: Literals) -> None:
+def _any(packed: Message, literals: Literals) -> None:
     cls = known_type(packed.type_url)
     inner = _decoded(cls, packed.value) if cls is not None else None
     if inner is None:
@@ -85,17 +85,17 @@ def _any(packed: Any, literals: Literals) -> None:
     packed.value = inner.SerializeToString(deterministic=True)
 
 
-def _header_value(header: Any, literals: Literals) -> None:
+def _header_value(header: Message, literals: Literals) -> None:
     header.value = literals.hide(header.value) if sensitive(header.key) else literals.text(header.value)
 
 
-def _matcher(matcher: Any, literals: Literals) -> None:
+def _matcher(matcher: Message, literals: Literals) -> None:
     _string_match(
         matcher.string_match if matcher.HasField("string_match") else matcher, literals, sensitive(matcher.name)
     )
 
 
-def _string_match(match: Any, literals: Literals, hidden: bool) -> None:
+def _string_match(match: Message, literals: Literals, hidden: bool) -> None:
     for field, value in match.ListFields():
         if field.name in _TEXTS and isinstance(value, str):
             setattr(match, field.name, literals.hide_exact(value) if hidden else literals.text(value))
@@ -105,20 +105,20 @@ def _string_match(match: Any, literals: Literals, hidden: bool) -> None:
             value.regex = literals.hide_regex(value.regex) if hidden else literals.text(value.regex)
 
 
-def _operations(route: Any, literals: Literals) -> None:
+def _operations(route: Message, literals: Literals) -> None:
     for operations in (route.set, route.add):
         for header in list(operations):  # assigning while iterating would skip some
             value = operations[header]
             operations[header] = literals.hide(value) if sensitive(header) else literals.text(value)
 
 
-def _http_match(match: Any, literals: Literals) -> None:
+def _http_match(match: Message, literals: Literals) -> None:
     for conditions in (match.headers, match.query_params):
         for name in list(conditions):
             _string_match(conditions[name], literals, sensitive(name))
 
 
-def _metadata(metadata: Any, literals: Literals) -> None:  # noqa: ARG001 - one signature for all
+def _metadata(metadata: Message, literals: Literals) -> None:  # noqa: ARG001 - one signature for all
     """Of metadata only the name of the Istio object that a route was made of is read."""
     origin = ""
     if "istio" in metadata.filter_metadata and "config" in metadata.filter_metadata["istio"].fields:
@@ -128,17 +128,17 @@ def _metadata(metadata: Any, literals: Literals) -> None:  # noqa: ARG001 - one 
         metadata.filter_metadata["istio"].fields["config"].string_value = origin
 
 
-def _mcp_metadata(metadata: Any, literals: Literals) -> None:  # noqa: ARG001 - one signature for all
+def _mcp_metadata(metadata: Message, literals: Literals) -> None:  # noqa: ARG001 - one signature for all
     name = metadata.name
     metadata.Clear()
     metadata.name = name
 
 
-def _struct(struct: Any, literals: Literals) -> None:  # noqa: ARG001 - one signature for all
+def _struct(struct: Message, literals: Literals) -> None:  # noqa: ARG001 - one signature for all
     struct.Clear()
 
 
-_SPECIAL: Final[dict[str, Callable[[Any, Literals], None]]] = {
+_SPECIAL: Final[dict[str, Callable[[Message, Literals], None]]] = {
     "google.protobuf.Any": _any,
     "google.protobuf.Struct": _struct,
     "envoy.config.core.v3.HeaderValue": _header_value,
