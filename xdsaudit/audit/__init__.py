@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from xdsaudit.audit.memory import Memory
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["audit"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """The function, imported when it is asked for: the catalogue of codes alone needs no audit."""
     if name != "audit":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -159,12 +159,16 @@ def _judged(world: World, reading: Reading, memory: Memory, tolerated: frozenset
     last = memory.made.last(name)
     # Names that are tolerated are looked at in all places together.
     same = last is not None and not tolerated and last[0][2:] == parts[2:]
-    before = Before(last[1], last[0][1].value) if last is not None and same else None
+    before = last[1] if last is not None and same and isinstance(last[1], Before) else None
     look = judge_core if core else partial(judge, reach=reach)
-    make = partial(look, view, world.expectation, memory.comparer, tolerated=tolerated, before=before)
-    judgement, info = _attempt(info, partial(memory.made.of, name, parts, make))
-    if judgement is not None:
-        world.judgements.setdefault(view.name, []).append(judgement)
+
+    def make() -> Before:
+        expectation = world.expectation
+        return Before(look(view, expectation, memory.comparer, tolerated=tolerated, before=before), expectation)
+
+    said, info = _attempt(info, partial(memory.made.of, name, parts, make))
+    if said is not None:
+        world.judgements.setdefault(view.name, []).append(said.judgement)
     return info
 
 
@@ -258,10 +262,10 @@ def _read_gateways(
         yield Reading(info, view)
 
 
-def _decoded(memory: Memory, name: object, answers: object, read: Callable[..., View], tables: Aging | None) -> View:
+def _decoded(memory: Memory, name: object, answers: object, read: Callable[..., View], tables: Aging[T] | None) -> View:
     """A view, as it was decoded before if it was answered the same; the tables it rests on are kept with it."""
 
-    def make() -> tuple[View, Asked]:
+    def make() -> tuple[View, Asked[T]]:
         asked = Asked(tables)
         return read(answers, decoded=asked if tables is not None else None), asked
 

@@ -7,62 +7,66 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 
 from xdsaudit.audit.compare.align import Comparer
 from xdsaudit.ingress.expectation import RuleIndex, RulePlan
 from xdsaudit.ingress.listing import ReadBefore
 from xdsaudit.ingress.parts import Kept
+from xdsaudit.model.assemble import RouteConfiguration
 from xdsaudit.model.verdict import RuleVerdict
+
+if TYPE_CHECKING:
+    from xdsaudit.audit.unchanged import Held
 
 T = TypeVar("T")
 
 
-class Aging:
+class Aging(Generic[T]):
     """What was made of bytes, by the bytes; it forgets what was not asked for between two turns."""
 
     def __init__(self) -> None:
         """Start empty."""
-        self._now: dict[bytes, tuple[bytes, Any]] = {}
-        self._old: dict[bytes, tuple[bytes, Any]] = {}
+        self._now: dict[bytes, tuple[bytes, T]] = {}
+        self._old: dict[bytes, tuple[bytes, T]] = {}
 
     def turn(self) -> None:
         """Begin a new round: what is not asked for until the next one is forgotten."""
         self._now, self._old = {}, self._now
 
-    def entry(self, key: bytes) -> tuple[bytes, Any] | None:
+    def entry(self, key: bytes) -> tuple[bytes, T] | None:
         """The bytes as they are held, and what was made of them, kept for another round."""
         known = self._now.get(key)
         if known is None and (known := self._old.get(key)) is not None:
             self._now[known[0]] = known
         return known
 
-    def __setitem__(self, key: bytes, value: Any) -> None:
+    def __setitem__(self, key: bytes, value: T) -> None:
         self._now[key] = key, value
 
     def __len__(self) -> int:
         return len(self._now)
 
 
-class Asked:
+class Asked(Generic[T]):
     """A part of what is remembered, and which of it one reader asked for: what was made of it keeps it.
 
     Attributes:
         keys: what was asked for, in the one copy that all readers share: twenty gateways send the same tables.
     """
 
-    def __init__(self, of: Aging | None) -> None:
+    def __init__(self, of: Aging[T] | None) -> None:
         """Ask this; None remembers nothing."""
         self._of = of
         self.keys: list[bytes] = []
 
-    def get(self, key: bytes, default: Any = None) -> Any:
+    def get(self, key: bytes) -> T | None:
         """The value, kept for another round."""
         known = self._of.entry(key) if self._of is not None else None
         self.keys.append(key if known is None else known[0])
-        return default if known is None else known[1]
+        return None if known is None else known[1]
 
-    def __setitem__(self, key: bytes, value: Any) -> None:
+    def __setitem__(self, key: bytes, value: T) -> None:
         """Remember."""
         if self._of is not None:
             self._of[key] = value
@@ -79,21 +83,21 @@ class Made:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._now: dict[object, tuple[tuple[Any, ...], Any]] = {}
-        self._old: dict[object, tuple[tuple[Any, ...], Any]] = {}
+        self._now: dict[object, tuple[tuple[object, ...], object]] = {}
+        self._old: dict[object, tuple[tuple[object, ...], object]] = {}
 
     def turn(self) -> None:
         """Begin a new round: what is not asked for until the next one is forgotten."""
         self._now, self._old = {}, self._now
 
-    def last(self, name: object) -> tuple[tuple[Any, ...], Any] | None:
+    def last(self, name: object) -> tuple[tuple[object, ...], object] | None:
         """What was made in the round before under a name, behind what it was made of."""
         return self._old.get(name)
 
-    def of(self, name: object, parts: tuple[Any, ...], make: Callable[[], T]) -> T:
+    def of(self, name: object, parts: tuple[object, ...], make: Callable[[], T]) -> T:
         """What ``make`` makes, or made last time of equal parts; an exception of it is not kept."""
         known = self._old.get(name)
-        made: T = known[1] if known is not None and known[0] == parts else make()
+        made = cast("T", known[1]) if known is not None and known[0] == parts else make()
         self._now[name] = (parts, made)
         return made
 
@@ -139,20 +143,20 @@ class Memory:
         made: views, and what was said of them, by what they were made of.
         alive: lists of expected routes of which none is dead, by their ids.
         verdicts: what all verdicts of the last audit depend on, and those of each Ingress by the id of its plans.
-        held: the last audit (``xdsaudit.audit.unchanged.Held``).
+        held: the last audit.
     """
 
     lasting: bool = True
-    core: Aging = field(default_factory=Aging)
-    pilot: Aging = field(default_factory=Aging)
-    gateway: Aging = field(default_factory=Aging)
+    core: Aging[tuple[str, object]] = field(default_factory=Aging)
+    pilot: Aging[RouteConfiguration] = field(default_factory=Aging)
+    gateway: Aging[RouteConfiguration] = field(default_factory=Aging)
     comparer: Comparer = field(default_factory=Comparer)
     ingresses: ReadBefore = field(default_factory=ReadBefore)
     translated: Kept = field(default_factory=Kept)
     made: Made = field(default_factory=Made)
     alive: dict[int, object] = field(default_factory=dict)
     verdicts: tuple[tuple[object, ...], Mapping[int, Verdicts]] = field(default_factory=lambda: ((), {}))
-    held: Any = None
+    held: Held | None = None
 
     def turn(self) -> None:
         """Begin an audit."""

@@ -54,7 +54,7 @@ def judged(
         asked: the hosts that are asked about, None for all: the rest is left out (``questions.of_hosts``).
     """
     kept = memory or Memory(lasting=False)
-    held: Held | None = kept.held.now(snapshot) if kept.held is not None else None
+    held = kept.held.now(snapshot) if kept.held is not None else None
     if held is None:
         with _no_collections():
             held = _audit(build(snapshot, kept, asked), kept)

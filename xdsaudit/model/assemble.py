@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, MutableMapping
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from xdsaudit.model.route import Place, Route
 from xdsaudit.model.view import Listener, Table
@@ -30,8 +30,21 @@ def concerns(name: str, domains: Iterable[str], hosts: Collection[str] | None) -
 
 
 RouteTables = Mapping[str, tuple[VirtualHost, ...]]
-TableMemo = MutableMapping[bytes, tuple[str, tuple[VirtualHost, ...]]]
-"""Route configurations by their bytes: their name and their virtual hosts."""
+RouteConfiguration = tuple[str, tuple[VirtualHost, ...]]
+"""Its name and its virtual hosts."""
+T = TypeVar("T")
+
+
+class Memo(Protocol[T]):
+    """What was decoded, by its bytes."""
+
+    def get(self, key: bytes, /) -> T | None:
+        """What these bytes were decoded to, None where they were not."""
+
+    def __setitem__(self, key: bytes, value: T, /) -> None: ...
+
+
+TableMemo = Memo[RouteConfiguration]
 
 
 class RouteScope(NamedTuple):

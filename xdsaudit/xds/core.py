@@ -7,10 +7,10 @@ pilot's business. Objects are folded by type: each response of core carries all 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from xdsaudit.errors import ReadError
-from xdsaudit.model.assemble import concerns
+from xdsaudit.model.assemble import Memo, concerns
 from xdsaudit.model.facts import CoreFacts
 from xdsaudit.model.route import Fields, HeaderMatch, MatchKey, PathKind, Place, Route, simple_key
 from xdsaudit.model.view import Table, View, ViewName
@@ -30,13 +30,8 @@ MCP_TYPES = (
 _RESOURCE = "istio.mcp.v1alpha1.Resource"
 
 
-class ObjectMemo(Protocol):
-    """Objects by the bytes of their MCP resource: the name, and the message, a ``_Service`` or None for a type that is not read."""
-
-    def get(self, key: bytes, /) -> tuple[str, Message] | None:
-        """What these bytes were decoded to, None where they were not."""
-
-    def __setitem__(self, key: bytes, value: tuple[str, Message], /) -> None: ...
+ObjectMemo = Memo[tuple[str, object]]
+"""Objects by the bytes of their MCP resource: the name, and the message, a ``_Service`` or None for a type that is not read."""
 
 
 class _Service(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from xdsaudit.model.verdict import Concern, Finding, Origin, Rule, Severity
 
@@ -84,7 +84,7 @@ class Cause:
     divergence: bool = False
     evidence: Evidence | None = None
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, object]:
         """Its texts as ``explain CODE -o json`` prints them; what is new is added at the end."""
         names = ("code", "slug", "severity", "title", "meaning", "remedy", "shows", "prevention", "issues")
         return {name: getattr(self, name) for name in names}

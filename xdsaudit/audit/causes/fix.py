@@ -7,7 +7,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.audit.causes import rejection, translation
 from xdsaudit.audit.causes.catalogue import BY_SLUG
@@ -74,7 +74,7 @@ def _filled(cause: Cause, values: Values, remedy: str | None) -> tuple[Fix, ...]
     return tuple(found)
 
 
-def _controller(controller: Mapping[str, Any]) -> Values:
+def _controller(controller: Mapping[str, object]) -> Values:
     system = str(controller.get("system_namespace") or "higress-system")
     name = controller.get("ingress_class")
     values = {"system": system, "gateway_namespace": str(controller.get("gateway_namespace") or system)}

@@ -33,9 +33,9 @@ class Comparer:
     def __init__(self) -> None:
         """Start with an empty memory."""
         self._equal: set[tuple[int, int]] = set()
-        self._kept: list[Any] = []
-        self._tables: dict[tuple[int, int, str], Any] = {}
-        self._older: dict[tuple[int, int, str], Any] = {}
+        self._kept: list[object] = []
+        self._tables: dict[tuple[int, int, str], object] = {}
+        self._older: dict[tuple[int, int, str], object] = {}
 
     def turn(self) -> None:
         """Forget pairs, and tables that were not compared since the last turn."""

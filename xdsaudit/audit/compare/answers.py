@@ -15,7 +15,7 @@ from difflib import SequenceMatcher
 from functools import partial
 from itertools import islice, product
 from math import prod
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from xdsaudit.audit.compare.order import apart
 from xdsaudit.audit.requests.automaton import Automaton, TooHardError
@@ -24,7 +24,9 @@ from xdsaudit.audit.requests.conditions import axes
 from xdsaudit.audit.requests.example import host_of, reachable, requests
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import candidates, matches
-from xdsaudit.model.route import MatchKey, Place
+from xdsaudit.ingress.expectation import ExpectedRoute
+from xdsaudit.model.route import MatchKey, Place, Route
+from xdsaudit.model.verdict import Rule
 
 _OPS: Final[Mapping[str, str]] = {
     "path": "exact",
@@ -41,13 +43,15 @@ class Answering(NamedTuple):
     Attributes:
         key: what it matches.
         outcome: what it does with a request; equal values are equal answers.
-        label: whose it is, for people.
+        rule: whose it is, None where nobody knows.
+        route: the route itself.
         sure: False where what it does depends on what was not read.
     """
 
     key: MatchKey
     outcome: int
-    label: Any
+    rule: Rule | None
+    route: ExpectedRoute | Route
     sure: bool = True
 
 
@@ -127,9 +131,9 @@ def _of_host(
         return
     unsure = next((a for a in (*before, *after) if not a.sure), None)
     if unsure is not None:
-        _doubt(result, f"{base.host}: what {unsure.label} does depends on what was not read")
+        _doubt(result, f"{base.host}: what {unsure.rule or unsure.route.name} does depends on what was not read")
     # Numbers for keys and outcomes, so that the subsequence is found by comparing integers.
-    numbers: dict[Any, int] = {}
+    numbers: dict[tuple[MatchKey, int], int] = {}
     first = [numbers.setdefault(item, len(numbers)) for item in one]
     second = [numbers.setdefault(item, len(numbers)) for item in two]
     apart_before, apart_after = set(range(len(one))), set(range(len(two)))
@@ -197,7 +201,7 @@ class _Neighbours:
 def _alike(was: tuple[int, Answering] | None, will: tuple[int, Answering] | None) -> bool:
     if was is None or will is None:
         return was is will
-    return bool(was[1].outcome == will[1].outcome)
+    return was[1].outcome == will[1].outcome
 
 
 def _first(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from xdsaudit.audit.compare.answers import Answering, Change, Differences, Side, differences
 from xdsaudit.audit.requests.request import Request
@@ -15,7 +15,7 @@ from xdsaudit.ingress.policy import TrafficPolicy
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.translate import translate
 from xdsaudit.model.plain import as_mapping
-from xdsaudit.model.route import Place, Route, clusters_of_fields, ingress_of
+from xdsaudit.model.route import Fields, Place, Route, clusters_of_fields, ingress_of
 from xdsaudit.model.verdict import Rule
 from xdsaudit.model.view import View
 
@@ -140,8 +140,8 @@ class _Outcomes:
     """Numbers for what routes do, so that equal answers are equal numbers."""
 
     def __init__(self) -> None:
-        self._numbers: dict[Any, int] = {}
-        self._frozen: dict[int, tuple[Any, Any]] = {}
+        self._numbers: dict[object, int] = {}
+        self._frozen: dict[int, tuple[Fields, object]] = {}
 
     def side(self, expectation: Expectation) -> Side:
         """The tables of an expectation."""
@@ -160,9 +160,9 @@ class _Outcomes:
         number = self._number((route.cluster, self._plain(route.fields), ""))
         name = ingress_of(route.name, profile.system_namespace)
         rule = Rule(*name, place[1], route.key.value, None) if name else None
-        return Answering(route.key, number, (rule, route), not any(route.opaque or ()))
+        return Answering(route.key, number, rule, route, not any(route.opaque or ()))
 
-    def _number(self, outcome: Any) -> int:
+    def _number(self, outcome: object) -> int:
         return self._numbers.setdefault(outcome, len(self._numbers))
 
     def _answering(self, route: ExpectedRoute, expectation: Expectation) -> Answering:
@@ -170,16 +170,16 @@ class _Outcomes:
         asked = tuple((c, expectation.policies[c]) for c in clusters if c in expectation.policies)
         number = self._number((route.cluster, self._plain(route.fields), repr(asked)))
         rule = expectation.plans[route.rules[0]].rule if route.rules else None
-        return Answering(route.key, number, (rule, route), not route.uncertain)
+        return Answering(route.key, number, rule, route, not route.uncertain)
 
-    def _plain(self, fields: Mapping[str, Any]) -> Any:
+    def _plain(self, fields: Fields) -> object:
         known = self._frozen.get(id(fields))
         if known is None or known[0] is not fields:
             known = self._frozen[id(fields)] = (fields, _frozen(fields))
         return known[1]
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: object) -> object:
     if isinstance(value, Mapping):
         return tuple(sorted((k, _frozen(v)) for k, v in value.items()))
     if isinstance(value, list | tuple):
@@ -236,7 +236,7 @@ def _words(result: Differences, sides: tuple[Side, Side], one: Policies, two: Po
 
 def _grouped(changed: Iterable[Changed]) -> tuple[Changed, ...]:
     """One of all that say the same of one host: the routes of a rule, on both ports."""
-    kept: dict[tuple[Any, ...], Changed] = {}
+    kept: dict[tuple[object, ...], Changed] = {}
     for each in changed:
         kept.setdefault((each.request.host, each.before, each.after, each.fields), each)
     return tuple(kept.values())
@@ -248,8 +248,7 @@ def _answer(change: Change, route: Answering | None, side: Side) -> Answer:
         if change.request.secure and not any(p == port and _under(h, host) for p, h in side):
             return Answer(None, "", "no TLS for this host")
         return Answer(None, "", "404")
-    rule, expected = route.label
-    return Answer(rule, expected.name, _does(expected))
+    return Answer(route.rule, route.route.name, _does(route.route))
 
 
 def _under(pattern: str, host: str) -> bool:
@@ -274,7 +273,7 @@ def _service(cluster: str) -> str:
 
 def _differing(before: Answering, after: Answering, one: Policies, two: Policies) -> Iterator[str]:
     """Names of the fields that differ where the request goes to the same place."""
-    (_, was), (_, will) = before.label, after.label
+    was, will = before.route, after.route
     if was.cluster != will.cluster or _does(was) != _does(will):
         return
     names = sorted({*was.fields, *will.fields} - {"max_grpc_timeout"})  # what timeout says is said once

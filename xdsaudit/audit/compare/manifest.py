@@ -6,7 +6,7 @@ Compares Ingress objects alone; what the API adds by itself (status, managed fie
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from xdsaudit.ingress.annotations import acts
 from xdsaudit.ingress.objects import Backend, Ingress
@@ -78,7 +78,7 @@ def _rules(ingress: Ingress) -> Iterator[_Written]:
         yield _Written(Rule(*ref, "*", "/", None), None)
 
 
-def _delta(field: str, expected: Any, actual: Any) -> FieldDelta:
+def _delta(field: str, expected: str | list[str] | None, actual: str | list[str] | None) -> FieldDelta:
     return FieldDelta(field, ViewName.INGRESS, None, expected, actual)
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import chain_of
 from xdsaudit.ingress.plugins import PluginPlan
-from xdsaudit.model.plugin import CONDITIONS, WASM, Plugin, Slot
+from xdsaudit.model.plugin import CONDITIONS, WASM, Settings, Slot
 from xdsaudit.model.route import Route
 from xdsaudit.model.view import View, ViewName
 
@@ -60,29 +60,26 @@ def plugins_for(view: View, request: Request, route: Route, plans: Mapping[str, 
 
 
 def _action(view: View, slot: Slot, request: Request, route: Route, plan: PluginPlan | None) -> PluginAction:
-    name = slot.name.replace(".", "/", 1)
-
-    def done(acts: bool | None, said: str, rule: int | None = None, keys: tuple[str, ...] = ()) -> PluginAction:
-        return PluginAction(view.name, view.replica, name, acts, rule, said, keys)
-
+    unknown = PluginAction(view.name, view.replica, slot.name.replace(".", "/", 1), None, None, "")
     if view.plugins is None:
-        return done(None, "its configuration was not read")
+        return unknown._replace(said="its configuration was not read")
     plugin = view.plugins.get(slot.name)
     if plugin is None:
         said = "has no configuration: the request passes without it" if slot.open else "has no configuration: 500"
-        return done(False, said)
+        return unknown._replace(acts=False, said=said)
     if plugin.kind != WASM:
-        return done(None, f"another filter stands in its place: {plugin.kind.rpartition('.')[2]}")
+        return unknown._replace(said=f"another filter stands in its place: {plugin.kind.rpartition('.')[2]}")
     if plugin.settings is None:
-        return done(None, "its configuration was not captured")
-    return _chosen(plugin, request, route, plan, done)
+        return unknown._replace(said="its configuration was not captured")
+    return _chosen(unknown, plugin.settings, request, route, plan)
 
 
-def _chosen(plugin: Plugin, request: Request, route: Route, plan: PluginPlan | None, done: Any) -> PluginAction:
-    assert plugin.settings is not None
+def _chosen(
+    unknown: PluginAction, settings: Settings, request: Request, route: Route, plan: PluginPlan | None
+) -> PluginAction:
     numbers = {r.place: r.number for r in plan.rules if r.place is not None} if plan is not None else {}
     doubt = ""
-    for place, text in enumerate(plugin.settings.rules):
+    for place, text in enumerate(settings.rules):
         rule = json.loads(text)
         if not isinstance(rule, dict):
             continue
@@ -91,37 +88,32 @@ def _chosen(plugin: Plugin, request: Request, route: Route, plan: PluginPlan | N
         if fits is None:
             doubt = doubt or f"matchRules[{number}] may take it, depending on the cluster that is chosen"
         elif fits:
-            action: PluginAction = done(
-                None if doubt else True, doubt or f"acts by matchRules[{number}] ({_why(rule)})", number, _keys(rule)
-            )
-            return action
-    default = json.loads(plugin.settings.default)
+            said = doubt or f"acts by matchRules[{number}] ({_why(rule)})"
+            return unknown._replace(acts=None if doubt else True, rule=number, said=said, keys=_keys(rule))
+    default = json.loads(settings.default)
     if doubt:
-        unsure: PluginAction = done(None, doubt)
-        return unsure
-    if default is not None or not plugin.settings.rules:
+        return unknown._replace(said=doubt)
+    if default is not None or not settings.rules:
         keys = _keys(default) if isinstance(default, dict) else ()
-        by_default: PluginAction = done(True, "acts by its default configuration", None, keys)
-        return by_default
-    idle: PluginAction = done(False, "does not act: no match rule fits, and it has no default configuration")
-    return idle
+        return unknown._replace(acts=True, said="acts by its default configuration", keys=keys)
+    return unknown._replace(acts=False, said="does not act: no match rule fits, and it has no default configuration")
 
 
-def _keys(config: Mapping[str, Any]) -> tuple[str, ...]:
+def _keys(config: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(sorted(k for k in config if k not in _NAMED))
 
 
-def _names(rule: Mapping[str, Any], key: str) -> list[str]:
+def _names(rule: Mapping[str, object], key: str) -> list[str]:
     names = rule.get(key)
     return [n for n in names if isinstance(n, str) and n] if isinstance(names, list) else []
 
 
-def _why(rule: Mapping[str, Any]) -> str:
+def _why(rule: Mapping[str, object]) -> str:
     words = {_ROUTE: "route", _SERVICE: "service", _DOMAIN: "domain", _PREFIX: "route prefix"}
     return "; ".join(f"{w} {', '.join(names[:3])}" for k, w in words.items() if (names := _names(rule, k)))
 
 
-def _fits(rule: Mapping[str, Any], request: Request, route: Route) -> bool | None:
+def _fits(rule: Mapping[str, object], request: Request, route: Route) -> bool | None:
     routes, services, domains = (_names(rule, k) for k in CONDITIONS)
     if routes:
         if route.name not in routes:

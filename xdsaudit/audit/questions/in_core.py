@@ -21,7 +21,7 @@ class CoreSight:
 
     def __init__(self) -> None:
         """Nothing was seen yet."""
-        self._decoded = Aging()
+        self._decoded = Aging[tuple[str, object]]()
         self._cores: Cores = {}
         self._expected: Expectation | None = None
         self._held: frozenset[Rule] | None = None
@@ -38,7 +38,7 @@ class CoreSight:
         return self._held
 
 
-def _held(expectation: Expectation, cores: Cores, decoded: Asked) -> frozenset[Rule]:
+def _held(expectation: Expectation, cores: Cores, decoded: Asked[tuple[str, object]]) -> frozenset[Rule]:
     from xdsaudit.xds.core import read_core
 
     wanted = {index for routes in expectation.tables.values() for route in routes for index in route.rules}

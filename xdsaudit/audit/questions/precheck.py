@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
@@ -32,6 +32,8 @@ from xdsaudit.model.route import Route, clusters_of_fields
 from xdsaudit.model.verdict import Audit, Concern, Finding, Origin, Origins, Rule, Severity, origin_in
 from xdsaudit.model.view import View, ViewName
 
+K = TypeVar("K")
+V = TypeVar("V")
 _BATCH_ALONE = "what is live was not read: only the batch itself was checked"
 
 
@@ -182,7 +184,7 @@ def _created(ingress: Ingress, when: str) -> Ingress:
     return msgspec.structs.replace(ingress, metadata=meta)
 
 
-def _both(old: Mapping[Any, Any] | None, new: Mapping[Any, Any] | None) -> Mapping[Any, Any] | None:
+def _both(old: Mapping[K, V] | None, new: Mapping[K, V] | None) -> Mapping[K, V] | None:
     return None if old is None and new is None else {**(old or {}), **(new or {})}
 
 
@@ -190,7 +192,7 @@ def _place(finding: Finding) -> tuple[str, int, str]:
     return (finding.at.file, finding.at.line, finding.code) if finding.at else ("", 0, finding.code)
 
 
-def _weight(finding: Finding) -> tuple[Any, ...]:
+def _weight(finding: Finding) -> tuple[bool, int, str, int, str]:
     """The worst first, what protects a route before all."""
     return (
         finding.slug != protection.PROTECTION_NOT_APPLIED.slug,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from xdsaudit.audit.case import World
 from xdsaudit.audit.compare.align import Comparer
@@ -15,7 +15,7 @@ from xdsaudit.audit.requests.request import Request
 from xdsaudit.ingress.expectation import ExpectedRoute
 from xdsaudit.ingress.plugins import plan_plugins
 from xdsaudit.model.plain import as_mapping
-from xdsaudit.model.route import Fields, Place, Route, ingress_of, weights_of
+from xdsaudit.model.route import Fields, MatchKey, Place, Route, ingress_of, weights_of
 from xdsaudit.model.sensitive import Masks
 from xdsaudit.model.verdict import FieldDelta, Rule
 from xdsaudit.model.view import View, ViewName
@@ -223,7 +223,9 @@ def _lines(world: World, wanted: RouteQuery, place: Place, one: _Held, two: _Hel
             yield line
 
 
-def _matched(keys: Sequence[Sequence[Any]], shown: Sequence[Sequence[Shown]]) -> Iterator[tuple[Line, int]]:
+def _matched(
+    keys: Sequence[Sequence[tuple[MatchKey, str]]], shown: Sequence[Sequence[Shown]]
+) -> Iterator[tuple[Line, int]]:
     """Lines in order, and for those in both views the place in the second."""
     for kind, i, i_end, j, j_end in SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes():
         if kind == "equal":

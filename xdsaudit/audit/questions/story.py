@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from xdsaudit.model.snapshot import moment_of
 from xdsaudit.model.verdict import FAILING
@@ -96,7 +96,7 @@ def _between(first: Event, last: Event) -> float | None:
     return (ended - began).total_seconds() if began is not None and ended is not None else None
 
 
-def event_of(loaded: Any) -> Event | None:
+def event_of(loaded: object) -> Event | None:
     """An event from a line of a recorder's file; None for any other line, such as one that was cut off."""
     if (
         not isinstance(loaded, dict)

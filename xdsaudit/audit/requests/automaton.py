@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from xdsaudit.audit.requests.paths import SURVIVING
 
@@ -26,6 +26,8 @@ _STEPS: Final = 20_000
 _VISITS: Final = 3
 _DIGITS: Final = frozenset("0123456789")
 _WORD: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+Parsed: TypeAlias = Any
+"""A part of the tree that Python's parser of regexes makes, which has no types: the operation says what its argument is."""
 _CATEGORIES: Final = {"DIGIT": _DIGITS, "WORD": _WORD, "SPACE": frozenset(" ")}
 
 
@@ -109,7 +111,7 @@ class _Regex:
         self.made = made
 
     def build(self, regex: str) -> int:
-        parser: Any = importlib.import_module("re._parser")
+        parser: Parsed = importlib.import_module("re._parser")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -118,14 +120,14 @@ class _Regex:
             raise TooHardError(regex) from error
         return self._all(0, tree, bool(tree.state.flags & re.IGNORECASE))
 
-    def _all(self, at: int, tree: Any, fold: bool) -> int:
+    def _all(self, at: int, tree: Parsed, fold: bool) -> int:
         for op, argument in tree:
             at = self._each(at, str(op), argument, fold)
             if len(self.made.moves) > _STEPS:
                 raise TooHardError("too many states")
         return at
 
-    def _each(self, at: int, op: str, argument: Any, fold: bool) -> int:
+    def _each(self, at: int, op: str, argument: Parsed, fold: bool) -> int:
         made = self.made
         if op in ("LITERAL", "NOT_LITERAL", "IN", "ANY"):
             return made.one(at, self._signs(op, argument, fold))
@@ -146,7 +148,7 @@ class _Regex:
             return self._repeated(at, least, most, tree, fold)
         raise TooHardError(op)
 
-    def _repeated(self, at: int, least: int, most: Any, tree: Any, fold: bool) -> int:
+    def _repeated(self, at: int, least: int, most: Parsed, tree: Parsed, fold: bool) -> int:
         made = self.made
         endless = str(most) == "MAXREPEAT"
         if least > _COPIES or (not endless and most > _COPIES):
@@ -165,7 +167,7 @@ class _Regex:
             made.free[at].append(end)
         return end
 
-    def _signs(self, op: str, argument: Any, fold: bool) -> frozenset[str]:
+    def _signs(self, op: str, argument: Parsed, fold: bool) -> frozenset[str]:
         alphabet = self.made.alphabet
         if op == "ANY":
             return alphabet

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice, product
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.audit.requests.automaton import ANY, Automaton, TooHardError, automaton, common
-from xdsaudit.audit.requests.paths import normalised, refusal
+from xdsaudit.audit.requests.paths import SURVIVING, normalised, refusal
 from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import matches
 from xdsaudit.model.route import HeaderMatch, MatchKey, Place
@@ -113,9 +113,9 @@ def reachable(path: str) -> bool:
     return not refusal(path) and normalised(path) == path
 
 
-def _built(op: str, value: str, fold: bool, **more: Any) -> Automaton | None:
+def _built(op: str, value: str, fold: bool, alphabet: frozenset[str] = SURVIVING) -> Automaton | None:
     try:
-        return automaton(op, value, fold, **more)
+        return automaton(op, value, fold, alphabet)
     except TooHardError:
         return None
 

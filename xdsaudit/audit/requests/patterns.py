@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final, Protocol
 
 SPECIAL: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
 """A sign that is not a plain character in a regex."""
 
 
+class Machine(Protocol):
+    """A compiled regex."""
+
+    def fullmatch(self, text: str, /) -> object | None:
+        """Something where the whole text matches."""
+
+    def sub(self, replacement: str, text: str, /) -> str:
+        """The text with every match exchanged."""
+
+
 @lru_cache(maxsize=4096)
-def compiled(regex: str, *, groups: bool = False) -> Any | None:
+def compiled(regex: str, *, groups: bool = False) -> Machine | None:
     """The regex as RE2 compiles it, Envoy's engine; None when RE2 refuses it. Only with ``groups`` can it be substituted."""
     import re2
 
@@ -19,9 +29,10 @@ def compiled(regex: str, *, groups: bool = False) -> Any | None:
     options.log_errors = False
     options.never_capture = not groups
     try:
-        return re2.compile(regex, options)
+        machine: Machine = re2.compile(regex, options)
     except re2.error:
         return None
+    return machine
 
 
 def literal_prefix(regex: str) -> str:
