@@ -260,7 +260,9 @@ def test_a_route_that_depends_on_what_was_not_read_is_a_doubt_that_names_its_rul
     one, two = translate(before, Profile()), translate(after, Profile())
     unsure = {p: tuple(r._replace(uncertain=frozenset({"cluster"})) for r in rs) for p, rs in two.tables.items()}
     found = of_expectations(one, replace(two, tables=unsure), before, after)
-    assert found.doubts == ("shop.test: what default/api shop.test/api does depends on what was not read",)
+    assert found.doubts == (
+        "shop.test: what default/api shop.test/api does is not certain: its cluster depends on what was not read",
+    )
 
 
 def test_what_plugins_and_registries_do_is_not_compared_and_that_is_said() -> None:

@@ -45,14 +45,14 @@ class Answering(NamedTuple):
         outcome: what it does with a request; equal values are equal answers.
         rule: whose it is, None where nobody knows.
         route: the route itself.
-        sure: False where what it does depends on what was not read.
+        doubt: why it is not certain what it does; empty where it is.
     """
 
     key: MatchKey
     outcome: int
     rule: Rule | None
     route: ExpectedRoute | Route
-    sure: bool = True
+    doubt: str = ""
 
 
 Side = Mapping[Place, Sequence[Answering]]
@@ -129,9 +129,9 @@ def _of_host(
     two = [(a.key, a.outcome) for a in after]
     if one == two:
         return
-    unsure = next((a for a in (*before, *after) if not a.sure), None)
+    unsure = next((a for a in (*before, *after) if a.doubt), None)
     if unsure is not None:
-        _doubt(result, f"{base.host}: what {unsure.rule or unsure.route.name} does depends on what was not read")
+        _doubt(result, f"{base.host}: what {unsure.rule or unsure.route.name} does is not certain: {unsure.doubt}")
     # Numbers for keys and outcomes, so that the subsequence is found by comparing integers.
     numbers: dict[tuple[MatchKey, int], int] = {}
     first = [numbers.setdefault(item, len(numbers)) for item in one]

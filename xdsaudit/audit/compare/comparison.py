@@ -160,7 +160,8 @@ class _Outcomes:
         number = self._number((route.cluster, self._plain(route.fields), ""))
         name = ingress_of(route.name, profile.system_namespace)
         rule = Rule(*name, place[1], route.key.value, None) if name else None
-        return Answering(route.key, number, rule, route, not any(route.opaque or ()))
+        doubt = "a part of it could not be decoded" if any(route.opaque or ()) else ""
+        return Answering(route.key, number, rule, route, doubt)
 
     def _number(self, outcome: object) -> int:
         return self._numbers.setdefault(outcome, len(self._numbers))
@@ -170,7 +171,8 @@ class _Outcomes:
         asked = tuple((c, expectation.policies[c]) for c in clusters if c in expectation.policies)
         number = self._number((route.cluster, self._plain(route.fields), repr(asked)))
         rule = expectation.plans[route.rules[0]].rule if route.rules else None
-        return Answering(route.key, number, rule, route, not route.uncertain)
+        unread = ", ".join(sorted(route.uncertain))
+        return Answering(route.key, number, rule, route, unread and f"its {unread} depends on what was not read")
 
     def _plain(self, fields: Fields) -> object:
         known = self._frozen.get(id(fields))
