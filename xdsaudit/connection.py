@@ -1,6 +1,6 @@
 """``xdsaudit.connect``: everything the commands do with a cluster or with named sources, for Python.
 
-Holds the public handle alone; reading is ``collect``'s, judging is ``audit``'s, waiting is ``live``'s.
+Only the public handle is here; ``collect`` reads, ``audit`` judges, ``live`` waits.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _NAMES = tuple(f.name for f in fields(SourceOptions) if f.name != "snapshot")
 
 
 def connect(*, sources: Sources | None = None, **options: Any) -> Connection:
-    """Connect to a cluster, or to the pilots and gateways that are named.
+    """Connect to a cluster, or to the named pilots and gateways.
 
     Args:
-        sources: where each view is, instead of options; for Kubernetes lists that are in memory.
+        sources: where each view is, instead of options; for Kubernetes lists in memory.
         **options: fields of ``xdsaudit.SourceOptions`` (``context``, ``kubeconfig``, ``ads``, ``gateways``, ``manifests``,
-            ``probe_cache`` ...); a single string stands for a list of one. Without any, the cluster of the kubeconfig.
+            ``probe_cache`` ...); a single string stands for a list of one. Without any, the kubeconfig's cluster.
 
     Returns:
         A context manager; its methods work inside the block, while port-forwards are open.
@@ -57,10 +57,10 @@ def connect(*, sources: Sources | None = None, **options: Any) -> Connection:
 
 
 class Connection:
-    """A cluster, or named sources, inside a ``with`` block. Reads only; nothing is ever written or restarted."""
+    """A cluster or named sources inside a ``with`` block. Read-only: nothing is ever written or restarted."""
 
     def __init__(self, target: SourceOptions | Opened, progress: Progress = lambda _: None) -> None:
-        """Prepare; nothing is dialled before the block is entered."""
+        """Prepare; nothing is contacted before the block is entered."""
         self._target, self._progress = target, progress
         self._stack = ExitStack()
         self._reach: Opened | None = None
@@ -81,7 +81,7 @@ class Connection:
 
     @property
     def reach(self) -> Opened:
-        """What was opened: sources, API server, and the Ingresses that manifests chose.
+        """What was opened: sources, API server, and the Ingresses that manifests select.
 
         Raises:
             InputError: outside the block.
@@ -92,7 +92,7 @@ class Connection:
 
     @property
     def rounds(self) -> LiveReader:
-        """The reader of ``wait`` and ``watch``: opened at first use, kept to the end of the block."""
+        """The reader of ``wait`` and ``watch``: opened on first use, kept until the block ends."""
         if self._rounds is None:
             self._rounds = self._stack.enter_context(live_reader(self.reach))
         return self._rounds
@@ -111,10 +111,10 @@ class Connection:
         return read(sources, self._progress)
 
     def audit(self) -> Audit:
-        """Read every view and judge every rule; with manifests beside a cluster, the rules of their Ingresses.
+        """Read every view and judge every rule; with manifests beside a cluster, only their Ingresses' rules.
 
-        Where something is missing, differs or is extra, all is read a second time a moment later, and only what both looks say
-        counts: what moves is pending.
+        If something is missing, different or extra, everything is read again a moment later, and only what both reads show counts:
+        what is still moving is pending.
         """
         from xdsaudit.audit import audit
         from xdsaudit.audit.questions.confirm import alarming, confirmed
@@ -133,7 +133,7 @@ class Connection:
 
         Args:
             url: ``http://host/path`` or ``https://…``.
-            method: of the request.
+            method: the request's method.
             headers: each ``Name: value``.
 
         Raises:
@@ -151,11 +151,11 @@ class Connection:
         return explain_request(world, audit, request)
 
     def wait(self, *what: str, **settings: Unpack[WaitSettings]) -> Outcome:
-        """Block until rules are in effect in every gateway, or it is clear that one will not be.
+        """Block until rules are in effect in every gateway, or it is certain that one will not be.
 
         Args:
-            *what: ``namespace/ingress``, ``wasmplugin/namespace/name``, or a file or folder of manifests, which the API must hold as they say; none means
-                what the connection's manifests choose, and without any every Ingress.
+            *what: ``namespace/ingress``, ``wasmplugin/namespace/name``, or a file or folder of manifests, with which the API's
+                objects must agree. None means what the connection's manifests select, or without any every Ingress.
             **settings: of ``xdsaudit.wait``: ``deadline``, ``grace``, ``interval``, ``rounds``, ``tell`` ...
 
         Returns:
@@ -169,7 +169,7 @@ class Connection:
     def watch(
         self, *, interval: float = 2.0, clock: Callable[[], float] = time.monotonic
     ) -> Iterator[tuple[Transition, ...]]:
-        """Audit round after round, for as long as it is iterated; yields what changed in each round (often nothing)."""
+        """Audit round after round for as long as it is iterated; yields each round's changes (often none)."""
         from xdsaudit.live.watch import Watcher
 
         watcher = Watcher(self.rounds, clock)
@@ -189,12 +189,12 @@ def wait(
     """``xdsaudit.live.wait.wait_in_rounds`` by this machine's clock.
 
     Args:
-        reader: where to look, round after round (``LiveReader``).
+        reader: reads the live sources (``LiveReader``).
         refs: Ingresses, each ``namespace/name``, and WasmPlugins, each ``wasmplugin/namespace/name``; none means all Ingresses
-            that the API holds.
-        clock: seconds, monotonic.
-        sleep: waits so many seconds.
-        **settings: ``deadline``, ``grace``, ``interval``, ``rounds``, ``patience`` (seconds but for ``rounds``) and ``tell``.
+            in the API.
+        clock: monotonic seconds.
+        sleep: waits this many seconds.
+        **settings: ``deadline``, ``grace``, ``interval``, ``rounds``, ``patience`` (all in seconds except ``rounds``) and ``tell``.
     """
     from xdsaudit.live.wait import wait_in_rounds
 
@@ -202,7 +202,7 @@ def wait(
 
 
 class _Wanting:
-    """A reader whose snapshots also hold what manifests ask the API for."""
+    """A reader whose snapshots also contain what manifests ask of the API."""
 
     def __init__(self, reader: BatchReader, given: Manifests) -> None:
         from xdsaudit.collect.sources import Wanted
@@ -217,12 +217,12 @@ class _Wanting:
 
 
 def named_and_given(what: Sequence[str]) -> tuple[frozenset[str], Manifests | None]:
-    """Ingresses by name, and what files or folders among them hold.
+    """Ingresses by name, and the contents of the files and folders among them.
 
     Raises:
         InputError: a document in them cannot be read.
     """
     from xdsaudit.collect.manifests import read_whole
 
-    places = [w for w in what if os.path.exists(w)]  # noqa: PTH110 - the name of an Ingress is no path
+    places = [w for w in what if os.path.exists(w)]  # noqa: PTH110 - the name of an Ingress is not a path
     return frozenset(w for w in what if w not in places), read_whole(places) if places else None

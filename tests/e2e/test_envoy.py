@@ -206,7 +206,7 @@ def test_the_rewrite_refuses_what_points_elsewhere() -> None:
     listener = message("envoy.config.listener.v3.Listener")(name="l")
     config = listener.filter_chains.add().filters.add().typed_config
     config.type_url, config.value = "type.googleapis.com/envoy.extensions.filters.network.wasm.v3.Wasm", b"x"
-    with pytest.raises(InputError, match="cannot be looked into"):
+    with pytest.raises(InputError, match="cannot be decoded"):
         LoopbackRewrite(9)("LDS", listener.SerializeToString())
 
 

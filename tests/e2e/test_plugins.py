@@ -216,7 +216,7 @@ def test_the_control_plane_plays_no_plugin_that_is_written_into_its_resource() -
     extension = plugin_worlds.extension(plugin_worlds.served([AUTH])["higress-system.auth"])
     extension["typed_config"]["config"]["vm_config"]["code"] = {"local": {"inline_string": "x"}}
     data = plugin_worlds.parsed(extension, "envoy.config.core.v3.TypedExtensionConfig").SerializeToString()
-    with pytest.raises(InputError, match="written into it"):
+    with pytest.raises(InputError, match="its code is inline"):
         LoopbackRewrite(1)("ECDS", data)
 
 

@@ -210,7 +210,7 @@ def test_the_deadline_and_what_the_api_does_not_hold(recording, tmp_path: Path, 
         assert "2 rules: 2 pending" in capsys.readouterr().out
         found.kube.delete("ingresses", "live", "new-1")
         assert found.wait("-f", batch, "--deadline", "1") == 4
-        assert "the API does not hold live/new-1" in capsys.readouterr().err
+        assert "the API does not have live/new-1" in capsys.readouterr().err
 
 
 def test_a_refused_rule_ends_it_at_once(recording, tmp_path: Path, capsys) -> None:

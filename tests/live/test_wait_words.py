@@ -42,7 +42,7 @@ def test_an_ingress_of_another_class_is_named_at_once() -> None:
     outcome = script.wait("default/other")
     assert (outcome.code, outcome.rounds) == (1, 1)
     assert outcome.why.startswith(
-        "default/other foo.test/o will never be in effect as it is: not selected (XA101 class-not-ours)"
+        "default/other foo.test/o will never be in effect as written: not selected (XA101 class-not-ours)"
     )
     assert "asks for another" in outcome.why
     both = script.wait("default/a", "default/other")

@@ -120,7 +120,7 @@ def test_memory_is_flat_over_many_changes() -> None:
         tables = worlds.expectation(items).tables
         script.current = world(items=items, fresh=worlds.responses(tables))
         watcher.round()
-        sizes.add((len(watcher._known), len(watcher._memory.gateway), len(watcher._memory.pilot)))
+        sizes.add((len(watcher._states), len(watcher._memory.gateway), len(watcher._memory.pilot)))
     assert max(sizes) <= (4, 3, 3)
 
 

@@ -91,7 +91,7 @@ def test_live_fixtures(suite: pytest.Pytester) -> None:
         """,
     )
     result.assert_outcomes(passed=2, failed=1)
-    result.stdout.fnmatch_lines(["*will not come by itself*", "*stage cache - XA401 stale-route-cache*"])
+    result.stdout.fnmatch_lines(["*will not recover on its own*", "*stage cache - XA401 stale-route-cache*"])
 
 
 def test_the_marker(suite: pytest.Pytester) -> None:
@@ -104,7 +104,7 @@ def test_the_marker(suite: pytest.Pytester) -> None:
         """
     dirty = run(suite, code, f"--xds-snapshot={RECORDINGS / 'nack-one-host'}")
     dirty.assert_outcomes(passed=1, errors=1)
-    dirty.stdout.fnmatch_lines(["*leaves the gateway unclean*", "*XA501 envoy-rejected*shop/gone*"])
+    dirty.stdout.fnmatch_lines(["*left problems in the gateway*", "*XA501 envoy-rejected*shop/gone*"])
     run(suite, code, f"--xds-snapshot={RECORDINGS / 'batch-loss'}").assert_outcomes(passed=1)
 
 

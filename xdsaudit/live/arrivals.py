@@ -1,4 +1,4 @@
-"""When each rule of a batch reached each stage, as far as rounds can tell."""
+"""When each rule of a batch reached each stage, as precisely as rounds allow."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from xdsaudit.model.snapshot import moment_of
 from xdsaudit.model.verdict import IN_EFFECT, Audit, Rule, RuleVerdict, Verdict
 
 STAGES: Final = ("core", "pilot", "gateway")
-"""Stages in the order of the pipeline; a rule that is in effect has passed pilot and gateway. Core is known only where it is read."""
+"""Stages in pipeline order; a rule in effect has passed pilot and gateway. Core is known only if it is read."""
 _OLDEST_SECONDS: Final = 3600.0
-"""An object older than this was not applied just now: its own time says nothing of this wait."""
+"""An object older than this was not applied just now: its own time says nothing about this wait."""
 
 
 def reached(verdict: RuleVerdict, core: Collection[Rule] | None) -> frozenset[str]:
@@ -22,27 +22,27 @@ def reached(verdict: RuleVerdict, core: Collection[Rule] | None) -> frozenset[st
 
     Args:
         verdict: the rule's.
-        core: rules that every core serves, None where none is read.
+        core: rules that every core serves, None if no core is read.
     """
-    held: dict[str, bool] = {}
-    for each in verdict.replicas:
-        view = each.view.removesuffix("_fresh")
-        held[view] = held.get(view, True) and each.verdict is Verdict.IN_SYNC
+    complete: dict[str, bool] = {}
+    for replica in verdict.replicas:
+        view = replica.view.removesuffix("_fresh")
+        complete[view] = complete.get(view, True) and replica.verdict is Verdict.IN_SYNC
     fine = verdict.verdict in IN_EFFECT
-    there = {stage for stage in ("pilot", "gateway") if fine or held.get(stage, False)}
+    there = {stage for stage in ("pilot", "gateway") if fine or complete.get(stage, False)}
     return frozenset(there | ({"core"} if core is not None and verdict.rule in core else set()))
 
 
 class Arrivals:
-    """First sights of rules: in the API, in every core, pilot and gateway.
+    """When rules were first seen: in the API, in every core, pilot and gateway.
 
-    A rule's time begins when a round first sees it in the API. One that was there in the first round began before: its time is that
-    of its own object (creation or last change, whole seconds by the API server's clock), where that is known and less than an hour
-    old, else the first round. What had reached a stage by the first round is not timed there.
+    A rule's time starts when a round first sees it in the API. A rule already there in the first round started earlier: at its
+    object's own time (creation or last change, in whole seconds of the API server's clock) if that is known and less than an hour
+    ago, otherwise at the first round. A stage reached by the first round is not timed.
     """
 
     def __init__(self) -> None:
-        """Nothing was seen yet."""
+        """Nothing has been seen yet."""
         self._since: dict[Rule, float] = {}
         self._clock: dict[Rule, str] = {}
         self._there: dict[Rule, dict[str, float | None]] = {}
@@ -50,13 +50,13 @@ class Arrivals:
         self._begun = False
 
     def see(self, world: World, result: Audit, now: float, cores: Cores) -> None:
-        """Note what a round shows at this time.
+        """Record what a round shows at this time.
 
         Args:
             world: the views.
             result: the audit of the rules in question.
             now: seconds.
-            cores: what cores said; empty where none is read.
+            cores: the cores' answers; empty if none is read.
         """
         core = self._core.see(world, cores)
         ages = _ages(world, result) if not self._begun else {}
@@ -71,7 +71,7 @@ class Arrivals:
         self._begun = True
 
     def seconds(self) -> Mapping[str, tuple[float, ...]]:
-        """Seconds from the API to each stage, a number a rule that was seen to arrive, shortest first."""
+        """Seconds from the API to each stage, one number for each rule seen to arrive, shortest first."""
         by_stage: dict[str, tuple[float, ...]] = {}
         for stage in STAGES:
             times = ((self._since[rule], there.get(stage)) for rule, there in self._there.items())
@@ -87,7 +87,7 @@ class Arrivals:
 
 
 def _ages(world: World, result: Audit) -> dict[Rule, float]:
-    """Seconds since the object of each rule changed, where its own time tells and it is young."""
+    """Seconds since each rule's object changed, if its time is known and recent."""
     captured = moment_of(result.captured_at)
     wanted = {r.rule for r in result.rules}
     ages: dict[Rule, float] = {}
@@ -101,12 +101,12 @@ def _ages(world: World, result: Audit) -> dict[Rule, float]:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """The number that this share of an ordered list does not exceed."""
+    """The number that this share of a sorted list does not exceed."""
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
 
 def summary(seconds: Mapping[str, Sequence[float]], clocks: Mapping[str, int]) -> Mapping[str, Any]:
-    """Latencies as an audit carries them: by stage the number of rules, half, 95 % and the longest; None where nothing was timed."""
+    """Latencies as an audit carries them: by stage the number of rules, median, 95th percentile and maximum; None if not timed."""
     by_stage: dict[str, Any] = dict.fromkeys(STAGES)
     for stage, times in seconds.items():
         by_stage[stage] = {

@@ -1,4 +1,4 @@
-"""A roll-out: batches applied one after the other, each when the one before is in effect, and one outcome of all."""
+"""A roll-out: batches applied one after another, each once the one before is in effect, and the outcome of the whole."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ T = TypeVar("T")
 
 
 def nothing(why: str) -> Outcome:
-    """The outcome of waiting for no rule at all."""
+    """The outcome of waiting for nothing."""
     return Outcome(0, Audit(None, {}, (), {}, ()), 0.0, 0, (), why)
 
 
 def whole_outcome(outcomes: Sequence[Outcome]) -> Outcome:
-    """The outcome of a whole roll-out: the last one's end, and the rules of every batch as its own wait saw them."""
-    told = [o for o in outcomes if o.audit.views or o.audit.rules]
-    if not told:
+    """The outcome of a whole roll-out: how its last wait ended, with the rules of every batch as its own wait saw them."""
+    audited = [o for o in outcomes if o.audit.views or o.audit.rules]
+    if not audited:
         return outcomes[-1]
-    last, base = outcomes[-1], told[-1].audit
+    last, base = outcomes[-1], audited[-1].audit
     seen: dict[object, RuleVerdict] = {}
     others: dict[object, RuleVerdict] = {}
     plugins: dict[str, PluginVerdict] = {}
-    for outcome in told:
+    for outcome in audited:
         seen |= {(r.rule, n): r for n, r in _numbered(outcome.audit.rules)}
         others |= {(r.rule, n): r for n, r in _numbered(outcome.audit.not_selected)}
         plugins |= {p.ref: p for p in outcome.audit.plugins}
@@ -53,7 +53,7 @@ def whole_outcome(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def _numbered(rules: Iterable[RuleVerdict]) -> Iterable[tuple[int, RuleVerdict]]:
-    """Rules with their number among equal ones: an Ingress may write the same rule twice."""
+    """Rules with their number among equals: an Ingress may write the same rule twice."""
     count: Counter[Rule] = Counter()
     for rule in rules:
         yield count[rule.rule], rule
@@ -63,15 +63,15 @@ def _numbered(rules: Iterable[RuleVerdict]) -> Iterable[tuple[int, RuleVerdict]]
 def rollout(
     batches: Sequence[T], apply: Callable[[T], object], waiting: Callable[[T], Outcome]
 ) -> tuple[tuple[T, Outcome], ...]:
-    """Apply batch after batch, each only when the one before is in effect.
+    """Apply batch after batch, each only once the one before is in effect.
 
     Args:
-        batches: what is applied, in order.
-        apply: applies one; what it raises ends the roll-out.
+        batches: what to apply, in order.
+        apply: applies one; an exception ends the roll-out.
         waiting: waits for one.
 
     Returns:
-        What was applied with its outcome; the last one alone may not be ok.
+        Each applied batch with its outcome; only the last may not be ok.
     """
     done: list[tuple[T, Outcome]] = []
     for batch in batches:

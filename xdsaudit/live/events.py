@@ -12,15 +12,14 @@ from xdsaudit.model.plugin_verdict import plugin_said
 
 def events(rules: Iterable[Transition], plugins: Iterable[PluginTransition] = ()) -> Iterator[Event]:
     """Transitions of rules and plugins as events."""
-    for each in rules:
-        verdict = each.after
-        before = each.before.value if each.before else None
+    for change in rules:
+        verdict = change.after
+        before = change.before.value if change.before else None
         if verdict is None:
-            yield Event(each.at, str(each.rule), before, None, "gone")
+            yield Event(change.at, str(change.rule), before, None, "gone")
         else:
-            yield Event(
-                each.at, str(each.rule), before, verdict.verdict.value, verdict.said, verdict.evidence, verdict.remedy
-            )
+            now = verdict.verdict.value
+            yield Event(change.at, str(change.rule), before, now, verdict.said, verdict.evidence, verdict.remedy)
     for plugin in plugins:
         after = plugin.after
         yield Event(

@@ -1,4 +1,4 @@
-"""What changed of plugins since the last round, told once: a verdict counts when two rounds in a row give it."""
+"""Changes of plugins since the last round, each reported once: a verdict counts when two consecutive rounds agree on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _QUIET: Final = IN_EFFECT | {Verdict.NOT_SELECTED}
 
 
 class PluginTransition(NamedTuple):
-    """A plugin's verdict, or that of a match rule, that changed; ``before`` is None for one that is new, ``after`` for one that is gone."""
+    """A changed verdict of a plugin or one of its match rules; ``before`` is None if it is new, ``after`` is None if it is gone."""
 
     at: str
     plugin: str
@@ -21,44 +21,44 @@ class PluginTransition(NamedTuple):
 
 
 @dataclass
-class _Known:
-    """What is held of one plugin between rounds."""
+class _State:
+    """What is kept about one plugin between rounds."""
 
-    told: tuple[object, ...] | None = None
+    reported: tuple[object, ...] | None = None
     verdict: Verdict | None = None
     candidate: tuple[object, ...] | None = None
 
 
 class PluginWatch:
-    """The state of plugins in one watch."""
+    """The plugins of one watch."""
 
     def __init__(self) -> None:
-        """Know none yet."""
-        self._known: dict[str, _Known] = {}
+        """Nothing is known yet."""
+        self._states: dict[str, _State] = {}
 
     def round(self, result: Audit, *, first: bool) -> tuple[PluginTransition, ...]:
-        """What changed for good.
+        """The confirmed changes.
 
         Args:
             result: the round's audit.
-            first: whether the watch begins with it: what is well then is not told.
+            first: whether this is the first round: what is fine then is not reported.
         """
         at = result.captured_at or ""
-        said = []
+        changes = []
         for plugin in result.plugins:
-            held = self._known.setdefault(plugin.ref, _Known())
+            state = self._states.setdefault(plugin.ref, _State())
             if first and plugin.verdicts <= _QUIET:
-                held.told, held.verdict = plugin.identity, plugin.verdict
-            if plugin.identity == held.told:
-                held.candidate = None
-            elif plugin.identity != held.candidate:
-                held.candidate = plugin.identity
+                state.reported, state.verdict = plugin.identity, plugin.verdict
+            if plugin.identity == state.reported:
+                state.candidate = None
+            elif plugin.identity != state.candidate:
+                state.candidate = plugin.identity
             else:
-                said.append(PluginTransition(at, plugin.ref, held.verdict, plugin))
-                held.told, held.verdict, held.candidate = plugin.identity, plugin.verdict, None
+                changes.append(PluginTransition(at, plugin.ref, state.verdict, plugin))
+                state.reported, state.verdict, state.candidate = plugin.identity, plugin.verdict, None
         present = {p.ref for p in result.plugins}
-        for ref in [r for r in self._known if r not in present] if not result.gaps else ():
-            gone = self._known.pop(ref)
-            if gone.told is not None:
-                said.append(PluginTransition(at, ref, gone.verdict, None))
-        return tuple(said)
+        for ref in [r for r in self._states if r not in present] if not result.gaps else ():
+            gone = self._states.pop(ref)
+            if gone.reported is not None:
+                changes.append(PluginTransition(at, ref, gone.verdict, None))
+        return tuple(changes)

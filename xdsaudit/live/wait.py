@@ -1,7 +1,7 @@
-"""Wait until the rules of a batch are in effect in every gateway, or say what holds them and whether they will come by themselves.
+"""Wait until a batch's rules are in effect in every gateway, or say what holds them up and whether they will recover on their own.
 
-A rule is in effect when every gateway's tables hold its routes. One that is missing is *pending* until something proves that it will
-not come (a stale cache, a rejection, a disconnection, seen by two whole reads) or until it is older than the grace period.
+A rule is in effect when every gateway's tables hold its routes. A missing one is *pending* until something proves that it will not
+arrive (a stale cache, a rejection, a disconnection, seen by two full reads), or until it is older than the grace period.
 """
 
 from __future__ import annotations
@@ -28,37 +28,37 @@ _NEVER: Final = frozenset({Verdict.REFUSED, Verdict.NOT_SELECTED})
 _PROVEN: Final = slugs(lambda cause: cause.proven)
 _LASTING: Final = slugs(lambda cause: cause.lasting)
 _PLUGIN: Final = "wasmplugin/"
-_PARTS: Final = "of the gateways only what concerns the hosts of the batch was read"
+_PARTS: Final = "only what concerns the batch's hosts was read from the gateways"
 _SETTLE_SECONDS: Final = 1.0
 _LONGEST_SECONDS: Final = 4.0
 _CONNECT_SECONDS: Final = 2.0
-"""So long what is certain at once waits for views that are not connected yet, so that the report has no gap that time would close."""
+"""How long even a certain result waits for views that are still connecting, so that the report has no avoidable gap."""
 
 
 class BatchReader(Protocol):
-    """What is read round after round (``xdsaudit.collect.rounds.LiveReader``)."""
+    """Reads live sources for a wait (``xdsaudit.collect.rounds.LiveReader``)."""
 
     def quick(self, hosts: Iterable[str]) -> Snapshot:
-        """The tables of these hosts, cheaply."""
+        """Cheaply read the tables of these hosts."""
 
     def full(self, *, probe: bool) -> Snapshot:
-        """Every view, whole; with ``probe`` a new private line of pilot among them."""
+        """Read every view completely; with ``probe`` also a new private cache line of pilot."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How waiting ended.
+    """How a wait ended.
 
     Attributes:
-        code: 0 in effect, 1 lost or refused (it will not come by itself), 3 could not look, 4 timed out.
-        audit: the last audit, of the batch's rules alone.
+        code: 0 in effect, 1 lost or refused (it will not recover on its own), 3 a source could not be read, 4 timed out.
+        audit: the last audit, limited to the batch's rules.
         seconds: how long it took.
-        rounds: how often was looked.
-        missing: Ingresses and WasmPlugins of the batch that the API does not hold.
+        rounds: the number of rounds.
+        missing: Ingresses and WasmPlugins of the batch that are not in the API.
         why: a sentence for people.
-        latency: seconds from the API to a stage (``core``, ``pilot``, ``gateway``), a number a rule that was seen to arrive there, as
-            far as rounds can tell; a stage that was not read, or that every rule had reached before, is not among them.
-        clocks: how many of those rules count from the time of their own ``object``, and how many from when they were first ``seen``.
+        latency: by stage (``core``, ``pilot``, ``gateway``) the seconds from the API to it, one number for each rule seen to arrive
+            there, as precisely as rounds allow; a stage that was not read, or that every rule had already reached, is left out.
+        clocks: how many of those rules count from their ``object``'s own time, and how many from when they were first ``seen``.
     """
 
     code: int
@@ -83,14 +83,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Terms:
-    """How long and how often a wait looks.
+    """How long and how often a wait reads.
 
     Attributes:
-        interval: seconds between two rounds.
-        rounds: rounds in a row in which everything must be in effect.
-        deadline: seconds until it gives up with code 4.
-        grace: seconds in which a rule that is missing without proof is pending.
-        patience: seconds a source may be unreadable before it ends with code 3.
+        interval: seconds between rounds.
+        rounds: consecutive rounds in which everything must be in effect.
+        deadline: seconds until the wait gives up with code 4.
+        grace: seconds for which a rule that is missing without proof is pending.
+        patience: seconds a source may be unreadable before the wait ends with code 3.
     """
 
     interval: float = 0.25
@@ -101,7 +101,7 @@ class Terms:
 
 
 class SomeTerms(TypedDict, total=False):
-    """Those of the ``Terms`` that are not left at their defaults."""
+    """The ``Terms`` that differ from their defaults."""
 
     interval: float
     rounds: int
@@ -111,7 +111,7 @@ class SomeTerms(TypedDict, total=False):
 
 
 class WaitSettings(SomeTerms, total=False):
-    """What ``wait`` takes by keyword beside the clock."""
+    """Keywords of ``wait`` besides the clock."""
 
     tell: Callable[[Audit], None]
 
@@ -125,14 +125,14 @@ def wait_in_rounds(
     tell: Callable[[Audit], None] = lambda _: None,
     **terms: Unpack[SomeTerms],
 ) -> Outcome:
-    """Block until every rule of these Ingresses is in effect, or it is clear that one will not be.
+    """Block until every rule of these Ingresses is in effect, or it is certain that one will not be.
 
     Args:
-        reader: where to look.
+        reader: reads the live sources.
         refs: Ingresses, each ``namespace/name``, and WasmPlugins, each ``wasmplugin/namespace/name``; none means all Ingresses
-            that the API holds.
-        clock: seconds, monotonic.
-        sleep: waits so many seconds; may return earlier, when something changed.
+            in the API.
+        clock: monotonic seconds.
+        sleep: waits this many seconds; may return early when something changed.
         tell: called with each round's audit of the batch.
         **terms: see ``Terms``.
     """
@@ -163,7 +163,7 @@ class _Wait:
         self.hosts: frozenset[str] = frozenset()
         self.suspects: frozenset[object] = frozenset()
         self.whole: Audit | None = None
-        self.held: set[str] = set()
+        self.in_api: set[str] = set()
         self.arrivals = Arrivals()
         self.cores: Cores = {}
         self.world: World
@@ -199,20 +199,20 @@ class _Wait:
         return outcome
 
     def look(self) -> tuple[Audit, tuple[str, ...]]:
-        """One cheap round: an audit of the batch's rules, and the Ingresses that the API does not hold."""
+        """One cheap round: an audit of the batch's rules, and the objects that are not in the API."""
         result = self.quick(self.hosts)
         hosts = self.hosts_of(result)
         if not hosts <= self.hosts:
             self.hosts = hosts
-            if not result.gaps:  # a source that is silent would be waited for twice in one round
+            if not result.gaps:  # a silent source would be waited for twice in one round
                 result = self.quick(hosts)
-        self.held = refs = {r.rule.ref for r in (*result.rules, *result.not_selected)}
+        self.in_api = refs = {r.rule.ref for r in (*result.rules, *result.not_selected)}
         missing = {f"WasmPlugin {p}" for p in self.plugins - {p.ref for p in result.plugins}}
         result = replace(self.narrowed(result), notes=(*result.notes, _PARTS))
         return result, tuple(sorted((self.refs - refs) | missing))
 
     def quick(self, hosts: frozenset[str]) -> Audit:
-        """A cheap read, judged without core, which is there to time rules by."""
+        """A cheap read, judged without core, which only serves to time rules."""
         snapshot = self.reader.quick(hosts)
         self.cores = snapshot.core
         self.world, result = judged(replace(snapshot, core={}), memory=self.quick_memory)
@@ -239,7 +239,7 @@ class _Wait:
         return bool(rules or result.plugins) and not missing and not result.gaps and fine
 
     def blind(self, result: Audit, began: float) -> str | None:
-        """Why nothing can be said any more, once a source has been unreadable for longer than it may: since this round began."""
+        """Why the wait cannot go on, once a source has been unreadable for longer than ``patience``."""
         unread = [i for i in result.views if i.state in (State.UNREAD, State.PARTIAL)]
         if not unread:
             self.since_blind = None
@@ -252,7 +252,7 @@ class _Wait:
         return f"{first.label} could not be read for {self.terms.patience:g} s: {first.why}"
 
     def suspect(self, result: Audit, missing: tuple[str, ...], now: float) -> Outcome | None:
-        """Look whole once rules have been behind for a while; two such looks that agree on a proof end the wait."""
+        """Read everything once rules have been behind for a while; two such reads that agree on a proof end the wait."""
         behind: list[object] = [r for r in result.rules if r.verdict not in IN_EFFECT and r.stage is not Stage.APPLY]
         behind += [p for p in result.plugins if p.verdicts - IN_EFFECT and p.stage is not Stage.APPLY]
         if not behind:
@@ -270,14 +270,14 @@ class _Wait:
         )
         lost |= {p.identity for p in whole.plugins if p.verdicts & FAILING and p.stage is not Stage.APPLY}
         if lost and lost == self.suspects:
-            return self.end(1, whole, missing, "will not come by itself: see stage and remedy")
+            return self.end(1, whole, missing, "will not recover on its own: see stage and remedy")
         self.pause = _SETTLE_SECONDS if lost else min(self.pause * 2, _LONGEST_SECONDS)
         self.suspects = lost
-        self.since_behind = now  # the next whole look comes after another while
+        self.since_behind = now  # the next full read comes after another pause
         return None
 
     def aged(self, whole: Audit) -> Audit:
-        """What is not proven and younger than the grace period is pending."""
+        """Within the grace period, what is not proven is pending."""
         if self.clock() - self.began >= self.terms.grace:
             return whole
 
@@ -290,7 +290,7 @@ class _Wait:
 
     def end(self, code: int, result: Audit, missing: tuple[str, ...], why: str) -> Outcome:
         if missing and code != 0:
-            why = f"{why}; the API does not hold {', '.join(missing[:5])}{did_you_mean(missing[0], self.held)}"
+            why = f"{why}; not found in the API: {', '.join(missing[:5])}{did_you_mean(missing[0], self.in_api)}"
         if code == 4:
             result = replace(
                 result,
@@ -305,36 +305,36 @@ class _Wait:
             unapplied = [r for r in result.rules if r.stage is Stage.APPLY]
             if unapplied:
                 more = f" and {len(unapplied) - 1} more" if len(unapplied) > 1 else ""
-                why = f"{why}; the API does not hold {unapplied[0].rule}{more} as the manifest asks for it"
+                why = f"{why}; the API does not have {unapplied[0].rule}{more} as the manifest asks"
         seconds, clocks = self.arrivals.seconds(), self.arrivals.clocks()
         result = replace(result, latency=summary(seconds, clocks))
         return Outcome(code, result, self.clock() - self.began, self.looked, missing, why, seconds, clocks)
 
 
 def _for_good(never: Sequence[object]) -> str:
-    """Why waiting longer changes nothing, with the first of what never comes."""
+    """Why waiting longer is pointless, with the first rule or plugin that will never be in effect."""
     first = never[0]
     more = f" and {len(never) - 1} more" if len(never) > 1 else ""
     if isinstance(first, RuleVerdict):
         proof = f": {first.evidence[0]}" if first.evidence else ""
-        return f"{first.rule}{more} will never be in effect as it is: {first.said}{proof}"
-    return f"{str(first).splitlines()[0]}{more}: the controller leaves it out for good"
+        return f"{first.rule}{more} will never be in effect as written: {first.said}{proof}"
+    return f"{str(first).splitlines()[0]}{more}: the controller refuses it permanently"
 
 
 def _young(plugin: PluginVerdict) -> PluginVerdict:
-    """A plugin that may still come: one lost or changed without proof is pending, and so are its match rules."""
+    """A plugin that may still arrive: one lost or changed without proof is pending, and so are its match rules."""
     if plugin.slug in _PROVEN or plugin.stage is Stage.APPLY or not plugin.verdicts & {Verdict.LOST, Verdict.CHANGED}:
         return plugin
-    held = (Verdict.LOST, Verdict.CHANGED)
-    rules = tuple(r._replace(verdict=Verdict.PENDING) if r.verdict in held else r for r in plugin.rules)
+    unproven = (Verdict.LOST, Verdict.CHANGED)
+    rules = tuple(r._replace(verdict=Verdict.PENDING) if r.verdict in unproven else r for r in plugin.rules)
     return plugin._replace(verdict=Verdict.PENDING, rules=rules)
 
 
 def _never(rule: RuleVerdict) -> bool:
-    """Whether waiting longer changes nothing: the controller itself leaves the rule out, or what its Ingress wants it protected by."""
+    """Whether waiting longer is pointless: the controller itself leaves out the rule, or the protection its Ingress asks for."""
     if rule.verdict in _NEVER or rule.slug in _LASTING:
         return True
-    # Pilot expands a single label for good (higress@v2.0.1, istio's ResolveHostname of the default namespace).
+    # Pilot always expands a single label (higress@v2.0.1, istio's ResolveHostname of the default namespace).
     return (
         rule.slug == control_plane.BLACKHOLE_TABLE.slug
         and rule.verdict is Verdict.LOST
@@ -343,5 +343,5 @@ def _never(rule: RuleVerdict) -> bool:
 
 
 def _differs_in_api(rule: RuleVerdict) -> bool:
-    """Whether the API holds another object than the manifest: it may still be applied, and be selected and taken then."""
+    """Whether the API's object differs from the manifest: it may still be applied, and then be accepted."""
     return any(delta.view == ViewName.INGRESS for delta in rule.fields)

@@ -1,6 +1,6 @@
-"""For tests of users and our own: a replaying control plane, a fake Envoy admin, a real Envoy on loopback, builders.
+"""For users' tests and our own: a replaying control plane, a fake Envoy admin, a real Envoy on loopback, builders.
 
-Must not be imported by the rest of the package, except by the command line's demo.
+The rest of the package must not import it, except for the demo command.
 """
 
 from xdsaudit.testing.admin import FakeAdmin

@@ -23,7 +23,7 @@ _PATHS = {
 
 
 def _resource(dump: bytes, resource: str, regex: str) -> bytes:
-    """One kind of a config dump's entries, as Envoy answers ``?resource=…&name_regex=…``."""
+    """One kind of entry of a config dump, as Envoy answers ``?resource=…&name_regex=…``."""
     entries = [e for section in json.loads(dump).get("configs", ()) for e in section.get(resource, ())]
 
     def name(entry: dict[str, Any]) -> str:
@@ -38,14 +38,14 @@ class _Quiet(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is nothing to report."""
+        """Ignore clients that disconnect."""
 
 
 class LoopbackServer:
     """A threaded HTTP server on a free port of 127.0.0.1; a context manager."""
 
     def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
-        """Bind now, serve from ``start`` on."""
+        """Bind now; serving starts on entering the block."""
         self._server = _Quiet(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self.port: int = self._server.server_address[1]
@@ -62,14 +62,14 @@ class LoopbackServer:
 
 
 class FakeAdmin(LoopbackServer):
-    """Serves the pages of one gateway of a snapshot.
+    """Serves the pages of one gateway in a snapshot.
 
     Attributes:
         pages: by file name (``config_dump.json``); may be replaced while it runs.
-        status: an HTTP status to answer everything with instead, or None.
-        hang: when set, requests are not answered until it is cleared or the server stops.
-        longest: letters of a ``name_regex`` above which the answer is 400, as Envoy's limit of RE2 programs has it; None for any.
-        asked: paths asked for, in order.
+        status: the HTTP status to answer every request with instead, or None.
+        hang: while set, requests are not answered.
+        longest: the longest ``name_regex`` accepted; longer ones get 400, like Envoy's limit on RE2 programs. None for no limit.
+        asked: requested paths, in order.
     """
 
     def __init__(self, pages: Mapping[str, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Builders of Kubernetes objects, as plain dictionaries that ``json.dumps`` and ``kubectl`` take."""
+"""Builders of Kubernetes objects, as plain dictionaries for ``json.dumps`` and ``kubectl``."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ def ingress(
     """An Ingress with one rule.
 
     Args:
-        name: of the Ingress.
-        host: of the rule, None for none.
+        name: the Ingress's name.
+        host: the rule's host, or None.
         *paths: each a path of type Prefix, or (path, type).
-        namespace: of the Ingress.
-        service: backend of every path.
-        port: its number or name.
-        annotations: of the Ingress.
-        tls: Secret for the host.
+        namespace: the Ingress's namespace.
+        service: the backend of every path.
+        port: the Service port's number or name.
+        annotations: the Ingress's annotations.
+        tls: the Secret with the host's certificate.
         created: creationTimestamp, which decides conflicts.
-        ingress_class: spec.ingressClassName, None for none.
+        ingress_class: spec.ingressClassName, or None.
 
     Example:
         >>> ingress("a", "foo.test", "/api")["spec"]["rules"][0]["http"]["paths"][0]["pathType"]
         'Prefix'
     """
     backend = {"service": {"name": service, "port": {"number": port} if isinstance(port, int) else {"name": port}}}
-    listed = [(p, "Prefix") if isinstance(p, str) else p for p in (paths or ("/",))]
-    rule: Json = {"http": {"paths": [{"path": p, "pathType": t, "backend": backend} for p, t in listed]}}
+    path_types = [(p, "Prefix") if isinstance(p, str) else p for p in (paths or ("/",))]
+    rule: Json = {"http": {"paths": [{"path": p, "pathType": t, "backend": backend} for p, t in path_types]}}
     if host is not None:
         rule["host"] = host
     spec: Json = {"rules": [rule]}
@@ -57,13 +57,13 @@ def ingress(
 
 
 def service(name: str, *ports: tuple[str, int], namespace: str = "default") -> Json:
-    """A Service with named ports; ``("http", 80)`` when none is given."""
-    listed = [{"name": n, "port": p} for n, p in (ports or (("http", 80),))]
+    """A Service with named ports; the default is ``("http", 80)``."""
+    entries = [{"name": n, "port": p} for n, p in (ports or (("http", 80),))]
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"ports": listed},
+        "spec": {"ports": entries},
     }
 
 

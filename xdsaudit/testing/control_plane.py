@@ -1,7 +1,7 @@
-"""A replaying control plane: a real gRPC server of ADS and MCP that serves any snapshot, pushes changes and can misbehave.
+"""A replaying control plane: a real gRPC server for ADS and MCP that serves any snapshot, pushes changes and can misbehave.
 
-It answers as pilot does: only nodes whose labels carry the gateway selector are served; RDS and EDS answer the names asked;
-another ISTIO_VERSION than a gateway's reads the private cache line (``fresh``), where the snapshot has one.
+It answers as pilot does: it serves only nodes whose labels match the gateway selector; RDS and EDS answer the names asked for;
+an ISTIO_VERSION other than a gateway's reads the private cache line (``fresh``), if the snapshot has one.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class _Watch:
 
 @dataclass
 class Client:
-    """One connected node: what it watches and what it refused.
+    """One connected node: what it watches and what it rejected.
 
     Attributes:
         node_id: its node id.
         version: its ISTIO_VERSION.
-        nacks: (short type, error text) of each response it refused.
-        watches: by short type.
-        mcp: what it was sent last of core's objects, by type URL.
-        metadata: of its call, a bearer token among it.
+        nacks: (short type, error text) of each response it rejected.
+        watches: its subscriptions by short type.
+        mcp: the core objects it was last sent, by type URL.
+        metadata: its call's metadata, including any bearer token.
     """
 
     node_id: str = ""
@@ -59,8 +59,8 @@ class ControlPlane:
     """Serves on a free loopback port; a context manager.
 
     Attributes:
-        gateway_version: ISTIO_VERSION of the nodes that read ``served``; any other reads the private line.
-        selector: value of the label ``higress`` that a node must carry.
+        gateway_version: ISTIO_VERSION of the nodes that read ``served``; others read the private line.
+        selector: value of the label ``higress`` that a node must have.
 
     Example:
         >>> with ControlPlane.of(Snapshot()) as plane:
@@ -83,11 +83,11 @@ class ControlPlane:
         """Serve these resources.
 
         Args:
-            served: short type to name to resource bytes, the line gateways read.
-            fresh: the private line; None makes it equal to ``served``.
+            served: short type to name to resource bytes, the cache line that gateways read.
+            fresh: the private cache line; None means the same as ``served``.
             core: raw MCP responses.
             rewrite: applied to each resource before it is served.
-            tls: key, certificate chain and, to insist on client certificates, their roots; all PEM.
+            tls: key, certificate chain and, to require client certificates, their CA; all PEM.
         """
         self._rewrite = rewrite
         self._served = self._prepared(served)
@@ -166,12 +166,12 @@ class ControlPlane:
             self._server = None
 
     def disconnect(self) -> None:
-        """End every open stream, as a control plane does that restarts."""
+        """End every open stream, like a control plane that restarts."""
         self._tell("end")
 
     # -- content ------------------------------------------------------------------------------------------------------
     def push(self, served: Resources, fresh: Resources | None = None, *, core: Iterable[bytes] | None = None) -> None:
-        """Serve other resources from now on, and send every client what changed of what it watches."""
+        """Serve these resources from now on, and send every client the changes it watches."""
         with self._lock:
             if core is not None:
                 self._core = {type_of(r): r for r in core}
@@ -180,7 +180,7 @@ class ControlPlane:
         self._set(self._prepared(served))
 
     def update(self, short: str, resources: Mapping[str, bytes]) -> None:
-        """Add or replace resources of one type and push."""
+        """Add or replace resources of one type, and push."""
         with self._lock:
             served = {k: dict(v) for k, v in self._served.items()}
         prepared = self._prepared({short: resources})[short]
@@ -208,13 +208,13 @@ class ControlPlane:
             client.events.put((event, None))
 
     def misbehave(self, how: str | None) -> None:
-        """From the next request on: ``hang`` (never answer), ``reset``, ``garbage``, ``oversize`` or ``close``; None ends it."""
+        """Misbehave from the next request on: ``hang`` (never answer), ``reset``, ``garbage``, ``oversize`` or ``close``; None stops it."""
         if how is not None and how not in MISBEHAVIOURS:
             raise ValueError(f"{how!r} is not one of {', '.join(MISBEHAVIOURS)}")
         self.misbehaviour = how
 
     def nacks(self) -> list[tuple[str, str, str]]:
-        """(node id, short type, error) of every refusal so far."""
+        """(node id, short type, error) of every rejection so far."""
         with self._lock:
             return [(c.node_id, short, error) for c in self.clients for short, error in c.nacks]
 

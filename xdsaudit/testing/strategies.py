@@ -1,4 +1,4 @@
-"""Hypothesis strategies for Ingresses, for laws of our own tests and of users'. Needs hypothesis."""
+"""Hypothesis strategies for Ingresses, for property tests of our own and of users. Needs hypothesis."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ _NOTES = {
 
 @st.composite
 def ingresses(draw: st.DrawFn, *, plain: bool = False) -> dict[str, Any]:
-    """Ingresses that clash often: few hosts and paths, ages that tie, annotations good and bad.
+    """Ingresses that conflict often: few hosts and paths, equal ages, valid and invalid annotations.
 
     Args:
-        draw: given by Hypothesis.
+        draw: passed by Hypothesis.
         plain: without annotations.
     """
     notes = {} if plain else draw(st.dictionaries(st.sampled_from(sorted(_NOTES)), st.integers(0, 2), max_size=3))
-    listed = draw(
+    paths = draw(
         st.lists(st.tuples(st.sampled_from(_PATHS), st.sampled_from(_KINDS)), min_size=1, max_size=4, unique=True)
     )
     return ingress(
         f"i{draw(st.integers(0, 30))}",
         draw(st.sampled_from(_HOSTS)),
-        *listed,
+        *paths,
         namespace=draw(st.sampled_from(("alpha", "beta", "higress-system"))),
         annotations={k: _NOTES[k][v % len(_NOTES[k])] for k, v in notes.items()},
         created=f"2026-01-0{draw(st.integers(1, 3))}T00:00:00Z",
