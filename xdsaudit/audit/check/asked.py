@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -22,9 +22,10 @@ from xdsaudit.ingress.annotations import HIGRESS, NGINX
 from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.objects import Ingress
 from xdsaudit.ingress.translate import translate
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.verdict import Rule, Severity
 
-Routes = Sequence[Mapping[str, Any]]
+Routes = Sequence[Mapping[str, Plain]]
 Refuses = Callable[[Routes], str]
 """Asks Envoy about routes in its own JSON: its words when it refuses them, "" when it takes them."""
 
@@ -43,7 +44,7 @@ class Question(NamedTuple):
         rules: of the batch that it serves.
     """
 
-    route: Mapping[str, Any]
+    route: Mapping[str, Plain]
     rules: tuple[Rule, ...]
 
 
@@ -63,7 +64,7 @@ class Answer(NamedTuple):
 
 def questions(after: Expectation, refs: Collection[str]) -> tuple[Question, ...]:
     """The routes of some Ingresses (``namespace/name`` each), those that say the same once."""
-    grouped: dict[str, tuple[Mapping[str, Any], dict[Rule, None]]] = {}
+    grouped: dict[str, tuple[Mapping[str, Plain], dict[Rule, None]]] = {}
     for routes in after.tables.values():
         for route in routes:
             mine = [rule for index in route.rules if (rule := after.plans[index].rule).ref in refs]
@@ -103,7 +104,7 @@ def _lacks(words: str) -> str:
     return next(filter(None, match.groups())) if match else ""
 
 
-def _features(value: Any, path: str = "") -> Iterator[str]:
+def _features(value: Plain, path: str = "") -> Iterator[str]:
     """Names of fields and types of extensions in a route."""
     if isinstance(value, Mapping):
         for key, part in value.items():

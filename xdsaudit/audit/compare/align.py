@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from xdsaudit.ingress.effects import ANNOTATED_FILTERS
 from xdsaudit.ingress.expectation import ExpectedRoute
+from xdsaudit.model.plain import Plain, as_mapping
 from xdsaudit.model.route import MatchKey, Route
 from xdsaudit.model.sensitive import Masks
 from xdsaudit.model.verdict import FieldDelta
@@ -88,14 +89,14 @@ class Comparer:
         return found
 
 
-def _judged(name: str, value: Any) -> Any:
+def _judged(name: str, value: Plain) -> Plain:
     """The part of a served field that annotations decide: filters patched in by other objects are nobody's rule."""
     if name != _FILTERS or not value:
         return value
-    return {k: v for k, v in value.items() if k in ANNOTATED_FILTERS} or None
+    return {k: v for k, v in as_mapping(value).items() if k in ANNOTATED_FILTERS} or None
 
 
-def _leaves(one: Any, other: Any) -> list[tuple[str, Any, Any]]:
+def _leaves(one: Plain, other: Plain) -> list[tuple[str, Plain, Plain]]:
     if not (isinstance(one, dict) and isinstance(other, dict)):
         return [("", one, other)]
     from deepdiff import DeepDiff

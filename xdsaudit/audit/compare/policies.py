@@ -6,7 +6,6 @@ Only what an Ingress asks for is judged; a cluster that no annotation shapes may
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, RuleIndex
 from xdsaudit.model.facts import CoreFacts
@@ -39,7 +38,7 @@ def _rules_to(expectation: Expectation, cluster: str) -> tuple[RuleIndex, ...]:
     )
 
 
-def _delta(view: View, field: str, expected: Any, actual: Any) -> FieldDelta:
+def _delta(view: View, field: str, expected: str | bool | None, actual: str | bool | None) -> FieldDelta:
     return FieldDelta(field, view.name, view.replica, expected, actual)
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from xdsaudit.ingress.plugins import PluginPlan
+from xdsaudit.model.plain import Plain, as_mapping, as_text
 from xdsaudit.model.plugin import CONDITIONS, WASM, Plugin, Settings, image_of, same_code
 from xdsaudit.model.sensitive import Masks
 from xdsaudit.model.verdict import FieldDelta
@@ -71,7 +72,7 @@ def look(view: View, plan: PluginPlan, masks: Masks) -> Sight | None:
 
 
 def _compared(view: View, plan: PluginPlan, expected: Plugin, held: Plugin, masks: Masks) -> Sight | None:
-    def delta(name: str, wanted: Any, actual: Any) -> FieldDelta:
+    def delta(name: str, wanted: Plain, actual: Plain) -> FieldDelta:
         return FieldDelta(name, view.name, view.replica, wanted, actual)
 
     if held.kind != WASM:
@@ -87,7 +88,8 @@ def _compared(view: View, plan: PluginPlan, expected: Plugin, held: Plugin, mask
     )
 
 
-Difference = tuple[str, Any, Any]
+Difference = tuple[str, Plain, Plain]
+"""Where, what must be and what is."""
 
 
 def differences(wanted: Plugin, held: Plugin, plan: PluginPlan, masks: Masks) -> list[Difference]:
@@ -122,23 +124,24 @@ def _parts(
     return fields, rules
 
 
-def _fields(wanted: Mapping[str, Any], held: Mapping[str, Any], masks: Masks) -> Iterator[tuple[str, Any, Any]]:
-    url = wanted["url"]
+def _fields(wanted: Mapping[str, Plain], held: Mapping[str, Plain], masks: Masks) -> Iterator[Difference]:
+    url, sha256 = as_text(wanted["url"]), as_text(wanted["sha256"])
     if "file" in held:
-        good = held["file"] == url[7:] if url.startswith("file://") else same_code(url, wanted["sha256"], held["file"])
-        if not good:
-            yield "code", url, held["file"]
+        file = as_text(held["file"])
+        if not (file == url[7:] if url.startswith("file://") else same_code(url, sha256, file)):
+            yield "code", url, file
     elif "url" in held:
-        for name, value in (("url", image_of(held["url"])), ("sha256", _checksum(held["sha256"]))):
+        for name, value in (("url", image_of(as_text(held["url"]))), ("sha256", _checksum(as_text(held["sha256"])))):
             if value != wanted[name]:
                 yield name, wanted[name], value
     for name in ("root_id", "fail_open", "pull_policy", "phase", "priority", "host_env"):
         if name in held and held[name] != wanted[name]:
             yield name, wanted[name], held[name]
-    env = held.get("env", wanted["env"])
-    for name in sorted({*env, *wanted["env"]}):
-        if env.get(name) != wanted["env"].get(name):
-            yield f"env.{name}", _masked(masks, wanted["env"].get(name)), _masked(masks, env.get(name))
+    asked = as_mapping(wanted["env"])
+    env = as_mapping(held.get("env", asked))
+    for name in sorted({*env, *asked}):
+        if env.get(name) != asked.get(name):
+            yield f"env.{name}", _masked(masks, asked.get(name)), _masked(masks, env.get(name))
 
 
 def _checksum(value: str) -> str:
@@ -146,11 +149,11 @@ def _checksum(value: str) -> str:
     return "" if value == "nil" else value
 
 
-def _masked(masks: Masks, value: str | None) -> str | None:
-    return None if value is None else masks.mask(value)
+def _masked(masks: Masks, value: Plain) -> str | None:
+    return None if value is None else masks.mask(as_text(value))
 
 
-def _rules(wanted: Settings, actual: Settings, masks: Masks) -> Iterator[tuple[int, list[tuple[str, Any, Any]]]]:
+def _rules(wanted: Settings, actual: Settings, masks: Masks) -> Iterator[tuple[int, list[Difference]]]:
     """Places of match rules that are not there as they must be, with what differs; nothing differs where one is missing."""
     held = {text: n for n, text in reversed(list(enumerate(actual.rules)))}
     alike: dict[str, str] | None = None
@@ -181,11 +184,11 @@ def _conditions(text: str) -> str:
     return json.dumps({k: rule.get(k) for k in CONDITIONS}, sort_keys=True) if isinstance(rule, dict) else text
 
 
-def _differences(wanted: str, actual: str, masks: Masks) -> list[tuple[str, Any, Any]]:
+def _differences(wanted: str, actual: str, masks: Masks) -> list[Difference]:
     """Paths at which two configurations differ, each with its two values masked; None for a value that is not there."""
     if wanted == actual:
         return []
-    listed: list[tuple[str, Any, Any]] = []
+    listed: list[Difference] = []
     for path, a, b in _walk(json.loads(wanted), json.loads(actual), ""):
         listed.append((path, _hidden(masks, a), _hidden(masks, b)))
         if len(listed) == _MOST:
@@ -193,11 +196,11 @@ def _differences(wanted: str, actual: str, masks: Masks) -> list[tuple[str, Any,
     return listed
 
 
-def _hidden(masks: Masks, value: Any) -> str | None:
+def _hidden(masks: Masks, value: object) -> str | None:
     return None if value is _ABSENT else masks.mask(json.dumps(value, sort_keys=True))
 
 
-def _walk(wanted: Any, actual: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+def _walk(wanted: object, actual: object, path: str) -> Iterator[tuple[str, object, object]]:
     if isinstance(wanted, dict) and isinstance(actual, dict):
         for key in sorted({*wanted, *actual}):
             yield from _walk(wanted.get(key, _ABSENT), actual.get(key, _ABSENT), f"{path}.{key}")

@@ -6,18 +6,19 @@ Identities hold no pod names: a debt is the same debt after a roll-out of the ga
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.errors import InputError
+from xdsaudit.model.plain import Plain, as_mapping, as_mappings
 from xdsaudit.model.plugin_verdict import PluginVerdict, plugin_said
 from xdsaudit.model.verdict import Audit, Extra, Finding, LeftOut, RuleVerdict, Verdict
 
 _RULE: Final = ("namespace", "ingress", "host", "path", "path_type", "verdict", "stage", "code")
 _EXTRA: Final = ("view", "port", "host", "match", "route")
 _CONCERN: Final = ("view", "resource", "namespace", "ingress")
-Identity = tuple[Any, ...]
+Identity = tuple[object, ...]
 
 
 def by_code(audit: Audit, *, only: Iterable[str] = (), skip: Iterable[str] = ()) -> Audit:
@@ -39,7 +40,7 @@ def _without(audit: Audit, option: str, known: Callable[[str | None], bool]) -> 
     return _split(audit, option, lambda r: known(r.code), lambda f: known(f.code), lambda _: False, kept)
 
 
-def since(audit: Audit, baseline: Mapping[str, Any]) -> Audit:
+def since(audit: Audit, baseline: Mapping[str, Plain]) -> Audit:
     """The audit without what an earlier one (its JSON object) said already, so that old debts do not fail a roll-out.
 
     A rule is known by its namespace, Ingress, host, path, path type, verdict, stage and code, a finding by its code and
@@ -52,11 +53,12 @@ def since(audit: Audit, baseline: Mapping[str, Any]) -> Audit:
     if baseline.get("schema") != "xdsaudit.audit/1":
         raise InputError("the baseline is no xdsaudit audit: write one with xdsaudit diff -o json")
     try:
-        rules = {tuple(r[k] for k in _RULE) for r in baseline["rules"]}
-        extras = {tuple(e[k] for k in _EXTRA) for e in baseline["extra"]}
-        told = Counter(_said(f["code"], f["concerns"], f["by"]) for f in baseline["findings"])
-        plugins = {_of_plugin(p) for p in baseline.get("plugins", ())}
-    except (TypeError, KeyError, AttributeError) as error:
+        rules = {tuple(r[k] for k in _RULE) for r in as_mappings(baseline["rules"])}
+        extras = {tuple(e[k] for k in _EXTRA) for e in as_mappings(baseline["extra"])}
+        findings = as_mappings(baseline["findings"])
+        told = Counter(_said(f["code"], as_mappings(f["concerns"]), as_mapping(f["by"])) for f in findings)
+        plugins = {_of_plugin(p) for p in as_mappings(baseline.get("plugins"))}
+    except (TypeError, KeyError, ValueError) as error:
         raise InputError(f"the baseline is not complete ({error}): write one with xdsaudit diff -o json") from error
 
     def old_rule(verdict: RuleVerdict) -> bool:
@@ -79,13 +81,13 @@ def since(audit: Audit, baseline: Mapping[str, Any]) -> Audit:
     return _split(audit, "baseline", old_rule, old_finding, old_extra, kept)
 
 
-def _of_plugin(plugin: Mapping[str, Any]) -> Identity:
+def _of_plugin(plugin: Mapping[str, Plain]) -> Identity:
     """``PluginVerdict.identity`` of a plugin in an earlier report."""
     own = tuple(plugin.get(k) for k in ("namespace", "name", "verdict", "code"))
-    return (*own, *((r["number"], r["verdict"], r["code"]) for r in plugin["rules"]))
+    return (*own, *((r["number"], r["verdict"], r["code"]) for r in as_mappings(plugin["rules"])))
 
 
-def _said(code: str, concerns: Sequence[Mapping[str, Any]], by: Mapping[str, Any] | None) -> Identity:
+def _said(code: object, concerns: Iterable[Mapping[str, object]], by: Mapping[str, object] | None) -> Identity:
     about = frozenset(tuple(c.get(k) for k in _CONCERN) for c in concerns)
     return code, about, tuple(by.values()) if by else None
 
