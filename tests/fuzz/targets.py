@@ -119,9 +119,9 @@ def _whole(data: bytes) -> None:
 
 
 def _kube(data: bytes) -> None:
-    for plural in KINDS:
+    for _, item in KINDS.values():
         try:
-            decode_list(data, plural)
+            decode_list(data, item)
         except Exception as error:
             if type(error).__name__ != "ReadError":
                 raise

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Generator, Iterator
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 import yaml
 
 from xdsaudit.model.json_text import BROKEN
+from xdsaudit.model.plain import Plain
 
 Keys: TypeAlias = tuple[str | int, ...]
 """The way to a value: keys and indexes from the document down."""
@@ -41,7 +42,7 @@ class Document(NamedTuple):
         twice: keys that were written more than once; the last one counts.
     """
 
-    value: Any
+    value: Plain
     mark: Callable[[Keys], Mark]
     twice: tuple[Keys, ...] = ()
 
@@ -54,9 +55,9 @@ class Trouble(NamedTuple):
 
 
 class _UnreadableError(Exception):
-    def __init__(self, mark: Any, text: str) -> None:
+    def __init__(self, event: yaml.Event, text: str) -> None:
         super().__init__(text)
-        self.mark, self.text = Mark(mark.line + 1, mark.column + 1), text
+        self.mark, self.text = _began(event), text
 
 
 def parse(data: bytes) -> Iterator[Document | Trouble]:
@@ -118,29 +119,26 @@ def _documents(data: bytes, lines: int) -> Generator[Document, None, Trouble | N
 class _Made(NamedTuple):
     """A finished value, how many values it holds (those that aliases repeat counted again), and how deep it is."""
 
-    value: Any
+    value: Plain
     size: int
     depth: int
 
 
-_NO_KEY: Final = object()
-_MERGE: Final = object()
-
-
 class _Open:
-    """A mapping or sequence that is being filled; ``key`` is the key whose value comes next."""
+    """A mapping or sequence that is being filled; ``key`` is the key whose value comes next, which is ``merging`` under ``<<``."""
 
-    __slots__ = ("anchor", "count", "depth", "key", "keys", "merges", "value")
+    __slots__ = ("anchor", "count", "depth", "key", "keys", "merges", "merging", "value")
 
-    def __init__(self, value: Any, keys: Keys, anchor: str | None) -> None:
+    def __init__(self, value: dict[str, Plain] | list[Plain], keys: Keys, anchor: str | None) -> None:
         self.value, self.keys, self.anchor = value, keys, anchor
-        self.key: Any = _NO_KEY
+        self.key: str | None = None
+        self.merging = False
         self.count, self.depth = 1, 0
-        self.merges: list[Any] = []
+        self.merges: list[Mapping[str, Plain]] = []
 
     @property
     def next_keys(self) -> Keys:
-        return (*self.keys, len(self.value) if isinstance(self.value, list) else self.key)
+        return (*self.keys, len(self.value) if isinstance(self.value, list) else self.key or "")
 
 
 class _Builder:
@@ -156,9 +154,9 @@ class _Builder:
         self._marks: dict[Keys, Mark] = {}
         self._anchors: dict[str, _Made | None] = {}
         self._twice: list[Keys] = []
-        self._root: Any = None
+        self._root: Plain = None
 
-    def take(self, event: Any) -> Document | None:
+    def take(self, event: yaml.Event) -> Document | None:
         """Use one event; a document when this event ends one."""
         if isinstance(event, yaml.ScalarEvent):
             made = _Made(_scalar(event), 1, 0)
@@ -178,44 +176,47 @@ class _Builder:
             return done
         return None
 
-    def _mark(self, keys: Keys, event: Any) -> None:
-        self._marks.setdefault(keys, Mark(event.start_mark.line + 1 + self._lines, event.start_mark.column + 1))
+    def _mark(self, keys: Keys, event: yaml.Event) -> None:
+        if keys not in self._marks:
+            line, column = _began(event)
+            self._marks[keys] = Mark(line + self._lines, column)
 
-    def _open(self, event: Any) -> None:
+    def _open(self, event: yaml.CollectionStartEvent) -> None:
         if len(self._stack) >= _DEPTH:
-            raise _UnreadableError(event.start_mark, f"is nested deeper than {_DEPTH} levels")
+            raise _UnreadableError(event, f"is nested deeper than {_DEPTH} levels")
         top = self._stack[-1] if self._stack else None
-        if top is not None and isinstance(top.value, dict) and top.key is _NO_KEY:
-            raise _UnreadableError(event.start_mark, "has a key that is not a text")
+        if top is not None and isinstance(top.value, dict) and top.key is None:
+            raise _UnreadableError(event, "has a key that is not a text")
         keys = top.next_keys if top is not None else ()
         self._mark(keys, event)
         if event.anchor:
             self._anchors[event.anchor] = None  # open: an alias to it would hold itself
         self._stack.append(_Open({} if isinstance(event, yaml.MappingStartEvent) else [], keys, event.anchor))
 
-    def _close(self, event: Any) -> None:
+    def _close(self, event: yaml.CollectionEndEvent) -> None:
         top = self._stack.pop()
-        for merged in top.merges:
-            top.value.update({k: v for k, v in merged.items() if k not in top.value})
+        if isinstance(top.value, dict):
+            for merged in top.merges:
+                top.value.update({k: v for k, v in merged.items() if k not in top.value})
         made = _Made(top.value, top.count, top.depth + 1)
         if top.anchor:
             self._anchors[top.anchor] = made
         self._add(made, event)
 
-    def _alias(self, event: Any) -> _Made:
-        made = self._anchors.get(event.anchor)
+    def _alias(self, event: yaml.AliasEvent) -> _Made:
+        made = self._anchors.get(event.anchor or "")
         if made is None:
             why = "inside what it stands for" if event.anchor in self._anchors else "without an anchor"
-            raise _UnreadableError(event.start_mark, f"has the alias *{event.anchor} {why}")
+            raise _UnreadableError(event, f"has the alias *{event.anchor} {why}")
         self._aliased += made.size
         if self._aliased > _BY_ALIASES:
             said = f"repeats more than {_BY_ALIASES:,} values by aliases such as *{event.anchor}"
-            raise _UnreadableError(event.start_mark, said)
+            raise _UnreadableError(event, said)
         if len(self._stack) + made.depth > _DEPTH:
-            raise _UnreadableError(event.start_mark, f"is nested deeper than {_DEPTH} levels by *{event.anchor}")
+            raise _UnreadableError(event, f"is nested deeper than {_DEPTH} levels by *{event.anchor}")
         return made
 
-    def _add(self, made: _Made, event: Any) -> None:
+    def _add(self, made: _Made, event: yaml.Event) -> None:
         if not self._stack:
             self._mark((), event)
             self._root = made.value
@@ -226,19 +227,19 @@ class _Builder:
         if isinstance(top.value, list):
             self._mark(top.next_keys, event)
             top.value.append(made.value)
-        elif top.key is _NO_KEY:
+        elif top.key is None:
             self._key(top, made.value, event)
-        elif top.key is _MERGE:
+        elif top.merging:
             self._merge(top, made.value, event)
         else:
             top.value[top.key] = made.value
-            top.key = _NO_KEY
+            top.key = None
 
-    def _key(self, top: _Open, key: Any, event: Any) -> None:
+    def _key(self, top: _Open, key: Plain, event: yaml.Event) -> None:
         if isinstance(key, dict | list):
-            raise _UnreadableError(event.start_mark, "has a key that is not a text")
+            raise _UnreadableError(event, "has a key that is not a text")
         if isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]:
-            top.key = _MERGE
+            top.key, top.merging = event.value, True
             return
         top.key = key if isinstance(key, str) else msgspec.json.encode(key).decode()
         if top.key in top.value:
@@ -246,12 +247,17 @@ class _Builder:
             self._marks.pop(top.next_keys, None)  # the later place counts, as the later value does
         self._mark(top.next_keys, event)
 
-    def _merge(self, top: _Open, value: Any, event: Any) -> None:
-        merged = value if isinstance(value, list) else [value]
-        if not all(isinstance(each, dict) for each in merged):
-            raise _UnreadableError(event.start_mark, "merges what is no mapping with <<")
-        top.merges += merged
-        top.key = _NO_KEY
+    def _merge(self, top: _Open, value: Plain, event: yaml.Event) -> None:
+        for each in value if isinstance(value, list) else [value]:
+            if not isinstance(each, dict):
+                raise _UnreadableError(event, "merges what is no mapping with <<")
+            top.merges.append(each)
+        top.key, top.merging = None, False
+
+
+def _began(event: yaml.Event) -> Mark:
+    mark = event.start_mark
+    return Mark(mark.line + 1, mark.column + 1) if mark is not None else Mark(1, 1)
 
 
 def _nearest(marks: dict[Keys, Mark], keys: Keys, top: Mark) -> Mark:
@@ -269,9 +275,9 @@ _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0
 _TAG: Final = "tag:yaml.org,2002:"
 
 
-def _scalar(event: Any) -> Any:
+def _scalar(event: yaml.ScalarEvent) -> Plain:
     """The value of a scalar, as go-yaml resolves it (github.com/go-yaml/yaml v2 resolve.go): quoted text and other tags are text."""
-    text: str = event.value
+    text = event.value
     if not (event.implicit[0] or (event.tag or "").removeprefix(_TAG) in ("null", "bool", "int", "float")):
         return text
     if text in _NULLS:
@@ -334,11 +340,11 @@ def _take_apart(data: bytes, start: int, end: int) -> dict[str | int, tuple[int,
     """Start and end of each value in an object or list."""
     text = data[start:end]
     first = text.lstrip()[:1]
-    shape: Any = dict[str, msgspec.Raw] if first == b"{" else list[msgspec.Raw] if first == b"[" else None
-    if shape is None:
-        return {}
-    members = msgspec.json.decode(text, type=shape)
-    items: list[tuple[Any, Any]] = list(members.items() if isinstance(members, dict) else enumerate(members))
+    items: Iterable[tuple[str | int, msgspec.Raw]] = ()
+    if first == b"{":
+        items = msgspec.json.decode(text, type=dict[str, msgspec.Raw]).items()
+    elif first == b"[":
+        items = enumerate(msgspec.json.decode(text, type=list[msgspec.Raw]))
     parts: dict[str | int, tuple[int, int]] = {}
     at = start + 1
     for key, raw in items:

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,7 @@ from xdsaudit.collect.documents import Document, Keys, Trouble, parse
 from xdsaudit.errors import InputError
 from xdsaudit.ingress.api_rules import Complaint, Fault, Grade, shape_faults, value_faults
 from xdsaudit.ingress.objects import KINDS
+from xdsaudit.model.plain import Plain, as_mapping, as_mappings, as_text, part
 from xdsaudit.model.verdict import Origin, Origins
 
 _PLURALS: Final[Mapping[str, str]] = {kind: plural for plural, (kind, _) in KINDS.items()}
@@ -75,7 +76,7 @@ class _Item(NamedTuple):
     source: str
     document: Document
     keys: Keys
-    value: Any
+    value: Plain
     number: int
 
     def place(self, keys: Keys = ()) -> Origin:
@@ -83,6 +84,15 @@ class _Item(NamedTuple):
 
     def says(self, grade: Grade, text: str, keys: Keys = (), ref: str = "") -> Complaint:
         return Complaint(grade, self.place(keys), text, ref)
+
+
+class _Object(NamedTuple):
+    """An object that was read, and what it is known by."""
+
+    kind: str
+    namespace: str
+    name: str
+    value: Mapping[str, Plain]
 
 
 def read_manifests(places: Iterable[str], default_namespace: str = "default", *, to_check: bool = False) -> Manifests:
@@ -100,7 +110,7 @@ def read_manifests(places: Iterable[str], default_namespace: str = "default", *,
         InputError: a path does not exist or cannot be read, or not one Ingress could be read; the message names file and line.
     """
     places = tuple(places)
-    objects: dict[tuple[str, str, str], dict[str, Any]] = {}
+    objects: dict[tuple[str, str, str], Mapping[str, Plain]] = {}
     origins: dict[tuple[str, str, str], Origin] = {}
     order: dict[tuple[str, str, str], int] = {}
     complaints: list[Complaint] = []
@@ -110,19 +120,17 @@ def read_manifests(places: Iterable[str], default_namespace: str = "default", *,
         checked = _checked(item, default_namespace, complaints)
         if checked is None:
             continue
-        kind, value = checked
-        key = (kind, value["metadata"]["namespace"], value["metadata"]["name"])
+        kind, namespace, name, value = checked
+        key, ref = (kind, namespace, name), f"{namespace}/{name}"
         if key in objects and kind == "Ingress":
-            said = f"{kind} {key[1]}/{key[2]} stands here a second time; the last one counts, as kubectl applies them in order"
-            complaints.append(item.says(Grade.REPEATED, said, ("metadata", "name"), f"{key[1]}/{key[2]}"))
+            said = f"{kind} {ref} stands here a second time; the last one counts, as kubectl applies them in order"
+            complaints.append(item.says(Grade.REPEATED, said, ("metadata", "name"), ref))
         objects[key], order[key] = value, count
-        if kind == "WasmPlugin":
-            origins[f"wasmplugin/{key[1]}/{key[2]}", "", ""] = item.place()._replace(column=0)
-        if kind in ("Service", "ConfigMap"):
-            origins[f"{kind.lower()}/{key[1]}/{key[2]}", "", ""] = item.place()._replace(column=0)
+        if kind in ("WasmPlugin", "Service", "ConfigMap"):
+            origins[f"{kind.lower()}/{ref}", "", ""] = item.place()._replace(column=0)
         if kind == "Ingress":
-            origins.update(_origins(f"{key[1]}/{key[2]}", item))
-    lists: dict[str, list[dict[str, Any]]] = {}
+            origins.update(_origins(ref, item, value))
+    lists: dict[str, list[Mapping[str, Plain]]] = {}
     for (kind, _, _), value in objects.items():
         lists.setdefault(_PLURALS[kind], []).append(value)
     if not lists.keys() & {"ingresses", "wasmplugins"} and not (to_check and complaints):
@@ -144,7 +152,7 @@ def _no_ingress(places: tuple[str, ...], count: int, complaints: list[Complaint]
     )
 
 
-def _encode(plural: str, items: list[dict[str, Any]]) -> bytes:
+def _encode(plural: str, items: list[Mapping[str, Plain]]) -> bytes:
     return msgspec.json.encode({"apiVersion": "v1", "kind": f"{KINDS[plural][0]}List", "items": items})
 
 
@@ -196,15 +204,16 @@ def _items(places: Iterable[str], complaints: list[Complaint]) -> Iterator[_Item
                 yield _Item(source, document, keys, value, number)
 
 
-def _objects(value: Any) -> Iterator[tuple[Keys, Any]]:
+def _objects(value: Plain) -> Iterator[tuple[Keys, Plain]]:
     if value is None:
         return
-    kind = value.get("kind") if isinstance(value, dict) else None
-    if isinstance(kind, str) and kind.endswith("List") and isinstance(value.get("items"), list):
+    listing = value if isinstance(value, Mapping) else {}
+    kind, items = listing.get("kind"), listing.get("items")
+    if isinstance(kind, str) and kind.endswith("List") and isinstance(items, list):
         inner = kind.removesuffix("List")
-        for index, item in enumerate(value["items"]):
+        for index, item in enumerate(items):
             bare = isinstance(item, dict) and inner and "kind" not in item
-            yield ("items", index), {"kind": inner, "apiVersion": value.get("apiVersion"), **item} if bare else item
+            yield ("items", index), {"kind": inner, "apiVersion": listing.get("apiVersion"), **item} if bare else item
     else:
         yield (), value
 
@@ -229,12 +238,12 @@ def _bounded(source: str, data: bytes) -> bytes:
     return data
 
 
-def _checked(item: _Item, namespace: str, complaints: list[Complaint]) -> tuple[str, dict[str, Any]] | None:
-    """The object and its kind, its metadata completed; None when it is not read, and then why is among the complaints."""
-    value = item.value
-    kind = value.get("kind") if isinstance(value, dict) else None
+def _checked(item: _Item, namespace: str, complaints: list[Complaint]) -> _Object | None:
+    """The object, its metadata completed; None when it is not read, and then why is among the complaints."""
+    value = item.value if isinstance(item.value, Mapping) else {}
+    kind = value.get("kind")
     if not isinstance(kind, str):
-        like = isinstance(value, dict) and ("kind" in value or "apiVersion" in value or "metadata" in value)
+        like = "kind" in value or "apiVersion" in value or "metadata" in value
         said = "is no Kubernetes object (it has no kind); correct it or leave the file out"
         complaints.append(item.says(Grade.UNREADABLE if like else Grade.SKIPPED, said))
         return None
@@ -245,13 +254,14 @@ def _checked(item: _Item, namespace: str, complaints: list[Complaint]) -> tuple[
         _other_ingress(item, version, complaints)
         return None
     meta = value.get("metadata")
-    if not isinstance(meta, dict) or not isinstance(meta.get("name"), str) or not meta["name"]:
+    called = meta.get("name") if isinstance(meta, Mapping) else None
+    if not isinstance(meta, Mapping) or not isinstance(called, str) or not called:
         complaints.append(item.says(Grade.UNREADABLE, f"{kind} has no metadata.name; correct it", ("metadata",)))
         return None
     space = meta.get("namespace")
     if space is None or space == "":
         space = "" if kind == "IngressClass" else namespace
-    name = f"{space}/{meta['name']}" if isinstance(space, str) and space else meta["name"]
+    name = f"{space}/{called}" if isinstance(space, str) and space else called
     said = f"{kind} {name}"
     ref = name if kind == "Ingress" else ""
     value = {**value, "metadata": {**meta, "namespace": space}}
@@ -265,7 +275,7 @@ def _checked(item: _Item, namespace: str, complaints: list[Complaint]) -> tuple[
     twice = [k[depth:] for k in item.document.twice if k[:depth] == item.keys]
     faults += [Fault(keys, "is written twice; the last one counts", unknown=True) for keys in twice]
     complaints += [item.says(_grade(f), f"{said}: {f.path} {f.text}", f.keys, ref) for f in dict.fromkeys(faults)]
-    return None if typed else (kind, value)
+    return None if typed else _Object(kind, as_text(space), called, value)
 
 
 def _grade(fault: Fault) -> Grade:
@@ -274,7 +284,7 @@ def _grade(fault: Fault) -> Grade:
     return Grade.UNKNOWN_FIELD if fault.unknown else Grade.REFUSED
 
 
-def _other_ingress(item: _Item, version: Any, complaints: list[Complaint]) -> None:
+def _other_ingress(item: _Item, version: Plain, complaints: list[Complaint]) -> None:
     """An Ingress of another API: Knative's is not ours, an old one would be refused."""
     if (
         isinstance(version, str)
@@ -290,14 +300,14 @@ def _other_ingress(item: _Item, version: Any, complaints: list[Complaint]) -> No
     complaints.append(item.says(Grade.UNREADABLE, f"Ingress of {told}{why}; write it for {_VERSION}", ("apiVersion",)))
 
 
-def _without_values(secret: dict[str, Any]) -> dict[str, Any]:
+def _without_values(secret: Mapping[str, Plain]) -> Mapping[str, Plain]:
     """A Secret with the names of its keys alone; what is no mapping stays, to be complained of."""
     data = secret.get("data")
     kept = dict.fromkeys(data, "") if isinstance(data, dict) else [] if isinstance(data, list) else data
     return {**secret, "data": kept, "stringData": {}}
 
 
-def _untyped(kind: str, value: dict[str, Any]) -> Iterator[Fault]:
+def _untyped(kind: str, value: Mapping[str, Plain]) -> Iterator[Fault]:
     """What translation cannot take of kinds that the table of fields does not hold (McpBridge, EndpointSlice)."""
     try:
         msgspec.convert(value, KINDS[_PLURALS[kind]][1], strict=True)
@@ -314,13 +324,12 @@ def _keys(path: str) -> Keys:
     return tuple(int(index) if index else name for name, index in _STEP.findall(path.partition("[...]")[0]))
 
 
-def _origins(ref: str, item: _Item) -> Iterator[tuple[tuple[str, str, str], Origin]]:
+def _origins(ref: str, item: _Item, value: Mapping[str, Plain]) -> Iterator[tuple[tuple[str, str, str], Origin]]:
     """Lines of an Ingress, of each of its annotations and of each of its paths."""
     yield (ref, "", ""), item.place()._replace(column=0)
-    for key in (item.value.get("metadata") or {}).get("annotations") or ():
+    for key in as_mapping(part(value, "metadata", "annotations")):
         yield (ref, "", f"@{key}"), item.place(("metadata", "annotations", key))
-    for r, rule in enumerate((item.value.get("spec") or {}).get("rules") or ()):
-        paths = ((rule or {}).get("http") or {}).get("paths") or ()
-        for p, path in enumerate(paths):
+    for r, rule in enumerate(as_mappings(part(value, "spec", "rules"))):
+        for p, path in enumerate(as_mappings(part(rule, "http", "paths"))):
             where = item.place(("spec", "rules", r, "http", "paths", p))._replace(column=0)
-            yield (ref, (rule or {}).get("host") or "*", (path or {}).get("path") or "/"), where
+            yield (ref, as_text(rule.get("host")) or "*", as_text(path.get("path")) or "/"), where

@@ -9,10 +9,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.collect.archive import read_files, write_files
 from xdsaudit.errors import FormatError, InputError
+from xdsaudit.model.plain import Plain, as_mappings, as_text
 from xdsaudit.model.snapshot import FORMAT, PilotCapture, Snapshot
 from xdsaudit.model.view import State, ViewInfo, ViewName
 
@@ -84,12 +85,12 @@ def from_files(files: Mapping[str, bytes], source: str) -> Snapshot:
 _PLAIN: Final = (str, int, bool, float, type(None))
 
 
-def _listed(listed: Any, files: Mapping[str, bytes], source: str) -> dict[str, bytes]:
+def _listed(listed: Plain, files: Mapping[str, bytes], source: str) -> dict[str, bytes]:
     """The files that snapshot.json lists, each as it was written; others are left alone."""
     kept = {}
     try:
-        for each in listed:
-            name, size, digest = each["path"], each["size"], each["sha256"]
+        for each in as_mappings(listed):
+            name, size, digest = as_text(each["path"]), each["size"], each["sha256"]
             data = files.get(name)
             if data is None:
                 raise InputError(
@@ -101,7 +102,7 @@ def _listed(listed: Any, files: Mapping[str, bytes], source: str) -> dict[str, b
                     "copy it again, or capture it again"
                 )
             kept[name] = data
-    except (TypeError, KeyError) as error:
+    except (ValueError, KeyError) as error:
         raise InputError(
             f"snapshot {source}: snapshot.json: files is not as expected ({error}); capture it again"
         ) from error
@@ -151,19 +152,13 @@ def _gateway(files: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
     return pages
 
 
-def _infos(listed: Any, source: str) -> Iterator[ViewInfo]:
+def _infos(listed: Plain, source: str) -> Iterator[ViewInfo]:
     try:
-        for each in listed:
-            for key in ("replica", "why", "read_at", "endpoint", "node_id"):
-                if not isinstance(each.get(key), (str, type(None))):
-                    raise TypeError(f"{key} is not text")
-            yield ViewInfo(
-                ViewName(each["name"]),
-                each.get("replica"),
-                State(each.get("state", "read")),
-                *(each.get(k) for k in ("why", "read_at", "endpoint", "node_id")),
-            )
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        for each in as_mappings(listed):
+            told = {key: each.get(key) for key in ("replica", "why", "read_at", "endpoint", "node_id")}
+            texts = {key: None if value is None else as_text(value) for key, value in told.items()}
+            yield ViewInfo(ViewName(as_text(each["name"])), state=State(as_text(each.get("state", "read"))), **texts)
+    except (KeyError, ValueError) as error:
         raise InputError(
             f"snapshot {source}: snapshot.json: views is not as expected ({error}); capture it again"
         ) from error
@@ -171,7 +166,7 @@ def _infos(listed: Any, source: str) -> Iterator[ViewInfo]:
 
 def to_files(snapshot: Snapshot) -> dict[str, bytes]:
     """The files of a snapshot by relative path: the inverse of ``from_files``."""
-    meta: dict[str, Any] = {
+    meta: dict[str, Plain] = {
         "format": FORMAT,
         "captured_at": snapshot.captured_at,
         "controller": dict(snapshot.controller),

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import inspect
@@ -16,6 +16,7 @@ from xdsaudit.collect.redact.plugins import clean_object
 from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS, NGINX, acts
 from xdsaudit.ingress.objects import KINDS
 from xdsaudit.ingress.tls import read_config
+from xdsaudit.model.plain import Plain, as_mapping, part
 from xdsaudit.model.sensitive import sensitive
 
 _ALWAYS_KEPT: Final = frozenset({"kubernetes.io/ingress.class"})
@@ -32,7 +33,7 @@ def clean_list(plural: str, data: bytes, literals: Literals) -> bytes:
         decoded = msgspec.json.decode(data)
         items = decoded["items"] or []
         cleaned = [_item(plural, i, literals) for i in items if isinstance(i, dict)]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError, AttributeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError, ValueError):
         return b"{}"
     kept = {k: decoded[k] for k in ("apiVersion", "kind") if isinstance(decoded.get(k), str)}
     return json.dumps({**kept, "items": cleaned}).encode()
@@ -43,16 +44,16 @@ def _shape(plural: str) -> inspect.Type:
     return inspect.type_info(KINDS[plural][1])
 
 
-def _item(plural: str, item: dict[str, Any], literals: Literals) -> dict[str, Any]:
+def _item(plural: str, item: Mapping[str, Plain], literals: Literals) -> Mapping[str, Plain]:
     meta = item.get("metadata")
     annotations = meta.get("annotations") if isinstance(meta, dict) else None
-    kept: dict[str, Any] = _kept(item, _shape(plural))
+    kept = dict(as_mapping(_kept(item, _shape(plural))))
     if isinstance(item.get("apiVersion"), str):
         kept["apiVersion"] = item["apiVersion"]
     if isinstance(annotations, dict):
-        kept["metadata"]["annotations"] = _annotations(annotations, literals)
+        kept["metadata"] = {**as_mapping(kept["metadata"]), "annotations": _annotations(annotations, literals)}
     if plural == "secrets":
-        kept["data"] = dict.fromkeys(item.get("data") or {}, "")
+        kept["data"] = dict.fromkeys(as_mapping(item.get("data")), "")
     if plural == "wasmplugins":
         clean_object(item, kept, literals)
     if plural == "configmaps":
@@ -60,7 +61,7 @@ def _item(plural: str, item: dict[str, Any], literals: Literals) -> dict[str, An
     return kept
 
 
-def _kept(value: Any, shape: inspect.Type) -> Any:
+def _kept(value: Plain, shape: inspect.Type) -> Plain:
     """The part of a value that a type reads; what has another type than it must keeps its emptiness alone."""
     if isinstance(shape, inspect.UnionType):
         fits = next((t for t in shape.types if isinstance(t, _FITTING.get(type(value), ()))), None)
@@ -80,14 +81,14 @@ _FITTING: Final[dict[type, tuple[type[inspect.Type], ...]]] = {
 }
 
 
-def _empty(value: Any) -> Any:
+def _empty(value: Plain) -> Plain:
     """A scalar as it is, and of anything else that it was a mapping or a list."""
     return {} if isinstance(value, dict) else [] if isinstance(value, list) else value
 
 
-def _annotations(annotations: Mapping[str, Any], literals: Literals) -> dict[str, Any]:
+def _annotations(annotations: Mapping[str, Plain], literals: Literals) -> dict[str, Plain]:
     """Keys that can mean anything to Higress; the value of one that it does not read is dropped."""
-    kept: dict[str, Any] = {}
+    kept: dict[str, Plain] = {}
     for key, value in annotations.items():
         if not isinstance(value, str) or key in _ALWAYS_KEPT:
             kept[key] = value if not isinstance(value, (dict, list)) else {}
@@ -98,7 +99,7 @@ def _annotations(annotations: Mapping[str, Any], literals: Literals) -> dict[str
     return kept
 
 
-def _annotation(key: str, value: str, literals: Literals, annotations: Mapping[str, Any]) -> str:
+def _annotation(key: str, value: str, literals: Literals, annotations: Mapping[str, Plain]) -> str:
     if _HEADER_CONTROL.search(key):
         return "\n".join(_header_line(line, literals) for line in value.split("\n"))
     match = _MATCH.search(key)
@@ -113,7 +114,7 @@ def _annotation(key: str, value: str, literals: Literals, annotations: Mapping[s
     return literals.text(value)
 
 
-def _canary_header_is_sensitive(annotations: Mapping[str, Any]) -> bool:
+def _canary_header_is_sensitive(annotations: Mapping[str, Plain]) -> bool:
     return any(sensitive(str(annotations.get(p + "canary-by-header", ""))) for p in (NGINX, HIGRESS))
 
 
@@ -138,10 +139,10 @@ def _bare(word: str) -> str:
     return word[1:-1] if len(word) >= 2 and word[0] == word[-1] and word[0] in "\"'" else word
 
 
-def _config(item: Mapping[str, Any], literals: Literals) -> dict[str, str]:
+def _config(item: Mapping[str, Plain], literals: Literals) -> dict[str, str]:
     """The one text that is read of a ConfigMap: the certificates by domain, as Higress reads them."""
     data = item.get("data")
-    if item.get("metadata", {}).get("name") != _CERTIFICATES or not isinstance(data, dict) or "cert" not in data:
+    if part(item, "metadata", "name") != _CERTIFICATES or not isinstance(data, dict) or "cert" not in data:
         return {}
     config, why = read_config(data["cert"] if isinstance(data["cert"], str) else "")
     if config is None:

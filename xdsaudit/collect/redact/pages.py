@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from xdsaudit.collect.redact.literals import Literals
 from xdsaudit.collect.redact.plugins import cleaned_config, cleaned_extension
 from xdsaudit.model.canonical import TYPE_PREFIX, known_fields
+from xdsaudit.model.plain import Plain, as_list, as_mapping, as_mappings, as_text, part
 from xdsaudit.model.sensitive import sensitive
 
 Cleaner = Callable[[bytes, Literals], bytes]
@@ -35,7 +36,7 @@ _STATS: Final = re.compile(
 _METRICS: Final = re.compile(rb"^pilot_xds_[a-z]+_reject\{", re.MULTILINE)
 
 
-def _page(clean: Callable[[Any, Literals], Any]) -> Cleaner:
+def _page(clean: Callable[[Plain, Literals], Plain]) -> Cleaner:
     """A cleaner of JSON; ``{}`` for what is none or has another shape: what cannot be read cannot be cleaned."""
 
     def run(data: bytes, literals: Literals) -> bytes:
@@ -50,6 +51,7 @@ def _page(clean: Callable[[Any, Literals], Any]) -> Cleaner:
 # --- config_dump -----------------------------------------------------------------------------------------------------
 _STATE: Final = ("version_info", "last_updated", "last_update_attempt")
 _ROUTES: Final = ("route_config", "envoy.config.route.v3.RouteConfiguration")
+_LISTENER: Final = ("listener", "envoy.config.listener.v3.Listener")
 _CLUSTER: Final = ("cluster", "envoy.config.cluster.v3.Cluster")
 _ENDPOINTS: Final = ("endpoint_config", "envoy.config.endpoint.v3.ClusterLoadAssignment")
 _SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
@@ -64,69 +66,70 @@ _SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
 """Sections by type: their lists, and in each entry the resource and its message."""
 
 
-def _dump(dump: Any, literals: Literals) -> Any:
-    return {"configs": [_section(s, literals) for s in dump["configs"]]}
+def _dump(dump: Plain, literals: Literals) -> Plain:
+    return {"configs": [_section(s, literals) for s in as_mappings(as_mapping(dump)["configs"])]}
 
 
-def _section(section: Mapping[str, Any], literals: Literals) -> dict[str, Any]:
+def _section(section: Mapping[str, Plain], literals: Literals) -> dict[str, Plain]:
     kind = str(section.get("@type", "")).rpartition(".")[2]
-    kept: dict[str, Any] = {"@type": section.get("@type", "")}
+    kept: dict[str, Plain] = {"@type": section.get("@type", "")}
     for key, (resource, message) in _SECTIONS.get(kind, {}).items():
         if key in section:
-            kept[key] = [_entry(e, resource, message, literals) for e in section[key]]
+            kept[key] = [_entry(e, resource, message, literals) for e in as_mappings(section[key])]
     special = _SPECIAL_SECTIONS.get(kind)
     return kept | special(section, literals) if special is not None else kept
 
 
-def _entry(entry: Mapping[str, Any], resource: str, message: str, literals: Literals) -> dict[str, Any]:
+def _entry(entry: Mapping[str, Plain], resource: str, message: str, literals: Literals) -> dict[str, Plain]:
     kept = {k: entry[k] for k in _STATE if k in entry}
     if resource in entry:
         kept[resource] = _message(entry[resource], message, literals)
     if "error_state" in entry:
-        kept["error_state"] = _error(entry["error_state"], literals)
+        kept["error_state"] = _error(as_mapping(entry["error_state"]), literals)
     return kept
 
 
-def _error(state: Mapping[str, Any], literals: Literals) -> dict[str, Any]:
+def _error(state: Mapping[str, Plain], literals: Literals) -> dict[str, Plain]:
     return {k: literals.text(str(state[k])) for k in ("details", "last_update_attempt") if k in state}
 
 
-def _listeners(section: Mapping[str, Any], literals: Literals) -> dict[str, Any]:
+def _listeners(section: Mapping[str, Plain], literals: Literals) -> dict[str, Plain]:
     listed = []
-    for entry in section.get("dynamic_listeners", ()):
-        kept: dict[str, Any] = {"name": entry.get("name", "")}
+    for entry in as_mappings(section.get("dynamic_listeners")):
+        kept: dict[str, Plain] = {"name": entry.get("name", "")}
         for state in ("active_state", "warming_state", "draining_state"):
             if state in entry:
-                kept[state] = _entry(entry[state], "listener", "envoy.config.listener.v3.Listener", literals)
+                kept[state] = _entry(as_mapping(entry[state]), *_LISTENER, literals)
         if "error_state" in entry:
-            kept["error_state"] = _error(entry["error_state"], literals)
+            kept["error_state"] = _error(as_mapping(entry["error_state"]), literals)
         listed.append(kept)
     return {"dynamic_listeners": listed} if "dynamic_listeners" in section else {}
 
 
-def _scopes(section: Mapping[str, Any], literals: Literals) -> dict[str, Any]:
+def _scopes(section: Mapping[str, Plain], literals: Literals) -> dict[str, Plain]:
     message = "envoy.config.route.v3.ScopedRouteConfiguration"
     groups = [
         {
             **{k: g[k] for k in ("name", *_STATE) if k in g},
-            "scoped_route_configs": [_message(s, message, literals) for s in g.get("scoped_route_configs", ())],
+            "scoped_route_configs": [_message(s, message, literals) for s in as_list(g.get("scoped_route_configs"))],
         }
-        for g in section.get("dynamic_scoped_route_configs", ())
+        for g in as_mappings(section.get("dynamic_scoped_route_configs"))
     ]
     return {"dynamic_scoped_route_configs": groups} if "dynamic_scoped_route_configs" in section else {}
 
 
-def _secrets(section: Mapping[str, Any], literals: Literals) -> dict[str, Any]:  # noqa: ARG001 - one signature for all
+def _secrets(section: Mapping[str, Plain], literals: Literals) -> dict[str, Plain]:  # noqa: ARG001 - one signature for all
     """Names of certificates, and the chains that every client is shown; no key."""
-    kept: dict[str, Any] = {}
+    kept: dict[str, Plain] = {}
     if "dynamic_warming_secrets" in section:
-        kept["dynamic_warming_secrets"] = [{"name": s.get("name", "")} for s in section["dynamic_warming_secrets"]]
-    active = []
-    for each in section.get("dynamic_active_secrets", ()):
-        entry: dict[str, Any] = {"name": each.get("name", "")}
-        chain = ((each.get("secret") or {}).get("tls_certificate") or {}).get("certificate_chain")
+        warming = as_mappings(section["dynamic_warming_secrets"])
+        kept["dynamic_warming_secrets"] = [{"name": s.get("name", "")} for s in warming]
+    active: list[Plain] = []
+    for each in as_mappings(section.get("dynamic_active_secrets")):
+        entry: dict[str, Plain] = {"name": each.get("name", "")}
+        chain = part(each, "secret", "tls_certificate", "certificate_chain")
         if isinstance(chain, dict):
-            public = {k: _certificates(v) for k, v in chain.items() if k in ("inline_bytes", "inline_string")}
+            public = {k: _certificates(as_text(chain[k])) for k in ("inline_bytes", "inline_string") if k in chain}
             entry["secret"] = {"tls_certificate": {"certificate_chain": public}}
         active.append(entry)
     if "dynamic_active_secrets" in section:
@@ -145,37 +148,36 @@ def _certificates(text: str) -> str:
     return "" if b"PRIVATE KEY" in raw else text
 
 
-def _extensions(section: Mapping[str, Any], literals: Literals) -> dict[str, Any]:
+def _extensions(section: Mapping[str, Plain], literals: Literals) -> dict[str, Plain]:
     """Extension configurations, those of plugins with what is read of them."""
     listed = [
         {
             **{k: e[k] for k in _STATE if k in e},
             "ecds_filter": cleaned_extension(e.get("ecds_filter"), literals),
         }
-        for e in section.get("ecds_filters", ())
+        for e in as_mappings(section.get("ecds_filters"))
     ]
     return {"ecds_filters": listed} if "ecds_filters" in section else {}
 
 
-def _bootstrap(section: Mapping[str, Any], literals: Literals) -> dict[str, Any]:
-    return {"bootstrap": {"node": _node((section.get("bootstrap") or {}).get("node"), literals)}}
+def _bootstrap(section: Mapping[str, Plain], literals: Literals) -> dict[str, Plain]:
+    return {"bootstrap": {"node": _node(part(section, "bootstrap", "node"), literals)}}
 
 
-def _node(node: Any, literals: Literals) -> dict[str, Any]:
-    if not isinstance(node, dict):
+def _node(node: Plain, literals: Literals) -> dict[str, Plain]:
+    if not isinstance(node, Mapping):
         return {}
-    metadata = node.get("metadata")
+    metadata, extensions = node.get("metadata"), node.get("extensions")
     kept = {k: node[k] for k in ("id", "cluster", "user_agent_name") if isinstance(node.get(k), str)}
-    if isinstance(metadata, dict):
+    if isinstance(metadata, Mapping):
         kept["metadata"] = _texts({k: metadata[k] for k in _NODE_METADATA if k in metadata}, literals)
-    if isinstance(node.get("extensions"), list):
-        kept["extensions"] = [
-            {k: e[k] for k in ("name", "category", "type_urls") if k in e} for e in node["extensions"]
-        ]
+    if isinstance(extensions, list):
+        read = ("name", "category", "type_urls")
+        kept["extensions"] = [{k: e[k] for k in read if k in e} for e in as_mappings(extensions)]
     return kept
 
 
-def _texts(value: Any, literals: Literals) -> Any:
+def _texts(value: Plain, literals: Literals) -> Plain:
     if isinstance(value, str):
         return literals.text(value)
     if isinstance(value, dict):
@@ -183,7 +185,7 @@ def _texts(value: Any, literals: Literals) -> Any:
     return [_texts(v, literals) for v in value] if isinstance(value, list) else value
 
 
-_SPECIAL_SECTIONS: Final[Mapping[str, Callable[[Mapping[str, Any], Literals], dict[str, Any]]]] = {
+_SPECIAL_SECTIONS: Final[Mapping[str, Callable[[Mapping[str, Plain], Literals], dict[str, Plain]]]] = {
     "ListenersConfigDump": _listeners,
     "ScopedRoutesConfigDump": _scopes,
     "SecretsConfigDump": _secrets,
@@ -193,19 +195,20 @@ _SPECIAL_SECTIONS: Final[Mapping[str, Callable[[Mapping[str, Any], Literals], di
 
 
 # --- messages as JSON ------------------------------------------------------------------------------------------------
-def _message(value: Any, message: str, literals: Literals) -> Any:
+def _message(value: Plain, message: str, literals: Literals) -> Plain:
     """The fields of a message that are read; of a message that is not modelled nothing but its type."""
     if isinstance(value, list):
         return [_message(v, message, literals) for v in value]
-    if not isinstance(value, dict):
+    if not isinstance(value, Mapping):
         return value
     if message == "@any":
         url = str(value.get("@type", ""))
         name = url.removeprefix(TYPE_PREFIX)
-        return {"@type": url, **_message(value, name, literals)} if name in known_fields() else {"@type": url}
+        return (
+            {"@type": url, **as_mapping(_message(value, name, literals))} if name in known_fields() else {"@type": url}
+        )
     if message == _METADATA:
-        istio = (value.get("filter_metadata") or {}).get("istio")
-        config = istio.get("config") if isinstance(istio, dict) else None
+        config = part(value, "filter_metadata", "istio", "config")
         return {"filter_metadata": {"istio": {"config": config}}} if isinstance(config, str) else {}
     if message == _PLUGIN:
         return cleaned_config(value, literals)
@@ -217,7 +220,7 @@ def _message(value: Any, message: str, literals: Literals) -> Any:
     return {k: _field(k, v, kind, hidden, literals) for k, v in value.items() if (kind := fields.get(k)) is not None}
 
 
-def _field(key: str, value: Any, kind: str, hidden: bool, literals: Literals) -> Any:
+def _field(key: str, value: Plain, kind: str, hidden: bool, literals: Literals) -> Plain:
     if isinstance(value, str):
         if key in _TEXTS:
             return literals.hide_exact(value) if hidden else literals.text(value)
@@ -231,16 +234,16 @@ def _field(key: str, value: Any, kind: str, hidden: bool, literals: Literals) ->
         regex = str(value.get("regex", ""))
         return {"regex": literals.hide_regex(regex) if hidden else literals.text(regex)} if "regex" in value else {}
     if kind.startswith("@map:"):
-        return {k: _message(v, kind[5:], literals) for k, v in value.items()}
+        return {k: _message(v, kind[5:], literals) for k, v in as_mapping(value).items()}
     return _message(value, kind, literals) if kind else value
 
 
 # --- other pages -----------------------------------------------------------------------------------------------------
-def _stats(page: Any, literals: Literals) -> Any:  # noqa: ARG001 - one signature for all
+def _stats(page: Plain, literals: Literals) -> Plain:  # noqa: ARG001 - one signature for all
     return {
         "stats": [
             {"name": s["name"], "value": s["value"]}
-            for s in page["stats"]
+            for s in as_list(as_mapping(page)["stats"])
             if isinstance(s, dict)
             and isinstance(s.get("name"), str)
             and isinstance(s.get("value"), (int, float))
@@ -249,18 +252,20 @@ def _stats(page: Any, literals: Literals) -> Any:  # noqa: ARG001 - one signatur
     }
 
 
-def _server_info(page: Any, literals: Literals) -> Any:
-    kept = {k: page[k] for k in ("version", "state") if isinstance(page.get(k), str)}
-    return {**kept, "node": _node(page["node"], literals)} if "node" in page else kept
+def _server_info(page: Plain, literals: Literals) -> Plain:
+    said = as_mapping(page)
+    kept = {k: said[k] for k in ("version", "state") if isinstance(said.get(k), str)}
+    return {**kept, "node": _node(said["node"], literals)} if "node" in said else kept
 
 
-def _syncz(page: Any, literals: Literals) -> Any:  # noqa: ARG001 - one signature for all
+def _syncz(page: Plain, literals: Literals) -> Plain:  # noqa: ARG001 - one signature for all
     keys = re.compile(r"^(?:proxy|[a-z_]+_(?:sent|acked))$")
-    return [{k: v for k, v in each.items() if keys.match(k)} for each in page if isinstance(each, dict)]
+    return [{k: v for k, v in each.items() if keys.match(k)} for each in as_list(page) if isinstance(each, dict)]
 
 
-def _adsz(page: Any, literals: Literals) -> Any:  # noqa: ARG001 - one signature for all
-    clients = [{k: c[k] for k in ("connectionId", "connectedAt") if k in c} for c in page["clients"]]
+def _adsz(page: Plain, literals: Literals) -> Plain:  # noqa: ARG001 - one signature for all
+    read = ("connectionId", "connectedAt")
+    clients = [{k: c[k] for k in read if k in c} for c in as_mappings(as_mapping(page)["clients"])]
     return {"totalClients": len(clients), "clients": clients}
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.collect.redact.literals import Literals
+from xdsaudit.model.plain import Plain, as_mapping
 from xdsaudit.model.plugin import CONDITIONS, RULES, TEXT, WASM, canonical, environment
 from xdsaudit.model.sensitive import sensitive
+from xdsaudit.xds.pool import Message
 
 _NAMED: Final = frozenset({*CONDITIONS, "_match_route_prefix_"})
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z-]*")
@@ -20,7 +22,7 @@ _LONG: Final = 12
 _POLICY: Final = "ISTIO_META_WASM_IMAGE_PULL_POLICY"
 
 
-def veiled(value: Any, literals: Literals, key: str = "") -> Any:
+def veiled(value: Plain, literals: Literals, key: str = "") -> Plain:
     """A configuration with a pseudonym for each value; ``key`` is what it stands under."""
     if isinstance(value, bool) or value is None:
         return value
@@ -35,7 +37,7 @@ def veiled(value: Any, literals: Literals, key: str = "") -> Any:
     return literals.hide(value) if known else literals.veil(value)
 
 
-def _named(value: Any, literals: Literals) -> Any:
+def _named(value: Plain, literals: Literals) -> Plain:
     if isinstance(value, list):
         return [literals.text(v) if isinstance(v, str) else veiled(v, literals) for v in value]
     return literals.text(value) if isinstance(value, str) else veiled(value, literals)
@@ -52,7 +54,7 @@ def veiled_text(text: str, literals: Literals) -> str:
     return json.dumps(veiled(decoded, literals))
 
 
-def clean_object(item: Mapping[str, Any], kept: dict[str, Any], literals: Literals) -> None:
+def clean_object(item: Mapping[str, Plain], kept: Mapping[str, Plain], literals: Literals) -> None:
     """Put the configurations of a WasmPlugin, veiled, into what is kept of it."""
     spec, mine = item.get("spec"), kept.get("spec")
     if not isinstance(spec, dict) or not isinstance(mine, dict):
@@ -72,7 +74,7 @@ def clean_object(item: Mapping[str, Any], kept: dict[str, Any], literals: Litera
             each["value"] = literals.veil(each["value"])
 
 
-def clean_wasm_plugin(plugin: Any, literals: Literals) -> None:
+def clean_wasm_plugin(plugin: Message, literals: Literals) -> None:
     """A WasmPlugin of core, in place."""
     from google.protobuf import json_format
 
@@ -80,12 +82,12 @@ def clean_wasm_plugin(plugin: Any, literals: Literals) -> None:
     if plugin.HasField("plugin_config"):
         config = veiled(json_format.MessageToDict(plugin.plugin_config), literals)
         plugin.plugin_config.Clear()
-        json_format.ParseDict(config, plugin.plugin_config)
+        json_format.ParseDict(dict(as_mapping(config)), plugin.plugin_config)
     for variable in plugin.vm_config.env:
         variable.value = literals.veil(variable.value)
 
 
-def clean_config(config: Any, literals: Literals) -> None:
+def clean_config(config: Message, literals: Literals) -> None:
     """A PluginConfig of Envoy in protobuf, in place."""
     from xdsaudit.xds.pool import message
 
@@ -116,28 +118,28 @@ def _variables(values: Mapping[str, str], literals: Literals) -> dict[str, str]:
     return kept | {k: v for k, v in values.items() if k == _POLICY}
 
 
-def cleaned_config(config: Any, literals: Literals) -> dict[str, Any]:
+def cleaned_config(config: Plain, literals: Literals) -> dict[str, Plain]:
     """A PluginConfig of Envoy as JSON: what is read of it."""
-    if not isinstance(config, dict):
+    if not isinstance(config, Mapping):
         return {}
-    kept = {
+    kept: dict[str, Plain] = {
         k: config[k]
         for k in ("name", "root_id", "fail_open", "failure_policy")
         if isinstance(config.get(k), (str, bool))
     }
     said = config.get("configuration")
-    if isinstance(said, dict):
-        kept["configuration"] = {"@type": str(said.get("@type", ""))}
-        if said.get("@type") == TEXT and isinstance(said.get("value"), str):
-            kept["configuration"]["value"] = veiled_text(said["value"], literals)
+    if isinstance(said, Mapping):
+        kind, text = str(said.get("@type", "")), said.get("value")
+        told = {"value": veiled_text(text, literals)} if kind == TEXT and isinstance(text, str) else {}
+        kept["configuration"] = {"@type": kind, **told}
     machine = config.get("vm_config")
     if isinstance(machine, dict):
         kept["vm_config"] = _machine(machine, literals)
     return kept
 
 
-def _machine(machine: Mapping[str, Any], literals: Literals) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
+def _machine(machine: Mapping[str, Plain], literals: Literals) -> dict[str, Plain]:
+    kept: dict[str, Plain] = {}
     code = machine.get("code")
     local, remote = (code.get("local"), code.get("remote")) if isinstance(code, dict) else (None, None)
     if isinstance(local, dict) and isinstance(local.get("filename"), str):
@@ -156,13 +158,13 @@ def _machine(machine: Mapping[str, Any], literals: Literals) -> dict[str, Any]:
     return kept
 
 
-def cleaned_extension(resource: Any, literals: Literals) -> dict[str, Any]:
+def cleaned_extension(resource: Plain, literals: Literals) -> dict[str, Plain]:
     """An extension configuration of a config dump; of another filter than Wasm the type alone."""
     if not isinstance(resource, dict):
         return {}
     typed = resource.get("typed_config")
     kind = str(typed.get("@type", "")) if isinstance(typed, dict) else ""
-    kept: dict[str, Any] = {"@type": kind}
+    kept: dict[str, Plain] = {"@type": kind}
     if kind == WASM and isinstance(typed, dict) and "config" in typed:
         kept["config"] = cleaned_config(typed["config"], literals)
     return {"name": str(resource.get("name", "")), "typed_config": kept}
