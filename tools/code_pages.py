@@ -272,7 +272,7 @@ def page(row: Cause) -> str:
         f"# {row.code} {row.slug}",
         f"**{prose(row.title)}.** Severity {row.severity.value}; at {_PLACES[row.code[2]]}.",
         f"## What it is and why it happens\n\n{prose(row.meaning)}",
-        f"## How it shows\n\n{prose(row.shows)}",
+        f"## How you notice it\n\n{prose(row.shows)}",
     ]
     if result is not None:
         own = _own(result, row)
@@ -300,7 +300,7 @@ def page(row: Cause) -> str:
     else:
         raise ValueError(f"{row.code}: its world in tests/audit/test_codes.py makes no audit that says it")
     parts += [
-        f"## What heals it\n\n{prose(row.remedy)}",
+        f"## How to fix it\n\n{prose(row.remedy)}",
         *commands(row),
         f"## How to prevent it\n\n{prose(row.prevention)}",
         f"## How far it is proven\n\n{how_far(row)}",

@@ -123,7 +123,7 @@ def test_a_manifest_alone_needs_no_cluster(capsys, tmp_path: Path) -> None:
     place.write_text(yaml.safe_dump(ITEMS[0]))
     code, out, err = of(capsys, "-f", str(place))
     assert (code, err) == (0, "")
-    assert "expected of the Ingresses  foo.test:80  2 routes" in out
+    assert "expected from the Ingresses  foo.test:80  2 routes" in out
     code, out, _ = of(capsys, "-f", str(place), "-o", "yaml")
     assert yaml.safe_load(out)[0]["routes"][0]["match"] == "path /a"
 

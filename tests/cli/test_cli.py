@@ -391,7 +391,7 @@ def test_explain_with_manifests_alone(capsys, tmp_path: Path) -> None:
     assert run(["explain", "http://a.test/a", "-f", str(place)]) == 0
     out = capsys.readouterr().out
     assert "expected: default/a path /a" in out
-    assert "nobody can say what answers it now" in out
+    assert "so what answers it now is unknown" in out
     assert run(["explain", "https://a.test/a", "-f", str(place)]) == 1
     assert "would match, but its host has no TLS" in capsys.readouterr().out
 

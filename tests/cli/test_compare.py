@@ -64,8 +64,8 @@ def test_what_is_not_proved_is_3_and_named(tmp_path: Path, capsys: pytest.Captur
     one, two = written(tmp_path / "one", BASE), written(tmp_path / "two", [*BASE, ODD])
     code, out, _ = compare(capsys, one, two)
     assert code == 3
-    assert "not proved: default/odd is not modelled" in out
-    assert "whether something else changes is not proved" in out
+    assert "not proven: default/odd is not modelled" in out
+    assert "whether anything else changes is not proven" in out
 
 
 @pytest.mark.parametrize(

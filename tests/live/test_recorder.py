@@ -75,7 +75,7 @@ def test_the_incident_is_recorded_and_told(incident: Any, tmp_path: Path, capsys
     out = " ".join(capsys.readouterr().out.split())
     assert "live/app-10061 wss.live.test/10061" in out
     assert "for 54 s" in out
-    assert "all healed" in out
+    assert "all recovered" in out
     assert "a private cache line of the same pilot has it" in out
     assert run(["timeline", str(tmp_path / "box"), "-o", "html"]) == 0
     page = capsys.readouterr().out

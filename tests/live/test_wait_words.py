@@ -28,7 +28,7 @@ def test_how_far_a_batch_is() -> None:
         standing(audit(worlds.world(ITEMS, gateway=WITHOUT_B))) == "2 of 3 rules in effect; 1 not yet in the gateways"
     )
     assert standing(audit(worlds.world(ITEMS[:1]))) == "1 of 1 rule in effect"
-    assert standing(Audit(None, {}, (), {}, ())) == "the API holds no rule of it yet"
+    assert standing(Audit(None, {}, (), {}, ())) == "none of its rules are in the API yet"
 
 
 def test_what_cannot_be_judged_is_said_to_be_so() -> None:
@@ -85,7 +85,7 @@ def test_latency_by_stage() -> None:
     assert (pilot, gateway) == (pytest.approx(1.0, abs=0.3), pytest.approx(2.0, abs=0.3))
     said = latency_said(outcome.latency, outcome.clocks)
     assert said.startswith("from the API, 1 rule reached core at an unknown time, pilot in 1.0 s (half)")
-    assert said.endswith("counted from when they were first seen there")
+    assert said.endswith("measured from when they were first seen there")
     assert "core" not in outcome.latency
     assert outcome.audit.latency == {
         "core": None,

@@ -115,12 +115,12 @@ def test_exit_codes(folder: Path, recording, tmp_path: Path, capsys) -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"", "holds no report"),
-        (b"[]", "holds no report"),
-        (b"nothing here\n", "holds no report"),
-        (b'{"schema": "other/1"}', "holds no report"),
+        (b"", "contains no report"),
+        (b"[]", "contains no report"),
+        (b"nothing here\n", "contains no report"),
+        (b'{"schema": "other/1"}', "contains no report"),
         (b'{"schema": "\xff"}', "not a report"),
-        (b"{" * 100_000, "holds no report"),
+        (b"{" * 100_000, "contains no report"),
         (b'x\n{"schema": "xdsaudit.audit/1"}\n{"a": 1}', r"f\.json:2: not a report"),
     ],
 )

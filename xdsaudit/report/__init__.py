@@ -1,4 +1,4 @@
-"""Audits as text, one format a module. Must not print nor decide."""
+"""Audits as text, one format per module. Must neither print nor decide."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _WRITERS: Final[Mapping[str, str]] = {
     "html": "html:to_html",
     "prom": "prom:to_prom",
 }
-"""Module and function of each format; they are imported when they are asked for."""
+"""Module and function of each format, imported on first use."""
 FORMATS: Final = tuple(_WRITERS)
 
 
 def render(audit: Audit, form: str, *, width: int = 80, color: bool = False) -> str:
-    """An audit in one of ``FORMATS``; width and colour count for ``table`` and ``wide`` alone.
+    """An audit in one of ``FORMATS``; width and colour apply to ``table`` and ``wide`` only.
 
     Raises:
-        ValueError: a form that is not one of them.
+        ValueError: the form is not one of them.
     """
     if form not in FORMATS:
         raise ValueError(f"{form!r} is not a format; the formats are {', '.join(FORMATS)}")

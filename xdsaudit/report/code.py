@@ -8,19 +8,19 @@ from xdsaudit.report.terminal import wrapped, wrapped_command
 
 
 def code_text(row: Cause, *, width: int = 80) -> str:
-    """What a code means, for people, without colours: the page is read as often in a file as on a terminal."""
+    """What a code means, for people; without colours, since it is read in files as often as on terminals."""
     lines = [*wrapped(f"{row.code} {row.slug} ({row.severity.value})", width), *wrapped(row.title, width)]
     for head, text in (
         ("What it is", row.meaning),
-        ("How it shows", row.shows),
-        ("What heals it", row.remedy),
+        ("How you notice it", row.shows),
+        ("How to fix it", row.remedy),
         ("How to prevent it", row.prevention),
         ("Issues", ", ".join(row.issues)),
     ):
         if text:
             lines += ["", *wrapped(f"{head}. {text}", width)]
     if row.fix:
-        lines += ["", *wrapped("Commands, with invented names; an audit prints them with the real ones.", width)]
+        lines += ["", *wrapped("Commands, with example names; an audit prints the real ones.", width)]
         for fix in examples(row):
             lines += [
                 *wrapped(f"  {fix.title}:", width),

@@ -15,30 +15,30 @@ SCHEMA = "xdsaudit.comparison/1"
 
 
 def comparison_text(comparison: Comparison, *, width: int = 80, color: bool = False) -> str:
-    """Each kind of request with who answers it before and after, then what else differs, and whether that is all."""
+    """Each kind of request with what answers it before and after, then what else differs, and whether that is all."""
     page = Page(width, color=color)
-    for each in comparison.changed:
-        paragraph(page, str(each.request), "bold")
-        paragraph(page, f"before: {each.before}", indent=2, hang=8)
-        paragraph(page, f"after:  {each.after}", indent=2, hang=8)
-        if each.fields:
-            paragraph(page, f"what differs: {', '.join(each.fields)}", indent=2, hang=4)
+    for change in comparison.changed:
+        paragraph(page, str(change.request), "bold")
+        paragraph(page, f"before: {change.before}", indent=2, hang=8)
+        paragraph(page, f"after:  {change.after}", indent=2, hang=8)
+        if change.fields:
+            paragraph(page, f"what differs: {', '.join(change.fields)}", indent=2, hang=4)
     for host, old, new in comparison.certificates:
         paragraph(page, f"certificate of {host}: {old} before, {new} after", hang=2)
     for rule, slug in comparison.refused:
-        paragraph(page, f"refused from then on: {rule} ({slug})", "magenta", hang=2)
+        paragraph(page, f"refused afterwards: {rule} ({slug})", "magenta", hang=2)
     for rule, slug in comparison.cured:
-        paragraph(page, f"refused no longer: {rule} ({slug})", "green", hang=2)
+        paragraph(page, f"no longer refused: {rule} ({slug})", "green", hang=2)
     for note in comparison.notes:
         paragraph(page, f"note: {note}", "dim", hang=2)
     for doubt in comparison.doubts:
-        paragraph(page, f"not proved: {doubt}", "cyan", hang=2)
+        paragraph(page, f"not proven: {doubt}", "cyan", hang=2)
     count = many(len(comparison.changed), "kind") + " of requests"
     if comparison.same:
         last = "nothing changes for clients" if comparison.proven else "no change was found"
     else:
         last = f"{count} answered differently" + (", and nothing else changes" if comparison.proven else "")
-    paragraph(page, f"{last}{'' if comparison.proven else '; whether something else changes is not proved'}", "bold")
+    paragraph(page, f"{last}{'' if comparison.proven else '; whether anything else changes is not proven'}", "bold")
     return page.text()
 
 

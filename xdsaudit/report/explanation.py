@@ -16,20 +16,20 @@ from xdsaudit.report.terminal import STYLE, Page, commands, many, name_of, parag
 
 _SHOWN = 8
 CONTRADICTION: Final = (
-    "The log says that no route answered, and the tables that were read have one. Either it has healed since, another replica wrote the "
-    "line, or the request lacked a header that the log does not tell."
+    "The log says that no route answered, but the tables that were read have one. Either it has recovered since, another replica wrote the "
+    "line, or the request lacked a header that the log does not show."
 )
-"""Said where a log and the tables disagree."""
+"""Printed where a log and the tables disagree."""
 
 
 def explanation_text(explanation: Explanation, *, width: int = 80, color: bool = False) -> str:
-    """What becomes of one request, for people."""
+    """What happens to one request, for people."""
     page = Page(width, color=color)
     paragraph(page, str(explanation.request), "bold")
     _answers(page, explanation.answers)
     if not explanation.serving:
-        told = "what answers it now" if explanation.answers else "what answers"
-        paragraph(page, f"no pilot and no gateway was read: nobody can say {told}", "cyan", indent=2)
+        what = "what answers it now" if explanation.answers else "what answers it"
+        paragraph(page, f"no pilot or gateway was read, so {what} is unknown", "cyan", indent=2)
     _plugins(page, explanation.plugins)
     page.print()
     _candidates(page, explanation)
@@ -37,33 +37,34 @@ def explanation_text(explanation: Explanation, *, width: int = 80, color: bool =
 
 
 def _plugins(page: Page, actions: Sequence[PluginAction]) -> None:
-    """The plugins on the request's way in their order, once for replicas that run the same."""
+    """The plugins applied to the request, in order, once for replicas that agree."""
     by_replica: dict[tuple[str, str | None], list[tuple[str, str, bool | None]]] = {}
-    for each in actions:
-        keys = f", with {', '.join(each.keys[:_SHOWN])}" if each.keys else ""
-        by_replica.setdefault((each.view, each.replica), []).append((each.plugin, f"{each.said}{keys}", each.acts))
+    for action in actions:
+        keys = f", with {', '.join(action.keys[:_SHOWN])}" if action.keys else ""
+        row = (action.plugin, f"{action.said}{keys}", action.acts)
+        by_replica.setdefault((action.view, action.replica), []).append(row)
     alike: dict[tuple[tuple[str, str, bool | None], ...], list[str]] = {}
-    for (view, replica), listed in by_replica.items():
-        alike.setdefault(tuple(listed), []).append(f"{view} {replica or ''}".strip())
+    for (view, replica), rows in by_replica.items():
+        alike.setdefault(tuple(rows), []).append(f"{view} {replica or ''}".strip())
     for lines, names in alike.items():
         page.print()
-        paragraph(page, f"Plugins on its way, in their order, in {', '.join(names[:_SHOWN])}:", "bold")
+        paragraph(page, f"Plugins applied, in order, in {', '.join(names[:_SHOWN])}:", "bold")
         for number, (plugin, text, acts) in enumerate(lines, 1):
             style = "bold red" if text.endswith("500") else "" if acts else "dim"
             paragraph(page, f"{number}. {plugin} {text}", style, indent=2, hang=3)
 
 
 def _answers(page: Page, answers: Sequence[ReplicaAnswer]) -> None:
-    """Replicas that say the same in one paragraph."""
+    """One paragraph for all replicas that agree."""
 
     def alike(a: ReplicaAnswer) -> tuple[str, ...]:
         return a.view, str(a.rule), str(a.route), a.goes_to, a.why, a.origin, *a.does
 
     for _, group in groupby(sorted(answers, key=alike), key=alike):
-        listed = list(group)
-        first = listed[0]
+        answering = list(group)
+        first = answering[0]
         who = first.view.replace("pilot_fresh", "pilot, private cache line,")
-        names = [a.replica for a in listed if a.replica]
+        names = [a.replica for a in answering if a.replica]
         label = f"{who} {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}".rstrip()
         if first.route is None:
             paragraph(page, f"{label}: no route answers", "bold red", indent=2, hang=2)
@@ -83,11 +84,11 @@ def _candidates(page: Page, explanation: Explanation) -> None:
         paragraph(page, f"No Ingress that was read has a rule for this request.{hint}")
         paragraph(
             page,
-            "Check host and path: a host is matched exactly or by a wildcard rule, a path of type Prefix by whole segments.",
+            "Check host and path: a host must match exactly or by a wildcard rule, a path of type Prefix by whole segments.",
             "dim",
         )
         return
-    paragraph(page, "Rules of Ingresses for this request:", "bold")
+    paragraph(page, "Ingress rules for this request:", "bold")
     for candidate in explanation.candidates[:_SHOWN]:
         verdict = candidate.verdict
         paragraph(page, f"{name_of(verdict)}: {candidate.why}", STYLE.get(verdict.verdict, ""), indent=2, hang=2)
@@ -106,14 +107,14 @@ def _candidates(page: Page, explanation: Explanation) -> None:
 
 
 def _closer(page: Page, verdict: RuleVerdict, indent: int) -> None:
-    """How to look at the routes themselves, where a view lacks or changes them."""
+    """How to look at the routes themselves, if a view lacks or changes them."""
     if verdict.verdict in (Verdict.LOST, Verdict.CHANGED):
         command = f"xdsaudit routes {verdict.rule.ref} --compare {side_by_side(verdict)}"
-        paragraph(page, f"its routes in two views: {command}", "dim", indent=indent, hang=2)
+        paragraph(page, f"compare its routes in both views: {command}", "dim", indent=indent, hang=2)
 
 
 def explanation_object(explanation: Explanation) -> dict[str, Any]:
-    """What becomes of one request, as plain data."""
+    """What happens to one request, as plain data."""
     request = explanation.request
     return {
         "request": {
@@ -169,7 +170,7 @@ def journeys_object(journeys: Sequence[Journey]) -> list[dict[str, Any]]:
 
 
 def log_text(summary: LogSummary, explanations: Sequence[Explanation], *, width: int = 80, color: bool = False) -> str:
-    """The unanswered requests of an access log with what explains each, for people."""
+    """The unanswered requests of an access log with their explanations, for people."""
     page = Page(width, color=color)
     total = sum(m.count for m in summary.misses)
     paragraph(
@@ -184,10 +185,10 @@ def log_text(summary: LogSummary, explanations: Sequence[Explanation], *, width:
             for word, text in (("route", ending.route), ("cluster", ending.cluster))
             if text and ending.failed
         )
-        told = f" (xdsaudit explain {ending.cause})" if ending.cause else ""
+        cause = f" (xdsaudit explain {ending.cause})" if ending.cause else ""
         paragraph(
             page,
-            f"{ending.requests} x {code}: {ending.meaning}{more}{told}",
+            f"{ending.requests} x {code}: {ending.meaning}{more}{cause}",
             "yellow" if ending.failed else "dim",
             indent=2,
             hang=2,

@@ -60,7 +60,7 @@ class _Finding(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """What is read of one ``-o json`` report; other keys are left alone."""
+    """What is read from an ``-o json`` report; other keys are ignored."""
 
     schema: str
     snapshot: _Head
@@ -73,7 +73,7 @@ class Report(msgspec.Struct):
 
     @property
     def exit_code(self) -> int:
-        """The exit code that ``diff`` had: 1 something is wrong, 3 could not look at everything, else 0."""
+        """The exit code that ``diff`` had: 1 something is wrong, 3 not everything could be read, otherwise 0."""
         wrong = any(self.summary.by_verdict.get(v, 0) for v in FAILING)
         if wrong or self.extra or any(f.severity == "error" for f in self.findings):
             return 1
@@ -81,7 +81,7 @@ class Report(msgspec.Struct):
 
 
 class Member(NamedTuple):
-    """One cluster of a fleet and its report; ``why`` says why there is none."""
+    """One cluster of a fleet and its report; ``why`` explains a missing one."""
 
     name: str
     report: Report | None
@@ -89,7 +89,7 @@ class Member(NamedTuple):
 
 
 class FleetCause(NamedTuple):
-    """One code at one stage over the fleet: number of rules (or findings) by cluster."""
+    """One code at one stage across the fleet: number of rules (or findings) by cluster."""
 
     code: str
     slug: str
@@ -98,20 +98,20 @@ class FleetCause(NamedTuple):
 
     @property
     def total(self) -> int:
-        """Number of rules and findings with this cause, all clusters together."""
+        """Number of rules and findings with this cause in all clusters."""
         return sum(n for _, n in self.clusters)
 
 
 def read_reports(data: bytes, place: str, name: str) -> list[Member]:
-    """The reports in a file: one, or several after each other, as in the log of many Jobs; other lines are passed over.
+    """The reports in a file: one, or several in a row, as in the log of many Jobs; other lines are skipped.
 
     Args:
         data: the file.
         place: its path, for messages.
-        name: of the cluster, where a report does not say its own (key ``cluster``).
+        name: the cluster's name, if a report does not have its own (key ``cluster``).
 
     Raises:
-        InputError: there is no report in it, or one of another kind.
+        InputError: there is no report in it, or one of the wrong kind.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -126,18 +126,18 @@ def read_reports(data: bytes, place: str, name: str) -> list[Member]:
                 continue
             raise InputError(f"{place}:{line}: not a report of xdsaudit diff -o json ({error})") from error
     if not reports:
-        raise InputError(f"{place}: holds no report of xdsaudit diff -o json")
+        raise InputError(f"{place}: contains no report of xdsaudit diff -o json")
     several = len(reports) > 1
     return [Member(r.cluster or (f"{name}-{n}" if several else name), r) for n, r in enumerate(reports, 1)]
 
 
 def _objects(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The JSON objects that begin at the start of a line, each with the line's number."""
+    """The JSON objects that begin at the start of a line, with line numbers."""
     decoder = json.JSONDecoder()
     at = 0
     for match in _OBJECT.finditer(text):
         if match.start() < at:
-            continue  # inside the object before
+            continue  # inside the previous object
         try:
             value, at = decoder.raw_decode(text, match.start())
         except (ValueError, RecursionError):
@@ -146,13 +146,13 @@ def _objects(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def exit_code(fleet: Sequence[Member]) -> int:
-    """1 when some cluster has something wrong, else 3 when some could not be looked at whole, else 0."""
+    """1 if something is wrong in any cluster, otherwise 3 if any could not be read completely, otherwise 0."""
     codes = {3 if m.report is None else m.report.exit_code for m in fleet}
     return 1 if 1 in codes else 3 if 3 in codes else 0
 
 
 def fleet_causes(fleet: Sequence[Member]) -> list[FleetCause]:
-    """What is wrong over all clusters, the most frequent first."""
+    """What is wrong across all clusters, most widespread first."""
     counted: dict[tuple[str, str, str], dict[str, int]] = {}
     for member in fleet:
         for row in _caused(member.report) if member.report else ():
@@ -189,9 +189,9 @@ def _headline(fleet: Sequence[Member]) -> str:
     unread = sum(m.report is None or m.report.exit_code == 3 for m in fleet)
     rules = sum(m.report.summary.rules for m in fleet if m.report)
     parts = [_clusters(len(fleet)), f"{rules} rules"]
-    parts.append(f"{wrong} with something wrong" if wrong else "nothing wrong")
+    parts.append(f"{wrong} with problems" if wrong else "nothing wrong")
     if unread:
-        parts.append(f"{unread} not looked at whole")
+        parts.append(f"{unread} not completely read")
     return ", ".join(parts)
 
 
@@ -200,7 +200,7 @@ def _clusters(number: int) -> str:
 
 
 def to_fleet_table(fleet: Sequence[Member], *, width: int = 80) -> str:
-    """A row a cluster, then the causes with the clusters that have each."""
+    """A row per cluster, then each cause with its clusters."""
     rows = [_COLUMNS, *(_row(m) for m in fleet)]
     widths = [max(len(r[i]) for r in rows) for i in range(len(_COLUMNS))]
     lines = [_headline(fleet), ""]
@@ -310,7 +310,7 @@ tr.good td:first-child {{ color: var(--good); }}
 
 
 def to_fleet_html(fleet: Sequence[Member]) -> str:
-    """One page that works offline, in dark and on a phone."""
+    """One page that works offline, in dark mode and on a phone."""
     tones = {0: "good", 1: "bad", 3: "unsure"}
     rows = "\n".join(
         f'<tr class="{tones[m.report.exit_code if m.report else 3]}">'

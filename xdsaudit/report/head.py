@@ -1,4 +1,4 @@
-"""The first lines of reports for people: whose audit it is, what each view holds, what was not looked at, what was left out."""
+"""The first lines of reports for people: what was audited, what each view holds, what was not read, what was left out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ASSUMED: Final = "assumed: "
 
 
 class Seen(NamedTuple):
-    """Replicas of a view that were read alike, or failed alike."""
+    """Replicas of a view with the same content, or the same failure."""
 
     label: str
     good: bool
@@ -33,11 +33,11 @@ def view_word(name: ViewName) -> str:
 
 
 def seen(audit: Audit) -> Iterator[Seen]:
-    """A row for all replicas of a view that hold the same or failed with the same words, in the order of the pipeline."""
+    """A row for all replicas of a view that hold the same or failed with the same message, in pipeline order."""
     rows: dict[tuple[ViewName, State, str], list[ViewInfo]] = {}
     for info in audit.views:
         if info.state is not State.NOT_ASKED:
-            text = _held(audit, info) if info.state is State.READ else f"{info.state.value}: {info.why}"
+            text = _content(audit, info) if info.state is State.READ else f"{info.state.value}: {info.why}"
             rows.setdefault((info.name, info.state, text), []).append(info)
     for (name, state, text), infos in rows.items():
         yield Seen(
@@ -46,24 +46,24 @@ def seen(audit: Audit) -> Iterator[Seen]:
 
 
 def unasked(audit: Audit) -> tuple[str, ...]:
-    """Views that nobody asked for, in the words for people."""
+    """Views that were not asked for, in words for people."""
     if not audit.views:
-        return ()  # a check of manifests alone, which no view has a part in
+        return ()  # a check of manifests alone involves no view
     asked = {v.name for v in audit.views if v.state is not State.NOT_ASKED}
     return tuple(view_word(name) for name in _ASKABLE if name not in asked)
 
 
 def unseen(audit: Audit) -> tuple[str, ...]:
-    """What was not looked at, a line each: what nobody asked for, and what could not be read with the reason."""
+    """What was not read, one line each: what was not asked for, and what could not be read with the reason."""
     first = (f"not asked: {', '.join(unasked(audit))}",) if unasked(audit) else ()
     return (*first, *(f"{row.label}: {row.text}" for row in seen(audit) if not row.good))
 
 
 def left_out(audit: Audit) -> Iterator[tuple[str, int, str]]:
-    """Option, number and codes of what options hid: ``("--skip", 2, "XA410, XA703")``."""
+    """What options hid: option, number and codes, such as ``("--skip", 2, "XA410, XA703")``."""
     by_option: dict[str, Counter[str]] = {}
-    for each in audit.left_out:
-        by_option.setdefault(each.option, Counter())[each.code or "extra"] += len(each.what)
+    for hidden in audit.left_out:
+        by_option.setdefault(hidden.option, Counter())[hidden.code or "extra"] += len(hidden.what)
     for option, codes in by_option.items():
         yield option, codes.total(), ", ".join(codes)
 
@@ -73,7 +73,7 @@ def head(page: Page, audit: Audit) -> None:
     controller = audit.controller
     name = str(controller.get("kind") or "higress").capitalize()
     when = f", captured {audit.captured_at}" if audit.captured_at else ""
-    title = f"{name} {controller.get('version') or '(version not known)'}{when}"
+    title = f"{name} {controller.get('version') or '(unknown version)'}{when}"
     paragraph(page, title, "bold")
     for row in seen(audit):
         paragraph(page, f"  {row.label}: {row.text}", "dim" if row.good else "yellow", hang=4)
@@ -95,7 +95,7 @@ def _label(name: ViewName, infos: Iterable[ViewInfo]) -> str:
     return f"{len(replicas)} {_PLURAL.get(name, f'{name.value}s')} ({listed(replicas, 2)})"
 
 
-def _held(audit: Audit, info: ViewInfo) -> str:
+def _content(audit: Audit, info: ViewInfo) -> str:
     counted = audit.counts.get((info.name, info.replica))
     if counted:
         return f"{many(counted['routes'], 'route')} on {many(counted['hosts'], 'host')}"

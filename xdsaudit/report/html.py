@@ -1,6 +1,6 @@
-"""One self-contained HTML page: the pipeline with what each stage holds back, the lost rules first, filters, dark and print.
+"""One self-contained HTML page: the pipeline with what each stage holds back, lost rules first, filters, dark mode and print.
 
-It loads nothing, works without JavaScript but for the filters, and shows strangers' names as text alone.
+It loads nothing, needs JavaScript only for the filters, and shows user-controlled names as text only.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TONES: Final = {
 }
 _WORDS: Final = {"no_upstream": "without upstream"}
 _ROWS: Final = 200
-"""Rows of the matrix at most."""
+"""Maximum number of rows in the matrix."""
 _SEVERITIES: Final = {"error": "bad", "warning": "warn", "info": "dim"}
 
 
@@ -47,7 +47,7 @@ def to_html(audit: Audit) -> str:
     """The page."""
     replicas = sorted({r.replica for v in audit.rules for r in v.replicas if r.replica})
     title, tone = headline(audit)
-    found = causes(audit)
+    grouped = causes(audit)
     numbers = {id(r): i for i, r in enumerate(audit.rules)}
     return page(
         "page.html.j2",
@@ -66,8 +66,8 @@ def to_html(audit: Audit) -> str:
         severities=_SEVERITIES,
         namespaces=sorted({r.rule.namespace for r in audit.rules}),
         replicas=replicas,
-        sections=_sections(found.groups),
-        told=found.told,
+        sections=_sections(grouped.groups),
+        told=grouped.told,
         extent=extent,
         side_by_side=lambda group: side_by_side(group.rules[0]),
         unseen=unseen(audit),
@@ -85,11 +85,11 @@ def to_html(audit: Audit) -> str:
 
 
 def _sections(groups: Iterable[Group]) -> list[tuple[str, list[Group]]]:
-    return [(verdict.value, list(listed)) for verdict, listed in groupby(groups, key=lambda g: g.verdict)]
+    return [(verdict.value, list(same)) for verdict, same in groupby(groups, key=lambda g: g.verdict)]
 
 
 def headline(audit: Audit) -> tuple[str, str]:
-    """The state of everything in a line, and its tone."""
+    """The overall state in one line, and its tone."""
     by = audit.by_verdict
     wrong = sum(n for name, n in by.items() if TONES[name] == "bad")
     errors = sum(f.severity is Severity.ERROR for f in audit.findings)
@@ -104,17 +104,17 @@ def headline(audit: Audit) -> tuple[str, str]:
     if plugins:
         return f"{len(audit.rules):,} rules in effect, {plugins:,} of {len(audit.plugins):,} plugins not", "bad"
     if not audit.conclusive:
-        return f"{by['in_sync']:,} of {len(audit.rules):,} rules in sync, as far as was looked", "warn"
+        return f"{by['in_sync']:,} of {len(audit.rules):,} rules in sync, but not everything was read", "warn"
     return f"{len(audit.rules):,} rules in sync", "good"
 
 
 def _controller(audit: Audit) -> str:
     name = str(audit.controller.get("kind") or "higress").capitalize()
-    return printable(f"{name} {audit.controller.get('version') or '(version not known)'}")
+    return printable(f"{name} {audit.controller.get('version') or '(unknown version)'}")
 
 
 def _matrix(audit: Audit) -> dict[str, Any] | None:
-    """Rules by kinds of replicas, where replicas of a view disagree."""
+    """Rules by groups of replicas, if replicas of a view disagree."""
     rules = divergent(audit)
     if not rules:
         return None
@@ -122,7 +122,7 @@ def _matrix(audit: Audit) -> dict[str, Any] | None:
 
 
 def _codes(audit: Audit) -> list[Cause]:
-    """What the codes on the page mean, each once."""
+    """The causes whose codes appear on the page."""
     used = {r.code for r in audit.rules} | {f.code for f in audit.findings} | {p.code for p in audit.plugins}
     used |= {r.code for p in audit.plugins for r in p.rules if r.code}
     return [row for row in CATALOGUE if row.code in used]

@@ -17,17 +17,17 @@ SCHEMA: Final = "xdsaudit.audit/1"
 
 
 def to_json(audit: Audit) -> str:
-    """One JSON object and a line end, indented for people."""
+    """One JSON object and a newline, indented for people."""
     return as_json(to_object(audit))
 
 
 def as_json(value: Any) -> str:
-    """Plain data as JSON for people, with a line end."""
+    """Plain data as indented JSON, with a newline."""
     return _escaped(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=1).decode()) + "\n"
 
 
 def as_line(value: Any) -> str:
-    """Plain data as JSON on one line, whatever a reader takes for the end of one."""
+    """Plain data as JSON on a single line, whatever a reader counts as a line end."""
     return _escaped(msgspec.json.encode(value, enc_hook=str).decode()) + "\n"
 
 
@@ -35,8 +35,8 @@ _UNSEEN: Final = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2
 
 
 def _escaped(text: str) -> str:
-    """JSON whose characters that no one sees, or that end a line or turn the text round, are escapes: the same value."""
-    return text if text.isascii() else _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    """The same JSON value, with characters escaped that are invisible, end a line or change the text's direction."""
+    return text if text.isascii() else _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def to_object(audit: Audit) -> dict[str, Any]:
@@ -75,12 +75,12 @@ def to_object(audit: Audit) -> dict[str, Any]:
 
 
 def left_out_object(left: LeftOut) -> dict[str, Any]:
-    """What an option hid, of one code, as plain data (`left_out`)."""
+    """What an option hid of one code, as plain data (`left_out`)."""
     return {"by": left.by, "code": left.code, "count": len(left.what), "what": list(left.what)}
 
 
 def _groups(audit: Audit) -> list[dict[str, Any]]:
-    """Rules by cause; ``rules`` are places in the list of rules, counted from 0."""
+    """Rules by cause; ``rules`` are indices into the list of rules."""
     numbers = {id(r): i for i, r in enumerate(audit.rules)}
     return [
         {

@@ -1,4 +1,4 @@
-"""Reports of one entry a line or record: JSON lines, GitHub annotations, JUnit and SARIF, all from the same list of entries."""
+"""Reports with one entry per line or record: JSON Lines, GitHub annotations, JUnit and SARIF, all from the same entries."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Entry(NamedTuple):
     Attributes:
         name: what it is about.
         severity: how bad.
-        code: of the catalogue, None where there is none (``extra``).
-        title: in a few words.
+        code: the catalogue's code, or None (``extra``).
+        title: a few words.
         lines: evidence.
-        remedy: what heals it.
-        at: file and line, where known.
+        remedy: how to fix it.
+        at: file and line, if known.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Entry(NamedTuple):
 
 
 def severity_of(verdict: RuleVerdict) -> Severity | None:
-    """How bad a rule's verdict is; None when it is fine."""
+    """How bad a rule's verdict is; None if it is fine."""
     if verdict.verdict in IN_EFFECT or verdict.verdict is Verdict.NOT_SELECTED:
         return None
     return Severity.ERROR if verdict.verdict in FAILING else Severity.WARNING
@@ -86,7 +86,7 @@ def _of_rule(audit: Audit, rule: RuleVerdict, severity: Severity) -> Entry:
 
 
 def _of_plugin(plugin: PluginVerdict) -> Iterator[Entry]:
-    """A WasmPlugin, and each of its match rules that has something of its own to say."""
+    """A WasmPlugin, and each of its match rules with a problem of its own."""
     name = f"WasmPlugin {plugin.ref}"
     if plugin.verdict not in QUIET:
         lines = (*((f"by {plugin.by}",) if plugin.by else ()), *plugin.evidence)
@@ -108,7 +108,7 @@ def _of_finding(finding: Finding) -> Entry:
 
 
 def to_jsonl(audit: Audit) -> str:
-    """One JSON object a line: first ``{"kind": "scope"}`` with what was not looked at, then each with its ``kind`` and the keys of ``-o json``."""
+    """One JSON object per line: first ``{"kind": "scope"}`` with what was not read, then each with its ``kind`` and the keys of ``-o json``."""
     rows: list[dict[str, Any]] = [
         {"kind": "scope", "conclusive": audit.conclusive, "not_looked_at": list(unseen(audit))}
     ]
@@ -140,7 +140,7 @@ def to_github(audit: Audit) -> str:
 
 
 def _message(text: str) -> str:
-    """Text of a workflow command; line ends are kept as escapes, other control characters are made visible."""
+    """Text of a workflow command; line ends become escapes, other control characters become visible."""
     safe = "\n".join(printable(line) for line in text.split("\n"))
     return safe.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
@@ -150,9 +150,9 @@ def _property(text: str) -> str:
 
 
 def to_sarif(audit: Audit) -> str:
-    """SARIF 2.1.0: a result per entry, with file and line where the Ingress came from a file, else its name alone."""
-    found = list(entries(audit))
-    used = {e.code for e in found}
+    """SARIF 2.1.0: a result per entry, with file and line if the Ingress came from a file, otherwise only its name."""
+    reported = list(entries(audit))
+    used = {e.code for e in reported}
     rules = [
         {
             "id": row.code,
@@ -172,7 +172,7 @@ def to_sarif(audit: Audit) -> str:
     driver = {**TOOL, "rules": rules}
     run: dict[str, Any] = {
         "tool": {"driver": driver},
-        "results": [_result(e, mark) for e, mark in zip(found, fingerprints(audit, found), strict=True)],
+        "results": [_result(e, mark) for e, mark in zip(reported, fingerprints(audit, reported), strict=True)],
         "columnKind": "unicodeCodePoints",
         "properties": {
             "notLookedAt": [printable(text) for text in unseen(audit)],
@@ -188,24 +188,24 @@ def to_sarif(audit: Audit) -> str:
 
 
 def _help_uri(code: str) -> dict[str, str]:
-    """Where a code is explained, if the project's documentation has an address: the code's own page on a site, else the whole."""
+    """The address of a code's documentation, if the project publishes any: its own page on a site, otherwise the whole document."""
     place = project_url("Documentation")
     if place is None:
         return {}
     return {"helpUri": f"{place}reference/codes/{code}.html" if place.endswith("/") else place}
 
 
-def fingerprints(audit: Audit, found: Iterable[Entry]) -> Iterator[str]:
-    """What tells each entry from the others and stays the same from run to run.
+def fingerprints(audit: Audit, reported: Iterable[Entry]) -> Iterator[str]:
+    """An identity for each entry that stays the same from run to run.
 
-    Numbers in its words (ages, counts, lines) and names of pods do not count; entries that are alike but for those are numbered.
+    Numbers (ages, counts, lines) and pod names are ignored; entries that are otherwise the same are numbered.
     """
     from hashlib import sha256
 
     pods = sorted({v.replica for v in audit.views if v.replica}, key=len, reverse=True)
     passing = re.compile("|".join((*map(re.escape, pods), r"[0-9]+(?:[.,:][0-9]+)*")))
     seen: Counter[str] = Counter()
-    for entry in found:
+    for entry in reported:
         words = passing.sub("#", f"{entry.title}\0{entry.at.file if entry.at else ''}")
         text = f"{entry.code}\0{entry.name}\0{words}"
         yield sha256(f"{text}\0{seen[text]}".encode("utf-8", "backslashreplace")).hexdigest()[:40]
@@ -243,7 +243,7 @@ def uri_of(file: str) -> str:
 
 
 def to_junit(audit: Audit) -> str:
-    """JUnit XML: a test case per rule, findings and extras as cases of their own; unknown and pending rules are errors, what was left out is skipped."""
+    """JUnit XML: a test case per rule, finding and extra route; unknown and pending rules are errors, what was left out is skipped."""
     from xml.etree import ElementTree as Xml
 
     cases: list[tuple[str, str, str | None, str, str]] = []

@@ -1,4 +1,4 @@
-"""The live page of a watch: the picture, the causes, the last changes as a time line, and the latency of each stage."""
+"""The live page of a watch: the picture, the causes, the latest changes, and the latency of each stage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHOWN: Final = 12
 
 
 class Times(Protocol):
-    """How long rules took to a stage (``xdsaudit.live.watch.Latency``)."""
+    """How long rules took to reach a stage (``xdsaudit.live.watch.Latency``)."""
 
     count: int
 
@@ -30,7 +30,7 @@ class Times(Protocol):
         """Number of rules by upper bound in seconds, cumulative."""
 
     def quantile(self, share: float) -> float | None:
-        """Seconds that this share of the last rules took at most."""
+        """The seconds that this share of the last rules did not exceed."""
 
 
 def live_body(audit: Audit | None, changes: Sequence[Event], latency: Mapping[str, Times], *, rounds: int) -> str:
@@ -60,12 +60,12 @@ def live_body(audit: Audit | None, changes: Sequence[Event], latency: Mapping[st
 
 
 def live_page(body: str) -> str:
-    """The whole page around a body; without scripts it is the state at the time it was asked for."""
+    """The whole page around a body; without scripts it shows the state when it was requested."""
     return page("live.html.j2", body=body, tool=TOOL)
 
 
 def _histograms(latency: Mapping[str, Times]) -> Iterator[dict[str, Any]]:
-    """Bars of each stage, their heights in percent of the highest."""
+    """Each stage's bars, with heights in percent of the highest."""
     for stage, times in latency.items():
         bounds = sorted(times.buckets)
         if not times.count:

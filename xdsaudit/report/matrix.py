@@ -1,4 +1,4 @@
-"""Rules by replicas, where replicas of one view disagree: who sees what."""
+"""Rules by replicas where replicas of one view disagree."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _SHOWN: Final = 12
 
 
 def divergent(audit: Audit) -> tuple[RuleVerdict, ...]:
-    """Rules that replicas of one view hold differently."""
+    """Rules on which replicas of one view differ."""
     rules = []
     for rule in audit.of(Verdict.LOST, Verdict.CHANGED, Verdict.PENDING):
         seen: dict[ViewName, set[Verdict]] = {}
-        for each in rule.replicas:
-            if each.verdict is not Verdict.UNKNOWN:
-                seen.setdefault(each.view, set()).add(each.verdict)
+        for replica in rule.replicas:
+            if replica.verdict is not Verdict.UNKNOWN:
+                seen.setdefault(replica.view, set()).add(replica.verdict)
         if any(len(verdicts) > 1 for verdicts in seen.values()):
             rules.append(rule)
     return tuple(rules)
 
 
 class Column(NamedTuple):
-    """Replicas of one view of which each rule says the same."""
+    """Replicas of one view that agree on every rule."""
 
     view: ViewName
     replicas: tuple[str, ...]
@@ -36,23 +36,23 @@ class Column(NamedTuple):
 
 
 def columns(rules: Sequence[RuleVerdict]) -> tuple[Column, ...]:
-    """The replicas, those that are alike in every rule as one; a cell a rule: ``.`` has it, L lost, C changed, ? not read."""
+    """The replicas, with those that agree on every rule as one; a cell per rule: ``.`` has it, L lost, C changed, ? not read."""
     cells: dict[tuple[ViewName, str], dict[int, str]] = {}
     for number, rule in enumerate(rules):
-        for each in rule.replicas:
-            cells.setdefault((each.view, each.replica or ""), {})[number] = _CELL.get(each.verdict, "?")
+        for one in rule.replicas:
+            cells.setdefault((one.view, one.replica or ""), {})[number] = _CELL.get(one.verdict, "?")
     alike: dict[tuple[ViewName, tuple[str, ...]], list[str]] = {}
     for (view, replica), column in cells.items():
         alike.setdefault((view, tuple(column.get(n, "?") for n in range(len(rules)))), []).append(replica)
-    return tuple(Column(view, tuple(names), held) for (view, held), names in alike.items())
+    return tuple(Column(view, tuple(names), column) for (view, column), names in alike.items())
 
 
 def matrix(page: Page, audit: Audit, *, wide: bool) -> None:
-    """A line per rule and a column per kind of replica, where more than one column of a view says so."""
+    """A line per rule and a column per group of replicas, unless the causes already say it all."""
     rules = divergent(audit)
     every = columns(rules)
     if not rules or (not wide and len({c.cells for c in every}) < 3):
-        return  # who has it and who has not stands with the cause
+        return  # the cause lists who has the rule and who does not
     page.print()
     paragraph(page, "REPLICAS DISAGREE: . has it, L lost, C changed, ? not read", "bold yellow")
     digits = len(str(len(every)))

@@ -1,4 +1,4 @@
-"""Pages that load nothing: templates and their one style, from this package."""
+"""Self-contained pages: templates and their shared style, from this package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def page(name: str, **values: Any) -> str:
-    """A template filled in; every value is escaped but what is marked as markup."""
+    """Fill in a template; every value is escaped unless marked as markup."""
     import jinja2
 
     folder = resources.files("xdsaudit.report")

@@ -1,6 +1,6 @@
-"""The pipeline as a picture: a box a view with its rules and replicas, an arrow a stage with what it holds back, red from the break on.
+"""The pipeline as a picture: a box per view with its rules and replicas, an arrow per stage with what it holds back, red after the break.
 
-Lying on a wide screen, standing on a narrow one; plain SVG whose words the page's own style colours.
+Horizontal on a wide screen, vertical on a narrow one; plain SVG, coloured by the page's style.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _EDGES: Final[tuple[tuple[ViewName, tuple[Stage, ...]], ...]] = (
     (ViewName.PILOT, (Stage.DELIVERY,)),
     (ViewName.GATEWAY, (Stage.UPSTREAM,)),
 )
-"""Each view with the stages behind it; a coarser stage stands at the last edge that it may be."""
+"""Each view with the stages after it; a coarser stage is drawn at its last possible edge."""
 _WIDE, _HIGH, _GAP, _LINE = 158, 34, 92, 17
 
 
 class Replica(NamedTuple):
-    """A replica in a box: its name, and how many rules it lacks or changes (None: it was not read)."""
+    """A replica in a box: its name, and how many rules it lacks or changes (None if it was not read)."""
 
     name: str
     lacks: int | None
 
 
 class Box(NamedTuple):
-    """A view; ``tone`` is ``good``, ``bad`` (behind the break), ``warn`` (not read) or ``off`` (nobody asked)."""
+    """A view; ``tone`` is ``good``, ``bad`` (behind the break), ``warn`` (not read) or ``off`` (not asked for)."""
 
     title: str
     text: str
@@ -45,7 +45,7 @@ class Box(NamedTuple):
 
 
 class Arrow(NamedTuple):
-    """A stage and the rules it holds back, by its name or a coarser one."""
+    """A stage and the number of rules held back, under its own name or a coarser one."""
 
     stage: str
     held: tuple[tuple[str, int], ...]
@@ -53,7 +53,7 @@ class Arrow(NamedTuple):
 
 def pipeline(audit: Audit) -> tuple[tuple[Box, ...], tuple[Arrow, ...]]:
     """The boxes, the backend last, and the arrows between them."""
-    held = Counter(r.stage for r in audit.rules if r.stage is not None)
+    held_back = Counter(r.stage for r in audit.rules if r.stage is not None)
     lacks: Counter[tuple[str, str | None]] = Counter()
     short: Counter[str] = Counter()
     for rule in audit.rules:
@@ -69,7 +69,7 @@ def pipeline(audit: Audit) -> tuple[tuple[Box, ...], tuple[Arrow, ...]]:
     for view, stages in ((ViewName.MANIFEST, (Stage.APPLY,)), *_EDGES) if ViewName.MANIFEST in infos else _EDGES:
         there = total - refused - short[view.value]
         boxes.append(_box(view, infos.get(view, []), lacks, there, total, broken=broken))
-        losses = tuple((stage.value, held[stage]) for stage in stages if held[stage])
+        losses = tuple((stage.value, held_back[stage]) for stage in stages if held_back[stage])
         arrows.append(Arrow(stages[0].value, losses))
         broken = broken or bool(losses)
     fine = len(audit.of(*IN_EFFECT))
@@ -108,11 +108,11 @@ def _box(
 
 
 def pictures(audit: Audit) -> tuple[str, str]:
-    """The picture lying and standing, as SVG."""
+    """The picture as SVG, horizontal and vertical."""
     boxes, arrows = pipeline(audit)
     words = "; ".join(
-        ", ".join((f"{box.title}: {box.text}", *(f"{count:,} held at {stage}" for stage, count in held)))
-        for box, (_, held) in zip(boxes, (*arrows, Arrow("", ())), strict=True)
+        ", ".join((f"{box.title}: {box.text}", *(f"{count:,} held at {stage}" for stage, count in losses)))
+        for box, (_, losses) in zip(boxes, (*arrows, Arrow("", ())), strict=True)
     )
     return _lying(boxes, arrows, words), _standing(boxes, arrows, words)
 

@@ -1,4 +1,4 @@
-"""Reports for pipelines: GitLab's code quality (a JSON list) and Markdown (a job summary, a comment)."""
+"""Reports for CI pipelines: GitLab code quality (a JSON list) and Markdown (a job summary or comment)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ROWS: Final = 200
 
 
 def to_gitlab(audit: Audit) -> str:
-    """Code quality: an object for everything that is not fine; what came from no file has the name of its Ingress for a path."""
-    listed, issues = list(entries(audit)), []
-    for entry, mark in zip(listed, fingerprints(audit, listed), strict=True):
+    """Code quality: an object for everything that is not fine; the path is the Ingress's name if it did not come from a file."""
+    reported, issues = list(entries(audit)), []
+    for entry, mark in zip(reported, fingerprints(audit, reported), strict=True):
         text = printable(": ".join((entry.name, " ".join((entry.title, *entry.lines)))))
         at = entry.at
         row: dict[str, Any] = {
@@ -41,7 +41,7 @@ def to_gitlab(audit: Audit) -> str:
 
 
 def to_markdown(audit: Audit) -> str:
-    """A summary: how many rules by verdict, then a row for everything that is not fine, the worst first."""
+    """A summary: rules by verdict, then a row for everything that is not fine, worst first."""
     return "\n".join(_markdown(audit)) + "\n"
 
 
@@ -72,7 +72,7 @@ def _markdown(audit: Audit) -> Iterator[str]:
     remedies = dict.fromkeys((e.code, e.remedy) for e in sorted_entries if e.remedy)
     if remedies:
         yield ""
-        yield "<details><summary>What heals it</summary>"
+        yield "<details><summary>How to fix it</summary>"
         yield ""
         for code, remedy in remedies:
             yield f"- **{code or 'extra'}** {_cell(remedy or '')}"
@@ -82,8 +82,8 @@ def _markdown(audit: Audit) -> Iterator[str]:
 
 def _counted(worst: Counter[Severity]) -> str:
     nouns = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-    said = [many(worst[s], nouns[s]) for s in Severity if worst[s]]
-    return ", ".join(said) or "could not look at everything"
+    parts = [many(worst[s], nouns[s]) for s in Severity if worst[s]]
+    return ", ".join(parts) or "not everything could be read"
 
 
 def _what(entry: Entry) -> str:
@@ -92,7 +92,7 @@ def _what(entry: Entry) -> str:
 
 
 def _cell(text: str) -> str:
-    """A text that stays text in Markdown, in one cell."""
+    """Text for one Markdown table cell, with markup escaped."""
     safe = printable(" ".join(text.split("\n")))
     for sign, instead in (
         ("&", "&amp;"),

@@ -13,7 +13,7 @@ from xdsaudit.model.verdict import FAILING, IN_EFFECT, Audit, Verdict
 from xdsaudit.report.terminal import STYLE, Page, many, paragraph
 
 QUIET: Final = IN_EFFECT | {Verdict.NOT_SELECTED}
-"""Verdicts that ask for nothing."""
+"""Verdicts that need no action."""
 _SHOWN: Final = 6
 
 
@@ -62,9 +62,9 @@ def _common(verdict: PluginVerdict | MatchVerdict) -> dict[str, Any]:
 
 
 def troubled(audit: Audit) -> list[PluginVerdict]:
-    """Plugins with something to say, what is worst first; also those in sync of which a match rule is not."""
-    listed = [p for p in audit.plugins if p.verdicts - QUIET]
-    return sorted(listed, key=lambda p: (_rank(p.verdict), p.ref))
+    """Plugins with problems, worst first; also those in sync with a match rule that is not."""
+    bad = [p for p in audit.plugins if p.verdicts - QUIET]
+    return sorted(bad, key=lambda p: (_rank(p.verdict), p.ref))
 
 
 def _rank(verdict: Verdict) -> int:
@@ -72,20 +72,20 @@ def _rank(verdict: Verdict) -> int:
 
 
 def own_rules(plugin: PluginVerdict) -> list[MatchVerdict]:
-    """Match rules with something of their own to say, which their plugin's verdict does not say for them."""
+    """Match rules with a problem that their plugin's verdict does not already report."""
     return [r for r in plugin.rules if r.verdict not in QUIET and (r.verdict, r.slug) != (plugin.verdict, plugin.slug)]
 
 
 def counted(audit: Audit) -> str:
-    """Plugins by verdict: ``3 plugins: 2 in sync, 1 lost``; those of other namespaces are not counted."""
+    """Plugins by verdict: ``3 plugins: 2 in sync, 1 lost``; those not selected are not counted."""
     mine = [p for p in audit.plugins if p.verdict is not Verdict.NOT_SELECTED]
     counts = Counter(p.verdict for p in mine)
     parts = [f"{counts[v]:,} {v.value.replace('_', ' ')}" for v in Verdict if counts[v]]
-    return f"{many(len(mine), 'plugin')}: {', '.join(parts) or 'none of this controller'}"
+    return f"{many(len(mine), 'plugin')}: {', '.join(parts) or 'none for this controller'}"
 
 
 def section(page: Page, audit: Audit, *, wide: bool) -> None:
-    """The plugins that are not as they must be, or in a wide report all, and one line for the others."""
+    """The plugins with problems (in a wide report all), and one line for the others."""
     if not audit.plugins:
         return
     shown = list(audit.plugins) if wide else troubled(audit)
@@ -108,7 +108,7 @@ def section(page: Page, audit: Audit, *, wide: bool) -> None:
 
 
 def plugin_text(plugin: PluginVerdict, *, width: int = 80, color: bool = False) -> str:
-    """The way of one plugin and of its match rules through the views, for people."""
+    """One plugin and its match rules, followed through the views, for people."""
     page = Page(width, color=color)
     paragraph(page, f"WasmPlugin {plugin.ref}: {plugin_said(plugin)}", STYLE.get(plugin.verdict, "dim"), hang=4)
     if plugin.by is not None:
@@ -116,8 +116,8 @@ def plugin_text(plugin: PluginVerdict, *, width: int = 80, color: bool = False) 
     for line in plugin.evidence:
         paragraph(page, f"- {line}", "dim", indent=2, hang=2)
     if not plugin.evidence:
-        for each in plugin.replicas:
-            paragraph(page, f"- {each.view} {each.replica or ''}".rstrip() + " has it", "dim", indent=2, hang=2)
+        for one in plugin.replicas:
+            paragraph(page, f"- {one.view} {one.replica or ''}".rstrip() + " has it", "dim", indent=2, hang=2)
     if plugin.remedy:
         paragraph(page, f"remedy: {plugin.remedy}", indent=2, hang=8)
     for rule in plugin.rules:
@@ -131,8 +131,8 @@ def plugin_text(plugin: PluginVerdict, *, width: int = 80, color: bool = False) 
 
 
 def _rule_lines(plugin: PluginVerdict, wide: bool) -> Iterator[str]:
-    listed = list(plugin.rules) if wide else own_rules(plugin)
-    for rule in listed if wide else listed[:_SHOWN]:
+    rules = list(plugin.rules) if wide else own_rules(plugin)
+    for rule in rules if wide else rules[:_SHOWN]:
         yield f"{rule.said}: {plugin_said(rule)}{''.join(f'; {line}' for line in rule.evidence)}"
-    if len(listed) > _SHOWN and not wide:
-        yield f"... and {len(listed) - _SHOWN} more (-o wide shows all)"
+    if len(rules) > _SHOWN and not wide:
+        yield f"... and {len(rules) - _SHOWN} more (-o wide shows all)"

@@ -1,4 +1,4 @@
-"""What a wait says while it waits, and how long its rules took: a line each."""
+"""The progress of a wait, and how long its rules took, in one line each."""
 
 from __future__ import annotations
 
@@ -21,41 +21,41 @@ def standing(result: Audit) -> str:
     """How far a batch is: ``3 of 5 rules in effect; 2 not yet in the gateways``."""
     rules = (*result.rules, *result.not_selected)
     if not rules and not result.plugins:
-        return "the API holds no rule of it yet"
+        return "none of its rules are in the API yet"
     ready = sum(r.verdict in IN_EFFECT for r in rules)
     texts = [f"{ready} of {many(len(rules), 'rule')} in effect"] if rules else []
     if result.plugins:
         good = sum(p.verdicts <= IN_EFFECT for p in result.plugins)
         texts.append(f"{good} of {many(len(result.plugins), 'plugin')}")
-    held: Counter[str] = Counter()
+    waiting: Counter[str] = Counter()
     for rule in rules:
         if rule.verdict not in IN_EFFECT:
-            held[_where(rule.verdict, rule.stage, rule.first_missing, rule.slug)] += 1
+            waiting[_where(rule.verdict, rule.stage, rule.first_missing, rule.slug)] += 1
     for plugin in result.plugins:
         if plugin.verdicts - IN_EFFECT:
-            held[_where(plugin.verdict, plugin.stage, plugin.first_missing, plugin.slug)] += 1
-    return "; ".join((", ".join(texts), *(f"{count:,} {where}" for where, count in held.items())))
+            waiting[_where(plugin.verdict, plugin.stage, plugin.first_missing, plugin.slug)] += 1
+    return "; ".join((", ".join(texts), *(f"{count:,} {where}" for where, count in waiting.items())))
 
 
 def _where(verdict: Verdict, stage: Stage | None, first_missing: str | None, slug: str | None) -> str:
-    """What holds a rule, after its number."""
+    """What holds a rule up, to follow its count."""
     if stage is Stage.APPLY:
-        return "not in the API as the manifest asks for it"
+        return "not in the API as the manifest asks"
     if verdict is Verdict.UNKNOWN:
         return "not judged, since a view could not be read" if slug == UNREADABLE.slug else f"not judged ({slug})"
     if first_missing is not None:
-        word = "otherwise in" if verdict is Verdict.CHANGED else "not yet in"
+        word = "different in" if verdict is Verdict.CHANGED else "not yet in"
         return f"{word} {_VIEWS.get(first_missing, first_missing)}"
     return f"{verdict.value.replace('_', ' ')}{f' ({slug})' if slug else ''}"
 
 
 def grid(result: Audit, width: int, shown: int = 10) -> list[str]:
-    """Rules that are not in effect yet by stages, a line each: ``shop/cart shop.test/  API yes  pilot 1/1  gateway 2/3``.
+    """One line per rule that is not yet in effect, by stage: ``shop/cart shop.test/  API yes  pilot 1/1  gateway 2/3``.
 
     Args:
         result: a round's audit of the batch.
-        width: columns that no line exceeds.
-        shown: rules at most.
+        width: maximum length of a line.
+        shown: maximum number of rules.
     """
     waiting = [r for r in (*result.rules, *result.not_selected) if r.verdict not in IN_EFFECT]
     rows = [(printable(str(rule.rule)), _cells(rule)) for rule in waiting[:shown]]
@@ -70,20 +70,20 @@ def grid(result: Audit, width: int, shown: int = 10) -> list[str]:
 
 
 def _cells(rule: RuleVerdict) -> str:
-    held: dict[str, list[bool]] = {}
-    for each in rule.replicas:
-        held.setdefault(each.view.removesuffix("_fresh"), []).append(each.verdict is Verdict.IN_SYNC)
+    has: dict[str, list[bool]] = {}
+    for one in rule.replicas:
+        has.setdefault(one.view.removesuffix("_fresh"), []).append(one.verdict is Verdict.IN_SYNC)
     cells = [f"API {'no' if rule.stage is Stage.APPLY else 'yes'}"]
-    cells += [f"{stage} {sum(held[stage])}/{len(held[stage])}" for stage in ("pilot", "gateway") if stage in held]
+    cells += [f"{stage} {sum(has[stage])}/{len(has[stage])}" for stage in ("pilot", "gateway") if stage in has]
     return "  ".join(cells)
 
 
 def latency_said(latency: Mapping[str, Sequence[float]], clocks: Mapping[str, int]) -> str:
-    """How long rules took from the API to each stage, and what counts; empty where no round saw any arrive.
+    """How long rules took from the API to each stage, and how that was measured; empty if no round saw any arrive.
 
     Args:
         latency: seconds by stage, shortest first.
-        clocks: how many rules count from what (``object``, ``seen``).
+        clocks: how many rules are timed from what (``object``, ``seen``).
     """
     if not latency:
         return ""
@@ -93,4 +93,4 @@ def latency_said(latency: Mapping[str, Sequence[float]], clocks: Mapping[str, in
         texts.append(f"{_VIEWS.get(stage, stage)} in {half:.1f} s (half) and {most:.1f} s (95 %)")
     counted = " or ".join(_CLOCKS[clock] for clock in _CLOCKS if clocks.get(clock))
     rules = many(len(max(latency.values(), key=len)), "rule")
-    return f"from the API, {rules} reached {', '.join(texts)}, counted {counted}"
+    return f"from the API, {rules} reached {', '.join(texts)}, measured {counted}"

@@ -1,4 +1,4 @@
-"""Metrics in Prometheus' text format. Labels are bounded: verdicts, stages, codes and replicas, never a rule or a host."""
+"""Metrics in Prometheus's text format. Labels are bounded: verdicts, stages, codes and replicas, never a rule or a host."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Gauge = tuple[str, str, Iterable[tuple[Mapping[str, str], float]]]
 
 @dataclass(frozen=True)
 class Histogram:
-    """Observations of one stage: number by upper bound, cumulative, their count and sum."""
+    """Observations of one stage: cumulative numbers by upper bound, their count and sum."""
 
     buckets: Mapping[float, int]
     count: int
@@ -50,11 +50,11 @@ def _text(metrics: Iterable[Metric]) -> str:
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.registry import Collector
 
-    listed = tuple(metrics)
+    families = tuple(metrics)
 
     class Fixed(Collector):
         def collect(self) -> Iterable[Metric]:
-            return listed
+            return families
 
     registry = CollectorRegistry()
     registry.register(Fixed())
@@ -72,11 +72,11 @@ def _gauge(row: Gauge) -> Metric:
 
 
 def _gauges(audit: Audit) -> Iterator[Gauge]:
-    """What any audit has."""
+    """The gauges of any audit."""
     yield "xdsaudit_rules", "Rules by verdict.", (({"verdict": v}, n) for v, n in audit.by_verdict.items())
     stages = Counter((r.verdict.value, r.stage.value) for r in audit.rules if r.stage is not None)
-    held = (({"verdict": v, "stage": s}, n) for (v, s), n in sorted(stages.items()))
-    yield "xdsaudit_rules_by_stage", "Rules that a stage holds, by verdict.", held
+    by_stage = (({"verdict": v, "stage": s}, n) for (v, s), n in sorted(stages.items()))
+    yield "xdsaudit_rules_by_stage", "Rules held back at a stage, by verdict.", by_stage
     if audit.plugins:
         plugins = Counter(p.verdict.value for p in audit.plugins)
         yield "xdsaudit_plugins", "WasmPlugins by verdict.", (({"verdict": v}, n) for v, n in sorted(plugins.items()))
@@ -87,7 +87,7 @@ def _gauges(audit: Audit) -> Iterator[Gauge]:
     yield "xdsaudit_conclusive", "Whether every view was read and every rule judged.", [({}, audit.conclusive)]
     asked = (v for v in audit.views if v.state is not State.NOT_ASKED)
     read = (({"view": v.name.value, "replica": v.replica or ""}, v.state is State.READ) for v in asked)
-    yield "xdsaudit_view_read", "Whether a view was read whole.", read
+    yield "xdsaudit_view_read", "Whether a view was read completely.", read
     hidden = (({"by": x.by, "code": x.code or ""}, len(x.what)) for x in audit.left_out)
     yield "xdsaudit_left_out", "Rules, findings and routes that --only, --skip or --baseline left out.", hidden
     captured = moment_of(audit.captured_at)
@@ -98,20 +98,18 @@ def _gauges(audit: Audit) -> Iterator[Gauge]:
 def _of_watch(
     transitions: Mapping[str, int] | None, latency: Mapping[str, Histogram] | None, rounds: int | None
 ) -> Iterator[Metric]:
-    """What a watch adds."""
+    """The metrics that a watch adds."""
     from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
     if rounds is not None:
         yield CounterMetricFamily("xdsaudit_rounds", "Rounds of this watch.", value=rounds)
     if transitions is not None:
-        changed = CounterMetricFamily(
-            "xdsaudit_transitions", "Verdicts that changed, by the new one.", labels=["verdict"]
-        )
+        changed = CounterMetricFamily("xdsaudit_transitions", "Changed verdicts, by the new one.", labels=["verdict"])
         for verdict, count in sorted(transitions.items()):
             changed.add_metric([verdict], count)
         yield changed
     if latency is not None:
-        text = "From the round that first saw a rule in the API to the round that first saw it at a stage; core only where it is read."
+        text = "From the round that first saw a rule in the API to the round that first saw it at a stage; core only if it is read."
         histogram = HistogramMetricFamily("xdsaudit_latency_seconds", text, labels=["stage"])
         for stage, seen in latency.items():
             bounds = [(str(float(bound)), float(n)) for bound, n in sorted(seen.buckets.items())]

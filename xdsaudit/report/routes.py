@@ -12,7 +12,7 @@ from xdsaudit.ingress.retries import DEFAULT_RETRY
 from xdsaudit.model.verdict import RuleVerdict
 from xdsaudit.report.terminal import Page, many, paragraph
 
-_WORDS: Final = {"expected": "expected of the Ingresses", "fresh": "pilot, private cache line"}
+_WORDS: Final = {"expected": "expected from the Ingresses", "fresh": "pilot, private cache line"}
 _STYLE: Final = {" ": "", "-": "red", "+": "green", "~": "yellow"}
 _LONG: Final = 160
 
@@ -24,24 +24,25 @@ def side_by_side(rule: RuleVerdict) -> str:
 
 
 def routes_text(listings: Sequence[Listing], *, host: str | None = None, width: int = 80, color: bool = False) -> str:
-    """Listings for people: a route's match, where it goes, whose it is, what it does beyond what every route does.
+    """Listings for people: each route's match, where it goes, whose it is, and what it does beyond the defaults.
 
     Args:
         listings: the listings.
-        host: that was asked for; a wildcard that stands in for it says so.
+        host: the host asked for; a wildcard that stands in for it is pointed out.
         width: columns to fit.
         color: whether to write colours.
     """
     page = Page(width, color=color)
-    for number, each in enumerate(listings):
+    for number, listing in enumerate(listings):
         if number:
             page.print()
-        title = f"{_title(each.view, each.replicas)}  {each.host}:{each.port}  {many(len(each.routes), 'route')}"
-        paragraph(page, title, "bold", hang=2)
-        if host is not None and each.host.lower() != host.lower():
-            paragraph(page, f"{host} has no routes of its own here, and those of {each.host} stand in for it", "yellow")
-        digits = len(str(each.routes[-1].number)) if each.routes else 1
-        for route in each.routes:
+        title = _title(listing.view, listing.replicas)
+        count = many(len(listing.routes), "route")
+        paragraph(page, f"{title}  {listing.host}:{listing.port}  {count}", "bold", hang=2)
+        if host is not None and listing.host.lower() != host.lower():
+            paragraph(page, f"{host} has no routes of its own here; those of {listing.host} apply", "yellow")
+        digits = len(str(listing.routes[-1].number)) if listing.routes else 1
+        for route in listing.routes:
             _route(page, route, f"{route.number:>{digits}}  ", "")
     return page.text()
 
@@ -49,14 +50,14 @@ def routes_text(listings: Sequence[Listing], *, host: str | None = None, width: 
 def view_pairs_text(pairs: Sequence[ViewPair], *, width: int = 80, color: bool = False) -> str:
     """Pairs of views for people: ``-`` in the first view alone, ``+`` in the second alone, ``~`` in both and different."""
     page = Page(width, color=color)
-    for number, each in enumerate(pairs):
+    for number, pair in enumerate(pairs):
         if number:
             page.print()
-        one, two = _title(each.first, each.replicas[0]), _title(each.second, each.replicas[1])
-        paragraph(page, f"{each.host}:{each.port}  {_counted(each)}", "bold", hang=2)
+        one, two = _title(pair.first, pair.replicas[0]), _title(pair.second, pair.replicas[1])
+        paragraph(page, f"{pair.host}:{pair.port}  {_counted(pair)}", "bold", hang=2)
         paragraph(page, f"- {one}", "red", hang=2)
         paragraph(page, f"+ {two}", "green", hang=2)
-        for line in each.lines:
+        for line in pair.lines:
             _line(page, line)
     return page.text()
 
@@ -70,8 +71,8 @@ def _title(view: str, replicas: Sequence[str]) -> str:
 
 def _counted(pair: ViewPair) -> str:
     if pair.equal:
-        return f"{many(len(pair.lines), 'route')}, all equal"
-    words = {"-": "only in the first", "+": "only in the second", "~": "different", " ": "equal"}
+        return f"{many(len(pair.lines), 'route')}, all the same"
+    words = {"-": "only in the first", "+": "only in the second", "~": "different", " ": "the same"}
     counts = {sign: sum(line.sign == sign for line in pair.lines) for sign in words}
     return ", ".join(f"{counts[sign]:,} {word}" for sign, word in words.items() if counts[sign])
 
@@ -96,11 +97,11 @@ def _route(page: Page, route: Shown, mark: str, style: str, moved: str = "", *, 
     for name, value in sorted(_beyond_defaults(route.fields).items() if not short else ()):
         paragraph(page, f"{name}: {_value(value)}", "dim", indent=len(mark), hang=2)
     if route.plugins:
-        paragraph(page, f"plugins on its way: {', '.join(route.plugins)}", "dim", indent=len(mark), hang=2)
+        paragraph(page, f"plugins applied: {', '.join(route.plugins)}", "dim", indent=len(mark), hang=2)
 
 
 def _beyond_defaults(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What a route does that not every route of Higress does; yaml and json show the rest too."""
+    """What a route does beyond Higress's defaults; yaml and json show everything."""
     plain_route = {"retry_policy": DEFAULT_RETRY, "timeout": "0s", "max_grpc_timeout": fields.get("timeout")}
     return {name: value for name, value in fields.items() if name not in plain_route or plain_route[name] != value}
 
@@ -114,13 +115,13 @@ def listing_objects(listings: Sequence[Listing]) -> list[dict[str, Any]]:
     """Listings as plain data."""
     return [
         {
-            "view": each.view,
-            "replicas": list(each.replicas),
-            "port": each.port,
-            "host": each.host,
-            "routes": [_object(r) for r in each.routes],
+            "view": listing.view,
+            "replicas": list(listing.replicas),
+            "port": listing.port,
+            "host": listing.host,
+            "routes": [_object(r) for r in listing.routes],
         }
-        for each in listings
+        for listing in listings
     ]
 
 
@@ -128,11 +129,11 @@ def view_pair_objects(pairs: Sequence[ViewPair]) -> list[dict[str, Any]]:
     """Pairs of views as plain data; ``sign`` as in the text."""
     return [
         {
-            "first": {"view": each.first, "replicas": list(each.replicas[0])},
-            "second": {"view": each.second, "replicas": list(each.replicas[1])},
-            "port": each.port,
-            "host": each.host,
-            "equal": each.equal,
+            "first": {"view": pair.first, "replicas": list(pair.replicas[0])},
+            "second": {"view": pair.second, "replicas": list(pair.replicas[1])},
+            "port": pair.port,
+            "host": pair.host,
+            "equal": pair.equal,
             "routes": [
                 {
                     "sign": line.sign,
@@ -140,10 +141,10 @@ def view_pair_objects(pairs: Sequence[ViewPair]) -> list[dict[str, Any]]:
                     "moved": line.moved,
                     "differs": [{"field": d.field, "first": d.expected, "second": d.actual} for d in line.deltas],
                 }
-                for line in each.lines
+                for line in pair.lines
             ],
         }
-        for each in pairs
+        for pair in pairs
     ]
 
 
@@ -160,7 +161,7 @@ def _object(route: Shown) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Data of plain dicts and lists, as YAML writers want them."""
+    """The same data as plain dicts and lists, as YAML writers need."""
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     return [plain(v) for v in value] if isinstance(value, list | tuple) else value

@@ -13,25 +13,25 @@ from xdsaudit.report.terminal import Page, many, paragraph, printable
 
 _COLUMNS: Final = ("connected", "routes", "version", "table", "NACK", "warming", "missing")
 _NAME: Final = 16
-"""Columns that a name gets at least."""
+"""Minimum width of the name column."""
 
 
 def status_text(rows: Sequence[ReplicaStatus], *, now: str | None = None, width: int = 80, color: bool = False) -> str:
-    """A row per replica; long causes and who is connected to whom below.
+    """A row per replica; below, longer explanations and who is connected to whom.
 
     Args:
-        rows: the replicas, in the order of the pipeline.
-        now: when they were read (RFC 3339), that ages are counted from.
+        rows: the replicas, in pipeline order.
+        now: when they were read (RFC 3339), for ages.
         width: columns to fit.
         color: whether to write colours.
     """
     page = Page(width, color=color)
     if not rows:
-        paragraph(page, "neither core, pilot nor a gateway was asked for")
+        paragraph(page, "no core, pilot or gateway was asked for")
         return page.text()
     cells: list[Sequence[str]] = [_cells(row, now) for row in rows]
-    told = [n for n in range(len(_COLUMNS)) if any(line[n] for line in cells)]
-    heads, cells = [_COLUMNS[n] for n in told], [[line[n] for n in told] for line in cells]
+    filled = [n for n in range(len(_COLUMNS)) if any(line[n] for line in cells)]
+    heads, cells = [_COLUMNS[n] for n in filled], [[line[n] for n in filled] for line in cells]
     widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
     room = max(width - sum(w + 2 for w in widths), _NAME)
     name = min(max(len(_name(row)) for row in rows) + 2, room)
@@ -52,7 +52,7 @@ def _name(row: ReplicaStatus) -> str:
 
 
 def _row(page: Page, room: int, name: str, cells: Sequence[str], widths: Sequence[int], style: str) -> None:
-    # The end of a pod's name is what tells it from the others.
+    # Pod names differ at the end.
     shown = name if len(name) <= room else f"  ...{name[-(room - 5) :]}"
     text = f"{shown:<{room}}  " + "  ".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))
     page.print(text, style)
@@ -81,7 +81,7 @@ def _good(row: ReplicaStatus) -> bool:
 
 
 def _below(rows: Sequence[ReplicaStatus]) -> Iterator[str]:
-    """What no cell has room for: why something was not read, what is waited for, who is connected to whom."""
+    """What does not fit into a cell: why something was not read, what it waits for, who is connected to whom."""
     reasons: dict[str, list[str]] = {}
     for row in rows:
         if row.why:
@@ -101,7 +101,7 @@ def _below(rows: Sequence[ReplicaStatus]) -> Iterator[str]:
         )
     for row in rows:
         if row.view == "pilot" and row.attached:
-            yield f"on pilot {row.replica}: {listed(row.attached, 6)}"
+            yield f"connected to pilot {row.replica}: {listed(row.attached, 6)}"
     count = sum(_good(row) for row in rows)
     yield f"{many(len(rows), 'replica')}, {count:,} as they should be"
 

@@ -1,6 +1,6 @@
-"""The table for people: what is wrong first, with stage, reason, proof and remedy; what is in sync in one line a host group.
+"""The table for people: problems first, with stage, reason, proof and remedy; what is in sync in one line per namespace.
 
-It fits 80 columns. Names come from strangers: control and direction characters are shown as escapes, never sent on.
+It fits 80 columns. Names are user-controlled: control and direction characters are shown as escapes.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ def to_table(audit: Audit, *, width: int = 80, color: bool = False, wide: bool =
         audit: what to show.
         width: columns to fit.
         color: whether to write colours.
-        wide: show every rule and every line of evidence, those in sync and not selected too.
+        wide: show every rule, also those in sync or not selected, and all evidence.
     """
     page = Page(width, color=color)
-    found = causes(audit)
+    grouped = causes(audit)
     head(page, audit)
-    _groups(page, audit, found.groups, wide)
+    _groups(page, audit, grouped.groups, wide)
     _extras(page, audit, wide)
     section(page, audit, wide=wide)
-    _findings(page, found.told)
+    _findings(page, grouped.told)
     matrix(page, audit, wide=wide)
     _left_out(page, audit, wide)
     _in_sync(page, audit, wide)
     if audit.not_selected and (wide or not audit.rules):
         paragraph(page, "not selected", "dim")
-        for each in audit.not_selected:
-            paragraph(page, f"  {name_of(each)}", "dim")
+        for verdict in audit.not_selected:
+            paragraph(page, f"  {name_of(verdict)}", "dim")
     _totals(page, audit)
     return page.text()
 
@@ -54,12 +54,12 @@ def _groups(page: Page, audit: Audit, groups: Iterable[Group], wide: bool) -> No
         page.print()
         word = verdict.value.upper().replace("_", " ")
         paragraph(page, f"{word}: {many(len(audit.of(verdict)), 'rule')}", STYLE[verdict])
-        for each in group:
-            _group(page, each, wide)
+        for cause in group:
+            _group(page, cause, wide)
 
 
 def _group(page: Page, group: Group, wide: bool) -> None:
-    """One cause: what it is, how far it reaches, the proof, the rules, what heals it."""
+    """One cause: what it is, how far it reaches, the proof, the rules, the remedy."""
     slug = f"{group.code} {group.slug}" if group.code else ""
     where = f"stage {group.stage.value}" if group.stage else ""
     culprit = f"by {group.by}" if group.by is not None else ""
@@ -69,11 +69,11 @@ def _group(page: Page, group: Group, wide: bool) -> None:
     reach = extent(group, wide=wide)
     paragraph(page, f"{name_of(group.rules[0])}{reach}" if single else reach, indent=4, hang=2)
     for text in group.lines:
-        # Why something could not be read stands in the first lines.
+        # The first lines of the report say why something could not be read.
         short = re.sub(r"( could not be read): .*", r"\1", text) if group.slug == UNREADABLE.slug else text
         paragraph(page, f"- {short}", indent=6 if single else 4, hang=2)
     if group.verdict is Verdict.UNKNOWN and not wide and len(group.parts) == 1 and len(group.rules) > 3:
-        for line in _runs(group.rules):  # one reason for all of them: their names say nothing more
+        for line in _runs(group.rules):  # they share one reason, so their names add nothing
             paragraph(page, line, "dim", indent=6, hang=2)
         room = 0
     else:
@@ -122,8 +122,8 @@ def _extras(page: Page, audit: Audit, wide: bool) -> None:
         paragraph(page, f"... and {len(audit.extra) - len(shown)} more (-o wide shows all)", "dim", indent=4)
 
 
-def _findings(page: Page, told: Iterable[Told]) -> None:
-    for finding, likewise in told:
+def _findings(page: Page, findings: Iterable[Told]) -> None:
+    for finding, likewise in findings:
         page.print()
         style = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}.get(finding.severity, "dim")
         paragraph(page, f"{finding.severity.value.upper()}: {finding.code} {finding.slug}", style)
@@ -137,8 +137,8 @@ def _findings(page: Page, told: Iterable[Told]) -> None:
 
 
 def _left_out(page: Page, audit: Audit, wide: bool) -> None:
-    """What options hid, by name: nobody may take it for in sync."""
-    what = [(each.option, line) for each in audit.left_out for line in each.what]
+    """What options hid, by name, so that nobody takes it for in sync."""
+    what = [(hidden.option, line) for hidden in audit.left_out for line in hidden.what]
     if not what:
         return
     page.print()
@@ -164,16 +164,16 @@ def _in_sync(page: Page, audit: Audit, wide: bool) -> None:
 
 
 def _runs(rules: Iterable[RuleVerdict]) -> Iterator[str]:
-    """Namespaces with the number of their rules and hosts: long runs of healthy rules in a line each."""
+    """One line per namespace with the number of its rules and hosts."""
 
     def space(rule: RuleVerdict) -> str:
         return rule.rule.namespace
 
     for namespace, group in groupby(sorted(rules, key=space), key=space):
-        listed = list(group)
-        hosts = sorted({r.rule.host for r in listed})
+        same = list(group)
+        hosts = sorted({r.rule.host for r in same})
         on = hosts[0] if len(hosts) == 1 else many(len(hosts), "host")
-        yield f"{namespace}: {many(len(listed), 'rule')} on {on}"
+        yield f"{namespace}: {many(len(same), 'rule')} on {on}"
 
 
 def _totals(page: Page, audit: Audit) -> None:

@@ -1,4 +1,4 @@
-"""What text reports share: a page of a given width, wrapped paragraphs, harmless names, the colours of verdicts."""
+"""Shared by text reports: a page of a given width, wrapped paragraphs, escaped names, verdict colours."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STYLE: Final = {
 
 
 def printable(text: str) -> str:
-    """Text with every control, format and surrogate character, and every exotic line end, as an escape."""
+    """The text with control, format and surrogate characters and unusual line ends escaped."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -33,7 +33,7 @@ def printable(text: str) -> str:
 
 
 class Page:
-    """Lines of a given width, with colours or without.
+    """Lines of a given width, with or without colours.
 
     Attributes:
         width: columns to fit.
@@ -46,18 +46,18 @@ class Page:
         self._lines: list[str] = []
 
     def print(self, line: str = "", style: str = "") -> None:
-        """Add a line as it is, whatever its width.
+        """Add a line unchanged, whatever its width.
 
         Args:
             line: the line.
-            style: words such as ``bold red``; without colours they are left out.
+            style: words such as ``bold red``; ignored without colours.
         """
         codes = ";".join(_CODES[word] for word in style.split()) if self._color else ""
         line = line.rstrip()
         self._lines.append(f"\x1b[{codes}m{line}\x1b[0m" if codes and line else line)
 
     def text(self) -> str:
-        """What was written, each line with its end."""
+        """All lines, each with a newline."""
         return "".join(f"{line}\n" for line in self._lines)
 
 
@@ -71,11 +71,11 @@ _CODES: Final = {
     "magenta": "35",
     "cyan": "36",
 }
-"""Select Graphic Rendition, as every terminal takes it (ECMA-48, 8.3.117)."""
+"""Select Graphic Rendition codes, which every terminal supports (ECMA-48, 8.3.117)."""
 
 
 def paragraph(page: Page, text: str, style: str = "", indent: int = 0, hang: int = 0) -> None:
-    """A paragraph wrapped to the width, with a hanging indent."""
+    """Add a paragraph wrapped to the width, with a hanging indent."""
     for line in wrapped(text, page.width, indent, hang):
         page.print(line, style)
 
@@ -93,20 +93,20 @@ def wrapped(text: str, width: int, indent: int = 0, hang: int = 0) -> list[str]:
 
 
 def commands(page: Page, fixes: Sequence[Fix], indent: int, shown: int = 3) -> None:
-    """Commands below a remedy, a title each, broken so that they can be copied as they stand; alike ones once."""
+    """Add the commands of a remedy by title, broken so that they can be copied."""
     by_title: dict[str, list[Fix]] = {}
-    for each in fixes:
-        by_title.setdefault(each.title, []).append(each)
-    for title, listed in by_title.items():
-        more = f" ({len(listed)} in all, -o json lists them)" if len(listed) > shown else ""
+    for fix in fixes:
+        by_title.setdefault(fix.title, []).append(fix)
+    for title, same in by_title.items():
+        more = f" ({len(same)} in all, -o json lists them)" if len(same) > shown else ""
         paragraph(page, f"{title}{more}:", "cyan", indent=indent, hang=2)
-        for each in listed[:shown]:
-            for line in wrapped_command(printable(each.command), page.width - indent - 2):
+        for fix in same[:shown]:
+            for line in wrapped_command(printable(fix.command), page.width - indent - 2):
                 page.print(f"{' ' * (indent + 2)}{line}")
 
 
 def wrapped_command(command: str, width: int) -> list[str]:
-    """A command over several lines, each but the last with the backslash that makes a shell read on; never inside quotes."""
+    """A command broken into lines with trailing backslashes, never inside quotes."""
     words, quote = [""], ""
     for sign in command:
         if sign == " " and not quote:
@@ -126,12 +126,12 @@ def wrapped_command(command: str, width: int) -> list[str]:
 
 
 def many(count: int, noun: str, plural: str = "") -> str:
-    """A number with its noun: ``1 rule``, ``2,000 rules``; ``plural`` where an s does not do."""
+    """A number with its noun: ``1 rule``, ``2,000 rules``; ``plural`` if adding an s is wrong."""
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def name_of(verdict: RuleVerdict) -> str:
-    """A rule as people find it: its Ingress, host, path and path type."""
+    """A rule as people look for it: Ingress, host, path and path type."""
     rule = verdict.rule
     kind = f" ({rule.path_type})" if rule.path_type else ""
     return f"{rule.ref}  {rule.host}{rule.path}{kind}"

@@ -1,4 +1,4 @@
-"""The story of a recorder's folder as text, as JSON and as a page."""
+"""The story in a recorder's folder as text, JSON and a page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN: Final = 12
 
 
 class Moment(NamedTuple):
-    """A snapshot of a moment and of the last good round before it, both audited; None where it was not kept or is gone."""
+    """The audits of a moment and of the last good round before it; None if the snapshot was not kept or is gone."""
 
     during: Audit | None
     before: Audit | None
@@ -26,7 +26,7 @@ Moments = Mapping[str, Moment]
 
 
 def moved(moment: Moment) -> tuple[str, ...]:
-    """What the views held before and during, a line each view in which it differs: ``pilot x: 44 routes, then 42``."""
+    """What changed in each view: ``pilot x: 44 routes, then 42``."""
     if moment.during is None or moment.before is None:
         return ()
     names = []
@@ -38,11 +38,11 @@ def moved(moment: Moment) -> tuple[str, ...]:
     return tuple(names)
 
 
-def timeline_text(told: Story, moments: Moments, folder: str, *, width: int = 80, color: bool = False) -> str:
-    """The story for people: each episode with its stage, its proof, how long it lasted, and where its views are."""
+def timeline_text(story: Story, moments: Moments, folder: str, *, width: int = 80, color: bool = False) -> str:
+    """The story for people: each episode with its stage, proof, duration, and where its views are stored."""
     page = Page(width, color=color)
-    paragraph(page, summary(told), "bold")
-    for episode in told.episodes:
+    paragraph(page, summary(story), "bold")
+    for episode in story.episodes:
         page.print()
         paragraph(page, episode.subject, "bold red" if episode.ended is None else "bold", hang=2)
         for event in (*episode.events, *((episode.ended,) if episode.ended else ())):
@@ -57,7 +57,7 @@ def timeline_text(told: Story, moments: Moments, folder: str, *, width: int = 80
         for name, what in ((episode.first.good, "the last good round"), (episode.first.views, "that moment")):
             if name:
                 paragraph(page, f"{what}: {folder}/{name}", "dim", indent=4, hang=2)
-    others = [e for e in told.events if not any(e in x.events or e is x.ended for x in told.episodes)]
+    others = [e for e in story.events if not any(e in x.events or e is x.ended for x in story.episodes)]
     if others:
         page.print()
         paragraph(page, f"other changes: {len(others):,}", "bold")
@@ -66,17 +66,17 @@ def timeline_text(told: Story, moments: Moments, folder: str, *, width: int = 80
     return page.text()
 
 
-def summary(told: Story) -> str:
-    """The story in a line."""
-    if not told.events:
-        return "nothing changed while it was watched"
-    subjects = {e.subject for e in told.episodes}
-    first, last = told.events[0].at, told.events[-1].at
-    text = f"{many(len(told.events), 'change')} from {first} to {last}"
+def summary(story: Story) -> str:
+    """The story in one line."""
+    if not story.events:
+        return "nothing changed during the watch"
+    subjects = {e.subject for e in story.episodes}
+    first, last = story.events[0].at, story.events[-1].at
+    text = f"{many(len(story.events), 'change')} from {first} to {last}"
     if not subjects:
         return f"{text}, nothing was lost"
-    text += f": {many(len(subjects), 'rule')} not as asked for, {many(len(told.episodes), 'time')}"
-    return text + (f", {told.open:,} to this day" if told.open else ", all healed")
+    text += f": {many(len(subjects), 'rule')} not in effect, {many(len(story.episodes), 'time')}"
+    return text + (f", {story.open:,} still going on" if story.open else ", all recovered")
 
 
 def change(event: Event) -> str:
@@ -86,19 +86,19 @@ def change(event: Event) -> str:
 
 
 def lasted(episode: Episode) -> str:
-    """How long requests failed, as far as rounds can tell."""
+    """How long requests failed, as precisely as rounds allow."""
     if episode.ended is None:
-        return "it lasts, as far as the recorder saw"
+        return "not over when the recording ended"
     if episode.seconds is None:
-        return "it ended"
+        return "over, after an unknown time"
     return f"for {span(episode.seconds)}"
 
 
-def timeline_object(told: Story, moments: Moments) -> dict[str, Any]:
+def timeline_object(story: Story, moments: Moments) -> dict[str, Any]:
     """The story as plain data."""
     return {
         "schema": "xdsaudit.timeline/1",
-        "summary": {"events": len(told.events), "episodes": len(told.episodes), "open": told.open},
+        "summary": {"events": len(story.events), "episodes": len(story.episodes), "open": story.open},
         "episodes": [
             {
                 "subject": e.subject,
@@ -108,14 +108,14 @@ def timeline_object(told: Story, moments: Moments) -> dict[str, Any]:
                 "events": [x._asdict() for x in (*e.events, *((e.ended,) if e.ended else ()))],
                 "moved": list(moved(moments.get(e.first.views, Moment(None, None)))),
             }
-            for e in told.episodes
+            for e in story.episodes
         ],
-        "events": [e._asdict() for e in told.events],
+        "events": [e._asdict() for e in story.events],
     }
 
 
-def timeline_html(told: Story, moments: Moments) -> str:
-    """The story as one page that loads nothing: a strip a rule over the whole time, and each episode with its pictures."""
+def timeline_html(story: Story, moments: Moments) -> str:
+    """The story as one self-contained page: a strip per rule over the whole time, and each episode with its pictures."""
     from xdsaudit.report.pages import page
     from xdsaudit.report.picture import pictures
 
@@ -129,9 +129,9 @@ def timeline_html(told: Story, moments: Moments) -> str:
     }
     return page(
         "timeline.html.j2",
-        told=told,
-        summary=summary(told),
-        strips=_strips(told),
+        story=story,
+        summary=summary(story),
+        strips=_strips(story),
         drawn=drawn,
         moved=lambda e: moved(moments.get(e.first.views, Moment(None, None))),
         change=change,
@@ -140,14 +140,14 @@ def timeline_html(told: Story, moments: Moments) -> str:
     )
 
 
-def _strips(told: Story) -> list[dict[str, Any]]:
-    """A row a subject with its bad times as shares of the whole, in percent."""
-    times = [m for e in told.events if (m := moment_of(e.at)) is not None]
+def _strips(story: Story) -> list[dict[str, Any]]:
+    """A row per subject with its bad times in percent of the whole."""
+    times = [m for e in story.events if (m := moment_of(e.at)) is not None]
     if not times:
         return []
     begin, whole = min(times), max((max(times) - min(times)).total_seconds(), 1.0)
     rows: dict[str, list[dict[str, Any]]] = {}
-    for episode in told.episodes:
+    for episode in story.episodes:
         start = moment_of(episode.first.at)
         if start is None:
             continue
@@ -162,6 +162,6 @@ def _strips(told: Story) -> list[dict[str, Any]]:
     return [{"subject": subject, "bars": bars} for subject, bars in rows.items()]
 
 
-def moments_named(told: Story) -> Sequence[tuple[str, str]]:
-    """The snapshots that the story needs: of the moment, and of the last good round."""
-    return tuple(dict.fromkeys((e.first.views, e.first.good) for e in told.episodes if e.first.views))
+def moments_named(story: Story) -> Sequence[tuple[str, str]]:
+    """The names of the snapshots that the story needs: of the moment, and of the last good round."""
+    return tuple(dict.fromkeys((e.first.views, e.first.good) for e in story.episodes if e.first.views))

@@ -1,4 +1,4 @@
-"""Who wrote a report, and where its project is published."""
+"""The tool that wrote a report, and where its project is published."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TOOL: Final = {"name": "xdsaudit", "version": __version__}
 
 
 def project_url(*names: str) -> str | None:
-    """The first of these URLs that the installed package's own metadata has (``Issues``, ``Documentation``); None where it has none."""
+    """The first of these URLs (``Issues``, ``Documentation``) in the installed package's metadata, or None."""
     from importlib import metadata
 
     try:
