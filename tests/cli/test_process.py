@@ -262,3 +262,36 @@ def test_a_report_is_written_whole_or_not_at_all(capsys, manifest: str, tmp_path
     assert (link.is_symlink(), place.read_text()) == (True, "two")
     assert run(["check", "-f", manifest, "--report", f"json={tmp_path / 'no' / 'such'}"]) == 2
     assert sorted(p.name for p in tmp_path.iterdir()) == ["i.json", "link", "report"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's malloc")
+def test_a_process_that_goes_on_gives_large_buffers_back_whatever_it_has_freed_before() -> None:
+    """A dump is written each second, by one thread after the other: kept in their heaps, it doubled the memory of watch in minutes."""
+    script = """
+import ctypes, sys
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in (
+        "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")]
+mallinfo = getattr(ctypes.CDLL(None), "mallinfo2", None)
+if mallinfo is None:
+    sys.exit("77")
+mallinfo.restype = Info
+if sys.argv[1] == "lasting":
+    from xdsaudit.cli.process import lasting
+    lasting()
+bytes(20_000_000)  # glibc learns from what is freed
+before = mallinfo().hblkhd
+held = bytes(20_000_000)
+print(mallinfo().hblkhd - before)
+"""
+
+    def mapped(how: str) -> int:
+        done = subprocess.run(
+            [sys.executable, "-c", script, how], capture_output=True, text=True, check=False, timeout=60
+        )
+        if done.stderr.strip() == "77":
+            pytest.skip("another C library than glibc, or an older one")
+        return int(done.stdout)
+
+    assert mapped("plain") < 1_000_000  # without it there is something to mend
+    assert mapped("lasting") >= 20_000_000

@@ -182,12 +182,17 @@ def _kept(pages: dict[str, bytes], stamps: _Stamps) -> _Kept | None:
         return None  # the audit says what is wrong with it
     if not all(_stat(name) in stamps.tables for name in tables):
         return None
-    return _Kept(dict(pages), sections, tables, stamps, time.monotonic())
+    held = [{name: value.copy() for name, value in section.items()} for section in sections]
+    return _Kept(dict(pages), held, tables, stamps, time.monotonic())
 
 
 def _named(entries: Iterable[Raw]) -> list[tuple[str, Raw]]:
-    """Route configurations with their names."""
-    return [(entry.route_config.name, raw) for raw in entries if (entry := _ENTRY.decode(raw)).route_config is not None]
+    """Route configurations with their names; each is a copy, so that one that stays does not hold the whole page it came with."""
+    return [
+        (entry.route_config.name, raw.copy())
+        for raw in entries
+        if (entry := _ENTRY.decode(raw)).route_config is not None
+    ]
 
 
 def _stat(name: str) -> str:

@@ -109,7 +109,7 @@ class Watcher:
         self.seen: Snapshot | None = None
         self.good: Snapshot | None = None
         self._reader, self._clock = reader, clock
-        self._memory, self._whole_memory = Memory(), Memory()
+        self._memory = Memory()
         self._states: dict[Key, _State] = {}
         self.audit: Audit | None = None
         self.latency: dict[str, Latency] = {"pilot": Latency(), "gateway": Latency()}
@@ -136,7 +136,7 @@ class Watcher:
         if suspects:
             self.wholes += 1
             seen = self._reader.full(probe=True)
-            whole = dict(_keyed(audit(seen, memory=self._whole_memory)))
+            whole = dict(_keyed(audit(seen, memory=self._memory)))
             for key in suspects:
                 verdicts[key] = whole.get(key, verdicts[key])
         if self._keep:
