@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from types import ModuleType
+from typing import Final, Protocol
 
 from xdsaudit.collect.limits import MAX_BYTES
 from xdsaudit.errors import InputError
@@ -63,17 +64,37 @@ class Access:
             raise InputError(f"--key {self.key}: goes with the certificate of the key: give it with --cert")
 
 
-def quiet_grpc() -> Any:
+class Call(Protocol):
+    """A stream of gRPC, as far as it is used: its answers, and how it is ended."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def cancel(self) -> object:
+        """End it."""
+
+
+class Channel(Protocol):
+    """A channel of gRPC, which has no types of its own, as far as it is used."""
+
+    def stream_stream(self, method: str, /) -> Callable[..., Call]:
+        """What opens a stream of this method."""
+
+    def close(self) -> None:
+        """End it with all its streams."""
+
+
+def quiet_grpc() -> ModuleType:
     """The package grpc, told before it is loaded to write no lines of its own to the user's terminal."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # it would write one whenever a command is started
     import grpc
 
-    return grpc
+    package: ModuleType = grpc
+    return package
 
 
 @contextmanager
-def channel(endpoint: str, access: Access) -> Iterator[tuple[Any, list[tuple[str, str]]]]:
+def channel(endpoint: str, access: Access) -> Iterator[tuple[Channel, list[tuple[str, str]]]]:
     """A gRPC channel and the metadata of its calls.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -207,7 +207,7 @@ def _file(path: Path, budget: Budget) -> bytes:
 
 class _Node(Struct):
     id: str = ""
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, object] = {}
 
 
 class _Bootstrap(Struct):

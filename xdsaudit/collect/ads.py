@@ -11,9 +11,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final, Protocol
 
-from xdsaudit.collect.access import Access, channel, quiet_grpc
+from xdsaudit.collect.access import Access, Channel, channel, quiet_grpc
 from xdsaudit.collect.limits import Budget, too_large
 from xdsaudit.errors import ReadError
 from xdsaudit.xds.mcp import McpSession
@@ -24,7 +24,21 @@ _ATTEMPTS: Final = 3
 _QUEUED: Final = 8
 
 
-def grpc_failure(endpoint: str, error: Any, access: Access) -> str:
+class _Status(Protocol):
+    name: str
+
+
+class RpcError(Protocol):
+    """An error of gRPC, which has no types of its own, as far as it is used."""
+
+    def code(self) -> _Status:
+        """What it is, one of ``grpc.StatusCode``."""
+
+    def details(self) -> str | None:
+        """What the other side says of it."""
+
+
+def grpc_failure(endpoint: str, error: RpcError, access: Access) -> str:
     """What a gRPC error means here, and the next step."""
     grpc = quiet_grpc()
 
@@ -51,7 +65,7 @@ def grpc_failure(endpoint: str, error: Any, access: Access) -> str:
 class Stream:
     """One bidirectional stream: requests are queued, responses are handed over with a deadline; few of them wait in memory."""
 
-    def __init__(self, channel: Any, metadata: list[tuple[str, str]], limit: float | None) -> None:
+    def __init__(self, channel: Channel, metadata: list[tuple[str, str]], limit: float | None) -> None:
         """Open the stream; it ends after so many seconds, where that is said."""
         self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._in: queue.Queue[bytes | Exception | None] = queue.Queue(_QUEUED)
@@ -151,7 +165,7 @@ def _with_retries(endpoint: str, access: Access, budget: Budget, attempt: Callab
     """Repeat an attempt that the transport broke, for as long as the budget lasts; an answer of any kind ends it."""
     grpc = quiet_grpc()
 
-    broken: Any = None
+    broken: RpcError | None = None
     for number in range(_ATTEMPTS):
         try:
             return attempt(number)

@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Final
+from typing import IO, Final, Protocol
 
 from xdsaudit.errors import InputError
 
@@ -119,7 +119,7 @@ def _first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
-def _decompressed(raw: IO[bytes]) -> Any:
+def _decompressed(raw: IO[bytes]) -> _Stream:
     magic = raw.read(6)
     raw.seek(0)
     if magic.startswith(b"\x1f\x8b"):
@@ -127,10 +127,18 @@ def _decompressed(raw: IO[bytes]) -> Any:
     return lzma.LZMAFile(raw) if magic.startswith(b"\xfd7zXZ") else raw
 
 
+class _Stream(Protocol):
+    def read(self, size: int = ..., /) -> bytes: ...
+
+    def seek(self, offset: int, whence: int = ..., /) -> int: ...
+
+    def tell(self) -> int: ...
+
+
 class _Bounded(io.RawIOBase):
     """A stream that refuses to be read or skipped beyond the limit, whatever a header in it asks for."""
 
-    def __init__(self, inner: Any, place: Path) -> None:
+    def __init__(self, inner: _Stream, place: Path) -> None:
         self._inner, self._place = inner, place
 
     def _check(self, end: int) -> None:
@@ -140,19 +148,16 @@ class _Bounded(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         """Read, at most as much as a snapshot may hold."""
         self._check(self._inner.tell() + size)
-        data: bytes = self._inner.read(size)
-        return data
+        return self._inner.read(size)
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Move, at most as far as a snapshot may reach."""
         self._check(offset)
-        at: int = self._inner.seek(offset, whence)
-        return at
+        return self._inner.seek(offset, whence)
 
     def tell(self) -> int:
         """Where the stream is."""
-        at: int = self._inner.tell()
-        return at
+        return self._inner.tell()
 
     def seekable(self) -> bool:
         """It is."""
@@ -166,17 +171,18 @@ class _Bounded(io.RawIOBase):
 class _Header(tarfile.TarInfo):
     """A header whose extensions are of a sane size: reading a large one takes quadratic time or all memory."""
 
-    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         extensions = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
         if (
             self.type in (*extensions, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
             and self.size > _MAX_HEADER_BYTES
         ):
             raise InputError(f"snapshot archive: an extended header of {self.size} bytes; refused")
-        return super()._proc_member(archive)  # type: ignore[misc]
+        member: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        return member
 
 
-def _from_tar(place: Path, stream: Any) -> Iterator[tuple[str, bytes]]:
+def _from_tar(place: Path, stream: _Bounded) -> Iterator[tuple[str, bytes]]:
     limits = _Limits(place)
     with tarfile.open(fileobj=stream, mode="r:", tarinfo=_Header) as archive:
         while (member := archive.next()) is not None:

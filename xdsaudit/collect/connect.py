@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from xdsaudit.collect.limits import MAX_BYTES
 from xdsaudit.errors import InputError, ReadError
+from xdsaudit.model.plain import Plain, as_text
 
 if TYPE_CHECKING:
     from xdsaudit.collect.discovery import Ports, Where
@@ -100,7 +101,7 @@ class SourceOptions:
     admin_port: int = 15000
     timeout: float = 10.0
     max_bytes: int = MAX_BYTES
-    controller: Mapping[str, Any] = field(default_factory=dict)
+    controller: Mapping[str, Plain] = field(default_factory=dict)
     grace: float | None = None
 
     @property
@@ -111,7 +112,7 @@ class SourceOptions:
     @property
     def system_namespace(self) -> str | None:
         """Namespace of the controller, None to look for it."""
-        return self.controller.get("system_namespace")
+        return as_text(self.controller.get("system_namespace")) or None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -16,6 +16,7 @@ from xdsaudit.collect.kube import Kind, KubeApi, item_key
 from xdsaudit.collect.sources import now
 from xdsaudit.errors import InputError, ReadError
 from xdsaudit.model.json_text import BROKEN
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.view import State, ViewInfo, ViewName
 
 T = TypeVar("T")
@@ -99,7 +100,7 @@ class Found:
     namespace: str
     controllers: tuple[Pod, ...]
     gateways: tuple[Pod, ...]
-    controller: Mapping[str, Any] = field(default_factory=dict)
+    controller: Mapping[str, Plain] = field(default_factory=dict)
     said: tuple[str, ...] = ()
     gateway_namespace: str = ""
     missing: tuple[ViewInfo, ...] = ()
@@ -155,7 +156,7 @@ def discover(api: KubeApi, where: Where | None = None) -> Found:
         if not gateways and gaps:
             gaps = tuple(i._replace(why=f"{i.why}{_elsewhere(api, where, gateway_namespace)}") for i in gaps)
         missing += gaps
-    options: dict[str, Any] = {"kind": "higress", "system_namespace": namespace}
+    options: dict[str, Plain] = {"kind": "higress", "system_namespace": namespace}
     for workload in workloads or ():
         options |= _options(workload.containers)
     return Found(
@@ -330,9 +331,9 @@ def _decoded(api: KubeApi, kind: Kind, namespace: str | None, raw: bytes, of: ty
         ) from error
 
 
-def _options(containers: tuple[_Container, ...]) -> dict[str, Any]:
+def _options(containers: tuple[_Container, ...]) -> dict[str, Plain]:
     """Options from the controller's containers: flags of its core, environment of its pilot, version of its image."""
-    options: dict[str, Any] = {}
+    options: dict[str, Plain] = {}
     for container in containers:
         for flag, value in _flags([*(container.command or ()), *(container.args or ())]):
             if flag in _FLAGS:

@@ -13,11 +13,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.collect.limits import Budget
 from xdsaudit.envoy.plain import bootstrap
 from xdsaudit.errors import InputError, ReadError
+from xdsaudit.model.plain import Plain
 
 _WORDS: Final = 300
 _OUTPUT: Final = 1 << 16
@@ -86,7 +87,7 @@ class EnvoyBinary:
     ) -> None:
         self._folder.cleanup()
 
-    def refuses(self, routes: Sequence[Mapping[str, Any]]) -> str:
+    def refuses(self, routes: Sequence[Mapping[str, Plain]]) -> str:
         """Its words when it refuses some routes, given as its own JSON; "" when it takes them.
 
         Raises:

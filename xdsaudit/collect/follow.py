@@ -18,7 +18,7 @@ from msgspec import Raw, Struct
 
 from xdsaudit.collect.admin import PAGES, admin_pool, fetch_gateway, get_page, is_url, plain_url
 from xdsaudit.collect.limits import Budget
-from xdsaudit.collect.parts import PartReader, Section, as_dump, entries
+from xdsaudit.collect.parts import PartReader, Section, as_dump, as_raw, as_section, entries, kind_of
 from xdsaudit.envoy.admin import counters
 from xdsaudit.errors import ReadError
 
@@ -174,7 +174,7 @@ class GatewayFollower:
 def _kept(pages: dict[str, bytes], stamps: _Stamps) -> _Kept | None:
     """What a whole reading leaves for the next; None where stats do not tell of every table of it."""
     try:
-        sections: list[Section] = [*_DUMP.decode(pages["config_dump.json"])["configs"]]
+        sections = _DUMP.decode(pages["config_dump.json"])["configs"]
         tables: dict[str, Raw] = {}
         for section in sections:
             tables |= _named(msgspec.json.decode(section.pop(_ROUTES, Raw(b"[]")), type=list[Raw]))
@@ -201,21 +201,20 @@ def _stat(name: str) -> str:
 
 
 def _put(sections: list[Section], section: str, resource: str, entries: list[Raw]) -> None:
-    kind = f"type.googleapis.com/envoy.admin.v3.{section}"
+    kind = kind_of(section)
     held = next((s for s in sections if msgspec.json.decode(s["@type"]) == kind), None)
     if held is None and not entries and section != "EcdsConfigDump":
         return  # Envoy leaves out what it never had, and what is not there was not read; a filter may lack what it asks for
     if held is None:
-        held = {"@type": Raw(msgspec.json.encode(kind))}
-        sections.append(held)
-    held[resource] = entries
+        sections.append(as_section(section, resource, entries))
+    else:
+        held[resource] = as_raw(entries)
 
 
 def _joined(sections: list[Section]) -> list[tuple[str, bytes]]:
     """What sections hold, to be compared."""
-    return [(name, msgspec.json.encode(value)) for section in sections for name, value in section.items()]
+    return [(name, bytes(value)) for section in sections for name, value in section.items()]
 
 
 def _page(kept: _Kept) -> bytes:
-    routes = {"@type": "type.googleapis.com/envoy.admin.v3.RoutesConfigDump", _ROUTES: list(kept.tables.values())}
-    return as_dump([*kept.sections, routes])
+    return as_dump([*kept.sections, as_section("RoutesConfigDump", _ROUTES, list(kept.tables.values()))])

@@ -10,11 +10,14 @@ import json
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from xdsaudit.collect.kube import KubeApi
 from xdsaudit.errors import ReadError, XdsauditError, outline
+
+if TYPE_CHECKING:
+    from websocket import WebSocket
 
 
 class Forward:
@@ -33,7 +36,7 @@ class Forward:
         self.port: int = self._server.getsockname()[1]
         self.place: str = f"pod {namespace}/{pod}, port {remote}"
         self.error: str = ""
-        self._open: set[Any] = set()
+        self._open: set[socket.socket | WebSocket] = set()
         self._lock = threading.Lock()
         self._closed = False
         threading.Thread(target=self._accept, name=f"xdsaudit-forward-{remote}", daemon=True).start()
@@ -88,7 +91,7 @@ class Forward:
             with self._lock:
                 self._open -= {client, remote}
 
-    def _back(self, remote: Any, client: socket.socket) -> None:
+    def _back(self, remote: WebSocket, client: socket.socket) -> None:
         """Frames of the pod to the client: data on channel 0, the reason of a failure on channel 1."""
         begun = set()
         try:
@@ -110,7 +113,7 @@ class Forward:
         finally:
             _shut(client)
 
-    def _dial(self) -> Any:
+    def _dial(self) -> WebSocket:
         from kubernetes.stream.ws_client import create_websocket, get_websocket_url
         from websocket import WebSocketBadStatusException, WebSocketException
 
@@ -135,9 +138,9 @@ class Forward:
         socket.settimeout(None)
         return socket
 
-    def _within(self, dial: Callable[[], Any]) -> Any:
+    def _within(self, dial: Callable[[], WebSocket]) -> WebSocket:
         """Dial in a thread of its own: the package kubernetes gives a WebSocket's handshake no deadline."""
-        made: list[Any] = []
+        made: list[WebSocket] = []
         failed: list[BaseException] = []
         given_up = threading.Event()
 
@@ -167,7 +170,7 @@ def _first_line(text: bytes) -> str:
     return said[0][:300] if said else "no reason is given"
 
 
-def _message(body: Any) -> str:
+def _message(body: object) -> str:
     """What a refusal of the API server says."""
     text = body if isinstance(body, bytes) else str(body or "").encode()
     try:
@@ -176,9 +179,9 @@ def _message(body: Any) -> str:
         return _first_line(text)[:120] if text else ""
 
 
-def _shut(each: Any) -> None:
+def _shut(each: socket.socket | WebSocket) -> None:
     """Wake whoever reads or writes this socket; its owner closes it."""
-    plain = getattr(each, "sock", each)
+    plain = each if isinstance(each, socket.socket) else each.sock
     if plain is not None:
         with contextlib.suppress(OSError):
             plain.shutdown(socket.SHUT_RDWR)

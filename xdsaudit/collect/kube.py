@@ -10,7 +10,7 @@ import copy
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -20,6 +20,11 @@ from xdsaudit.collect.limits import MAX_BYTES, Budget, beginning
 from xdsaudit.collect.limits import body as whole_body
 from xdsaudit.errors import ReadError, XdsauditError, outline
 from xdsaudit.model.json_text import BROKEN
+from xdsaudit.model.plain import Plain
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+    from urllib3 import BaseHTTPResponse
 
 _UNREADABLE: Final[tuple[type[Exception], ...]] = (ReadError, *BROKEN)
 
@@ -132,7 +137,7 @@ class Call(NamedTuple):
     path: str
     method: str = "GET"
     query: Mapping[str, str] = {}
-    body: Any = None
+    body: Plain = None
     accept: str = "application/json"
 
     @property
@@ -153,7 +158,7 @@ class KubeApi:
     """
 
     def __init__(
-        self, client: Any, host: str, timeout: float, max_bytes: int = MAX_BYTES, *, secrets: bool = True
+        self, client: ApiClient, host: str, timeout: float, max_bytes: int = MAX_BYTES, *, secrets: bool = True
     ) -> None:
         """Use ``connect`` instead."""
         self.kinds: tuple[Kind, ...] = tuple(kind for kind in LISTED if secrets or kind.plural != "secrets")
@@ -174,7 +179,7 @@ class KubeApi:
     def _begin(self) -> Budget:
         return self._budget or Budget(self.timeout, self.max_bytes)
 
-    def request(self, call: Call, *, budget: Budget | None = None, idle: float | None = None) -> Any:
+    def request(self, call: Call, *, budget: Budget | None = None, idle: float | None = None) -> BaseHTTPResponse:
         """The open response of one call.
 
         Args:
@@ -196,7 +201,7 @@ class KubeApi:
             raise _refusal(self.host, call.method, call.path, response.status, text)
         return response
 
-    def _called(self, call: Call, within: Budget, idle: float | None) -> Any:
+    def _called(self, call: Call, within: Budget, idle: float | None) -> BaseHTTPResponse:
         """The response to one call, whatever its status."""
         import urllib3
 
@@ -214,7 +219,8 @@ class KubeApi:
             )
             with within.guard():
                 limits = (within.left + 0.001, idle or within.left + 0.001)
-                return self.client.call_api(*given, _request_timeout=limits).response
+                response: BaseHTTPResponse = self.client.call_api(*given, _request_timeout=limits).response
+                return response
         except XdsauditError:
             raise
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -236,7 +242,7 @@ class KubeApi:
         accept: str = "application/json",
         *,
         method: str = "GET",
-        body: Any = None,
+        body: Plain = None,
     ) -> bytes:
         """Body of a GET (or of a POST that only asks).
 
@@ -313,7 +319,7 @@ class KubeApi:
         self, verb: str, resource: str, namespace: str, *, subresource: str = "", group: str = ""
     ) -> bool | None:
         """Whether this account may do something (SelfSubjectAccessReview); None if unknown."""
-        review = {
+        review: Plain = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
             "spec": {
@@ -339,7 +345,7 @@ class KubeApi:
             ForbiddenError: not allowed.
             ReadError: not possible.
         """
-        body = {
+        body: Plain = {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenRequest",
             "spec": {"audiences": [audience], "expirationSeconds": 600},

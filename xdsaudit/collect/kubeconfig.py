@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from xdsaudit.collect.kube import KubeApi
 from xdsaudit.collect.limits import MAX_BYTES, guarded
 from xdsaudit.errors import InputError, outline
+
+if TYPE_CHECKING:
+    from kubernetes.client import Configuration
 
 _log = logging.getLogger("xdsaudit")
 
@@ -78,7 +83,7 @@ def _named(kubeconfig: str | None) -> str:
     return f"kubeconfig {kubeconfig}" if kubeconfig else "kubeconfig"
 
 
-def _checked(settings: Any, kubeconfig: str | None) -> None:
+def _checked(settings: Configuration, kubeconfig: str | None) -> None:
     """Refuse a server that is not a URL, and make every token fit for a header.
 
     Raises:
@@ -92,19 +97,21 @@ def _checked(settings: Any, kubeconfig: str | None) -> None:
         valid = False
     if not valid:
         raise InputError(f"{where}: its server is not a valid URL; write https://HOST:PORT")
-    given = settings.refresh_api_key_hook
-
-    def clean(configuration: Any) -> None:
-        if given is not None:
-            given(configuration)
-        for name, value in list(configuration.api_key.items()):
-            text = value.strip() if isinstance(value, str) else ""
-            if not (text.isascii() and text.isprintable()):
-                raise InputError(f"{where}: its token holds characters that a token cannot have; log in again")
-            configuration.api_key[name] = text
-
+    clean = partial(_clean, where, settings.refresh_api_key_hook)
     clean(settings)
-    settings.refresh_api_key_hook = clean
+    settings.refresh_api_key_hook = clean  # type: ignore[assignment] # which the package leaves without a type
+
+
+def _clean(where: str, before: Callable[[Configuration], None] | None, configuration: Configuration) -> None:
+    """Let a hook that was there before renew the tokens, and make each fit for a header."""
+    if before is not None:
+        before(configuration)
+    given: Mapping[str, object] = dict(configuration.api_key)  # whatever the file holds
+    for name, value in given.items():
+        text = value.strip() if isinstance(value, str) else ""
+        if not (text.isascii() and text.isprintable()):
+            raise InputError(f"{where}: its token holds characters that a token cannot have; log in again")
+        configuration.api_key[name] = text
 
 
 def _shown(host: str) -> str:

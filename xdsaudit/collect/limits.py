@@ -12,7 +12,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from xdsaudit.errors import ReadError
 
@@ -129,7 +129,7 @@ class _Guarded:
         self._report()
         return made
 
-    def request(self, *arguments: Any, **named: Any) -> None:
+    def request(self, *arguments: object, **named: object) -> None:
         self._report()  # a connection that is used again was made for an earlier budget
         super().request(*arguments, **named)  # type: ignore[misc]
 
@@ -165,8 +165,8 @@ def guarded(manager: PoolManager) -> PoolManager:
     class SecurePool(urllib3.HTTPSConnectionPool):
         ConnectionCls = Secure
 
-        def _validate_conn(self, conn: Any) -> None:
-            if conn.is_closed:
+        def _validate_conn(self, conn: object) -> None:
+            if isinstance(conn, HTTPConnection) and conn.is_closed:
                 conn.connect()
 
     manager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}

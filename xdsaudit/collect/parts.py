@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 import msgspec
@@ -39,8 +39,8 @@ _REQUESTS: Final = 50
 _BAD_REQUEST: Final = 400
 
 
-Section = dict[str, Any]
-"""A section of a dump: its fields, entries as they came."""
+Section = dict[str, Raw]
+"""A section of a dump: its fields, as they came."""
 
 
 class _Answer(Struct):
@@ -71,10 +71,10 @@ class PartReader:
             routes = self.tables(connections, wanted, budget)
             if routes is None:
                 return None
-            sections: list[Section] = [{"@type": _type(_ROUTES[0]), _ROUTES[1]: routes}]
+            sections = [as_section(*_ROUTES, routes)]
             for section, resource in _PARTS:
                 listed = entries(connections, self._source, resource, "", budget)
-                sections.append({"@type": _type(section), resource: listed})
+                sections.append(as_section(section, resource, listed))
         return as_dump(sections)
 
     def tables(
@@ -118,12 +118,23 @@ def entries(connections: PoolManager, source: str, resource: str, names: str, bu
         raise ReadError(f"gateway {source}: {resource} is not JSON ({error}); is this Envoy's admin port?") from error
 
 
+def as_section(section: str, resource: str, listed: list[Raw]) -> Section:
+    """A section of a dump that holds these entries."""
+    return {"@type": as_raw(kind_of(section)), resource: as_raw(listed)}
+
+
+def as_raw(value: str | list[Raw]) -> Raw:
+    """A value as its JSON."""
+    return Raw(msgspec.json.encode(value))
+
+
 def as_dump(sections: Iterable[Section]) -> bytes:
     """Sections put together as ``/config_dump`` has them."""
     return msgspec.json.encode({"configs": list(sections)})
 
 
-def _type(section: str) -> str:
+def kind_of(section: str) -> str:
+    """Type URL of a section of a dump."""
     return f"type.googleapis.com/envoy.admin.v3.{section}"
 
 

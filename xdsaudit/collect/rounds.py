@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from xdsaudit.collect.admin import fetch_dump, is_url
 from xdsaudit.collect.ads_stream import Follower
@@ -37,6 +37,7 @@ from xdsaudit.model.view import State, ViewInfo, ViewName
 from xdsaudit.xds.mcp import McpSession
 from xdsaudit.xds.session import Node
 
+T = TypeVar("T")
 Kube = Callable[[], tuple[Mapping[str, bytes], tuple[str, ...]]]
 WHOLE_SECONDS: Final = 1.0
 _MANY: Final = 200
@@ -89,7 +90,13 @@ class LiveReader:
         return sources, kube, kube_info(kube, sources)
 
     def _snapshot(
-        self, kube: Mapping[str, bytes], infos: list[ViewInfo], gateways: Mapping[str, Mapping[str, bytes]], **more: Any
+        self,
+        kube: Mapping[str, bytes],
+        infos: list[ViewInfo],
+        gateways: Mapping[str, Mapping[str, bytes]],
+        *,
+        hosts: frozenset[str] | None = None,
+        grace: float = 0.0,
     ) -> Snapshot:
         pilots = {}
         for name, follower in self._followers.items():
@@ -112,7 +119,8 @@ class LiveReader:
             pilot=pilots,
             gateway=dict(gateways),
             views=tuple(infos),
-            **more,
+            grace=grace,
+            hosts=hosts,
         )
         return self._sources.wanted.put_on(snapshot) if self._sources.wanted is not None else snapshot
 
@@ -140,7 +148,7 @@ class LiveReader:
         def budget() -> Budget:
             return Budget(access.timeout, access.max_bytes)
 
-        answers: list[Any] = [None] * len(sources)
+        answers: list[bytes | ReadError | None] = [None] * len(sources)
         if len(hosts) <= _MANY:
             answers = _all(sources, [partial(reader.read, hosts, budget()) for reader in self._parts], within)
         left = [number for number, each in enumerate(answers) if each is None]
@@ -148,9 +156,8 @@ class LiveReader:
             self._await_whole()
         asked = [sources[number] for number in left]
         wholes = _all(asked, [partial(fetch_dump, source, budget()) for source in asked], budget())
-        for number, whole in zip(left, wholes, strict=True):
-            answers[number] = whole
-        return answers
+        found = dict(zip(left, wholes, strict=True))
+        return [found[number] if each is None else each for number, each in enumerate(answers)]
 
     def _await_whole(self) -> None:
         """Return once a second has passed since the last whole dump, and count this moment as the next."""
@@ -201,10 +208,10 @@ class LiveReader:
         return self._snapshot(kube, infos, {n: p for n, (p, _) in self._whole.items() if p}, grace=self._sources.grace)
 
 
-def _all(sources: Sequence[str], jobs: Sequence[Callable[[], Any]], within: Budget) -> list[Any]:
+def _all(sources: Sequence[str], jobs: Sequence[Callable[[], T]], within: Budget) -> list[T | ReadError]:
     """What the job of each gateway gives, all done at once; a ReadError in place of one that fails."""
     started = [start(job) for job in jobs]
-    results: list[Any] = []
+    results: list[T | ReadError] = []
     for source, job in zip(sources, started, strict=True):
         try:
             results.append(result_of(job, within, f"gateway {source}"))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import zip_longest
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, ParamSpec, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from xdsaudit.collect.access import Access
@@ -23,12 +23,14 @@ from xdsaudit.collect.ads import fetch_core, fetch_pilot
 from xdsaudit.collect.limits import Budget
 from xdsaudit.collect.manifests import read_manifests
 from xdsaudit.errors import ReadError, XdsauditError, outline
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.snapshot import PilotCapture, Snapshot
 from xdsaudit.model.verdict import Origins
 from xdsaudit.model.view import State, ViewInfo, ViewName
 from xdsaudit.xds.core import MCP_TYPES
 from xdsaudit.xds.session import Node
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Progress = Callable[[str], None]
 _SLACK_SECONDS: Final = 0.5
@@ -99,7 +101,7 @@ class Sources:
     probe_cache: bool = False
     access: Access = field(default_factory=Access)
     namespace: str = "default"
-    controller: Mapping[str, Any] = field(default_factory=dict)
+    controller: Mapping[str, Plain] = field(default_factory=dict)
     grace: float = 0.0
     names: Mapping[str, str] = field(default_factory=dict)
     tunnels: Mapping[str, Tunnel] = field(default_factory=dict)
@@ -185,13 +187,13 @@ def kube_info(kube: Mapping[str, bytes], sources: Sources) -> ViewInfo:
     return ViewInfo(ViewName.INGRESS, None, state, why, now(), ", ".join(sources.manifests) or None)
 
 
-def start(work: Callable[..., T], *arguments: Any) -> Future[T]:
+def start(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> Future[T]:
     """Run in a daemon thread: an executor would hold Ctrl-C back until the slowest source has reached its deadline."""
     future: Future[T] = Future()
 
     def run() -> None:
         try:
-            future.set_result(work(*arguments))
+            future.set_result(work(*arguments, **named))
         except BaseException as error:
             future.set_exception(error)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Raw, Struct
@@ -15,6 +15,9 @@ from xdsaudit.collect.kube import Call, GoneError, Kind, KubeApi, as_list, item_
 from xdsaudit.collect.limits import lines_of, too_large
 from xdsaudit.errors import InputError, ReadError, outline
 from xdsaudit.model.json_text import BROKEN
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
 
 _WATCH_SECONDS: Final = 300
 _MAPS_SECONDS: Final = 10.0
@@ -51,7 +54,7 @@ class KubeStore:
         self._lists: dict[str, bytes] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._open: dict[str, Any] = {}
+        self._open: dict[str, BaseHTTPResponse] = {}
         self._sizes: dict[str, int] = {}
         self._ready = {kind.plural: threading.Event() for kind in api.kinds}
         self._threads: list[threading.Thread] = []
@@ -184,7 +187,7 @@ class KubeStore:
         return newer
 
 
-def _abort(response: Any) -> None:
+def _abort(response: BaseHTTPResponse) -> None:
     """Wake a thread that waits for the next event."""
     with contextlib.suppress(Exception):
         response.shutdown()
