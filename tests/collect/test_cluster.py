@@ -20,7 +20,8 @@ from xdsaudit import InputError, ReadError, Snapshot
 from xdsaudit.cli.main import run
 from xdsaudit.collect.cluster import lists
 from xdsaudit.collect.discovery import Where, discover
-from xdsaudit.collect.kube import LISTED, GoneError, KubeApi
+from xdsaudit.collect.kinds import LISTED
+from xdsaudit.collect.kube import GoneError, KubeApi
 from xdsaudit.collect.kubeconfig import kube_api
 from xdsaudit.testing import ControlPlane, FakeAdmin, FakeKube, higress_pods, ingress, service
 

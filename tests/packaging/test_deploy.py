@@ -18,7 +18,7 @@ import yaml
 import xdsaudit
 from xdsaudit import audit
 from xdsaudit.cli.group import cli
-from xdsaudit.collect.kube import LISTED
+from xdsaudit.collect.kinds import LISTED
 from xdsaudit.report.prom import Histogram, to_prom
 
 ROOT = Path(__file__).parent.parent.parent

@@ -14,7 +14,8 @@ from msgspec import Struct
 from xdsaudit.collect.access import Access
 from xdsaudit.collect.discovery import Found, Pod, Ports
 from xdsaudit.collect.forward import Forward
-from xdsaudit.collect.kube import KubeApi, as_list, left_alone
+from xdsaudit.collect.kinds import left_alone
+from xdsaudit.collect.kube import KubeApi, as_list
 from xdsaudit.collect.sources import Sources, Tunnel, now
 from xdsaudit.errors import ReadError
 from xdsaudit.model.json_text import BROKEN

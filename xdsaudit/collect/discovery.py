@@ -12,7 +12,8 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from xdsaudit.collect.kube import Kind, KubeApi, item_key
+from xdsaudit.collect.kinds import Kind
+from xdsaudit.collect.kube import KubeApi, item_key
 from xdsaudit.collect.sources import now
 from xdsaudit.errors import InputError, ReadError
 from xdsaudit.model.json_text import BROKEN

@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from xdsaudit.collect.cluster import config_maps
-from xdsaudit.collect.kube import Call, GoneError, Kind, KubeApi, as_list, item_key, left_alone, stripped
+from xdsaudit.collect.kinds import Kind, left_alone
+from xdsaudit.collect.kube import Call, GoneError, KubeApi, as_list, item_key, stripped
 from xdsaudit.collect.limits import lines_of, too_large
 from xdsaudit.errors import InputError, ReadError, outline
 from xdsaudit.model.json_text import BROKEN
