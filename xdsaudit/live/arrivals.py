@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.audit.case import World
 from xdsaudit.audit.questions.in_core import Cores, CoreSight
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.snapshot import moment_of
 from xdsaudit.model.verdict import IN_EFFECT, Audit, Rule, RuleVerdict, Verdict
 
@@ -105,9 +106,9 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
 
-def summary(seconds: Mapping[str, Sequence[float]], clocks: Mapping[str, int]) -> Mapping[str, Any]:
+def summary(seconds: Mapping[str, Sequence[float]], clocks: Mapping[str, int]) -> Mapping[str, Plain]:
     """Latencies as an audit carries them: by stage the number of rules, median, 95th percentile and maximum; None if not timed."""
-    by_stage: dict[str, Any] = dict.fromkeys(STAGES)
+    by_stage: dict[str, Plain] = dict.fromkeys(STAGES)
     for stage, times in seconds.items():
         by_stage[stage] = {
             "rules": len(times),

@@ -7,8 +7,10 @@ import re
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Self
 from urllib.parse import parse_qs, urlsplit
+
+from xdsaudit.model.plain import Plain, as_mapping
 
 _PATHS = {
     "/config_dump": "config_dump.json",
@@ -26,8 +28,8 @@ def _resource(dump: bytes, resource: str, regex: str) -> bytes:
     """One kind of entry of a config dump, as Envoy answers ``?resource=…&name_regex=…``."""
     entries = [e for section in json.loads(dump).get("configs", ()) for e in section.get(resource, ())]
 
-    def name(entry: dict[str, Any]) -> str:
-        inner: dict[str, Any] = next((v for k, v in entry.items() if k in ("route_config", "cluster", "listener")), {})
+    def name(entry: Mapping[str, Plain]) -> str:
+        inner = as_mapping(next((v for k, v in entry.items() if k in ("route_config", "cluster", "listener")), None))
         return str(entry.get("name") or inner.get("name") or "")
 
     kept = [e for e in entries if not regex or re.fullmatch(regex, name(e))]
@@ -37,7 +39,7 @@ def _resource(dump: bytes, resource: str, regex: str) -> bytes:
 class _Quiet(ThreadingHTTPServer):
     daemon_threads = True
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:
         """Ignore clients that disconnect."""
 
 
@@ -51,7 +53,7 @@ class LoopbackServer:
         self.port: int = self._server.server_address[1]
         self.url: str = f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-Json = dict[str, Any]
+Json: TypeAlias = dict[str, Any]
+"""A document that a test goes on to take apart or change at any depth, whose types would only be in the way."""
 PathSpec = str | tuple[str, str]
 
 

@@ -12,12 +12,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, Protocol
 
 from xdsaudit.collect.ads import METHOD
 from xdsaudit.model.snapshot import Snapshot
 from xdsaudit.testing.rewrite import resources_of
-from xdsaudit.xds.pool import SHORT, TYPES, WHOLE, Short, message
+from xdsaudit.xds.pool import SHORT, TYPES, WHOLE, Message, Short, message
 from xdsaudit.xds.session import type_of
 
 Resources = Mapping[str, Mapping[str, bytes]]
@@ -52,7 +52,15 @@ class Client:
     watches: dict[Short, _Watch] = field(default_factory=dict)
     mcp: dict[str, bytes] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
-    events: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
+    events: queue.SimpleQueue[tuple[str, bytes]] = field(default_factory=queue.SimpleQueue)
+
+
+class _Context(Protocol):
+    """What gRPC, which has no types of its own, says of a call, as far as it is used."""
+
+    def invocation_metadata(self) -> Iterable[tuple[str, str]]: ...
+
+    def abort(self, code: object, details: str) -> object: ...
 
 
 class ControlPlane:
@@ -97,7 +105,7 @@ class ControlPlane:
         self._lock = threading.Lock()
         self._nonces = itertools.count(1)
         self._version = 1
-        self._server: Any = None
+        self._stop_server: Callable[[], object] = lambda: None
         self._stopping = threading.Event()
         self.clients: list[Client] = []
         self.misbehaviour: str | None = None
@@ -137,7 +145,7 @@ class ControlPlane:
         """Listen on a free port of 127.0.0.1."""
         import grpc
 
-        self._server = grpc.server(
+        server = grpc.server(
             ThreadPoolExecutor(max_workers=32, thread_name_prefix="xdsaudit-plane"),
             options=(
                 ("grpc.max_send_message_length", -1),
@@ -147,23 +155,22 @@ class ControlPlane:
         )
         service, _, name = METHOD.removeprefix("/").partition("/")
         handler = grpc.stream_stream_rpc_method_handler(self._stream)
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {name: handler}),))
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {name: handler}),))
         if self._tls is None:
-            port = self._server.add_insecure_port("127.0.0.1:0")
+            port = server.add_insecure_port("127.0.0.1:0")
         else:
             key, chain, roots = self._tls
             credentials = grpc.ssl_server_credentials([(key, chain)], roots, require_client_auth=roots is not None)
-            port = self._server.add_secure_port("127.0.0.1:0", credentials)
-        self._server.start()
+            port = server.add_secure_port("127.0.0.1:0", credentials)
+        server.start()
+        self._stop_server = lambda: server.stop(grace=0).wait(5)
         self.endpoint = f"127.0.0.1:{port}"
 
     def stop(self) -> None:
         """Close every stream and stop listening."""
         self._stopping.set()
         self.disconnect()
-        if self._server is not None:
-            self._server.stop(grace=0).wait(5)
-            self._server = None
+        self._stop_server()
 
     def disconnect(self) -> None:
         """End every open stream, like a control plane that restarts."""
@@ -205,7 +212,7 @@ class ControlPlane:
         with self._lock:
             clients = list(self.clients)
         for client in clients:
-            client.events.put((event, None))
+            client.events.put((event, b""))
 
     def misbehave(self, how: str | None) -> None:
         """Misbehave from the next request on: ``hang`` (never answer), ``reset``, ``garbage``, ``oversize`` or ``close``; None stops it."""
@@ -219,7 +226,7 @@ class ControlPlane:
             return [(c.node_id, short, error) for c in self.clients for short, error in c.nacks]
 
     # -- streams ------------------------------------------------------------------------------------------------------
-    def _stream(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+    def _stream(self, requests: Iterator[bytes], context: _Context) -> Iterator[bytes]:
         client = Client(metadata=dict(context.invocation_metadata()))
         with self._lock:
             self.clients.append(client)
@@ -230,7 +237,7 @@ class ControlPlane:
                     client.events.put(("request", request))
             except Exception:  # noqa: S110 - the stream was cancelled
                 pass
-            client.events.put(("end", None))
+            client.events.put(("end", b""))
 
         threading.Thread(target=pump, name="xdsaudit-plane-in", daemon=True).start()
         while not self._stopping.is_set():
@@ -245,7 +252,7 @@ class ControlPlane:
             else:
                 yield from self._changes(client)
 
-    def _misbehave(self, context: Any, client: Client) -> Iterator[bytes]:
+    def _misbehave(self, context: _Context, client: Client) -> Iterator[bytes]:
         import grpc
 
         how = self.misbehaviour
@@ -267,7 +274,7 @@ class ControlPlane:
             yield response.SerializeToString()
             client.events.get()
 
-    def _answer(self, client: Client, request: Any) -> Iterator[bytes]:
+    def _answer(self, client: Client, request: Message) -> Iterator[bytes]:
         if request.HasField("node"):
             client.node_id = request.node.id
             values = request.node.metadata.fields
@@ -294,7 +301,7 @@ class ControlPlane:
         if new:
             yield self._response(client, short, watch)
 
-    def _mcp(self, client: Client, request: Any) -> Iterator[bytes]:
+    def _mcp(self, client: Client, request: Message) -> Iterator[bytes]:
         if request.response_nonce:
             return
         recorded = self._core.get(request.type_url)

@@ -10,10 +10,12 @@ import tempfile
 import time
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.errors import ReadError
+from xdsaudit.model.plain import Plain
 from xdsaudit.testing.admin import LoopbackServer
+from xdsaudit.testing.builders import Json
 from xdsaudit.testing.rewrite import PORT_HEADER
 from xdsaudit.xds.session import GATEWAY_LABELS, Node
 
@@ -140,14 +142,14 @@ class RealEnvoy:
     def _tail(folder: Path) -> str:
         return (folder / "envoy.log").read_text(errors="replace")[-500:]
 
-    def _bootstrap(self) -> dict[str, Any]:
+    def _bootstrap(self) -> Plain:
         host, _, port = self._ads.rpartition(":")
-        address = {"socket_address": {"address": host, "port_value": int(port)}}
-        options = {
+        address: Plain = {"socket_address": {"address": host, "port_value": int(port)}}
+        options: Plain = {
             "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
             "explicit_http_config": {"http2_protocol_options": {}},
         }
-        cluster = {
+        cluster: Plain = {
             "name": "xds-grpc",
             "type": "STATIC",
             "connect_timeout": "1s",
@@ -157,7 +159,7 @@ class RealEnvoy:
                 "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
             },
         }
-        ads = {"ads": {}, "resource_api_version": "V3"}
+        ads: Plain = {"ads": {}, "resource_api_version": "V3"}
         return {
             "node": {
                 "id": self.node.id,
@@ -182,13 +184,14 @@ class RealEnvoy:
             "static_resources": {"clusters": [cluster]},
         }
 
-    def get(self, path: str) -> Any:
+    def get(self, path: str) -> Json:
         """An admin page as JSON."""
         host, _, port = self.admin_url.removeprefix("http://").rpartition(":")
         connection = http.client.HTTPConnection(host, int(port), timeout=10)
         try:
             connection.request("GET", path)
-            return json.loads(connection.getresponse().read())
+            page: Json = json.loads(connection.getresponse().read())
+            return page
         finally:
             connection.close()
 

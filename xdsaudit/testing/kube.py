@@ -11,15 +11,15 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from xdsaudit.ingress.objects import KINDS
 from xdsaudit.testing.admin import LoopbackServer
+from xdsaudit.testing.builders import Json
 
-Json = dict[str, Any]
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _SINGULAR: Final = {
     **{plural: kind for plural, (kind, _) in KINDS.items()},
@@ -310,25 +310,25 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def higress_pods(
-    *gateways: str, controllers: Iterable[str] = ("higress-controller-0",), **more: Any
+    *gateways: str,
+    controllers: Iterable[str] = ("higress-controller-0",),
+    image: str = "higress/higress:2.0.1",
+    args: Sequence[str] = ("serve", "--ingressClass=higress"),
 ) -> dict[str, list[Json]]:
     """Pods and Deployments of a Higress, for ``FakeKube``.
 
     Args:
         *gateways: names of gateway pods.
         controllers: names of controller pods.
-        **more: the controller's ``args`` and ``image``.
+        image: of the controller.
+        args: of the controller.
     """
 
     def pod(name: str, app: str) -> Json:
         meta = {"name": name, "namespace": "higress-system", "labels": {"app": app}}
         return {"metadata": meta, "status": {"phase": "Running", "podIP": "127.0.0.1"}}
 
-    core = {
-        "name": "higress-core",
-        "image": more.get("image", "higress/higress:2.0.1"),
-        "args": more.get("args", ["serve", "--ingressClass=higress"]),
-    }
+    core = {"name": "higress-core", "image": image, "args": list(args)}
 
     def deployment(app: str, replicas: int, containers: list[Json]) -> Json:
         meta = {"name": app, "namespace": "higress-system", "labels": {"app": app}}

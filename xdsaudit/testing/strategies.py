@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hypothesis import strategies as st
 
-from xdsaudit.testing.builders import ingress
+from xdsaudit.testing.builders import Json, ingress
 
 _HOSTS = ("foo.test", "bar.test", "*.foo.test", "x.foo.test", None)
 _PATHS = ("/", "/a", "/a/", "/a/b", "/ab", "/v1.0", "/A")
@@ -28,7 +26,7 @@ _NOTES = {
 
 
 @st.composite
-def ingresses(draw: st.DrawFn, *, plain: bool = False) -> dict[str, Any]:
+def ingresses(draw: st.DrawFn, *, plain: bool = False) -> Json:
     """Ingresses that conflict often: few hosts and paths, equal ages, valid and invalid annotations.
 
     Args:
