@@ -17,7 +17,8 @@ sys.path.insert(0, str(ROOT))
 
 from tests import worlds  # noqa: E402
 from xdsaudit import Snapshot, save  # noqa: E402
-from xdsaudit.testing import ingress, ingress_list  # noqa: E402
+from xdsaudit.model.kube_list import KubeList  # noqa: E402
+from xdsaudit.testing import ingress  # noqa: E402
 from xdsaudit.xds.pool import TYPES, message  # noqa: E402
 
 PATHS_OF_A_HOST = 20
@@ -31,12 +32,17 @@ def items(rules: int) -> list[dict[str, Any]]:
         host = f"h{number * PATHS_OF_AN_INGRESS // PATHS_OF_A_HOST:05}.scale.test"
         paths = [(f"/app-{number}/{n}", "Exact" if n % 5 else "Prefix") for n in range(PATHS_OF_AN_INGRESS)]
         found.append(ingress(f"app-{number:06}", host, *paths, namespace=f"team-{number % 50}"))
-    return found
+    return sorted(
+        found, key=lambda item: (item["metadata"]["namespace"], item["metadata"]["name"])
+    )  # as the API lists them
 
 
 def synthetic(rules: int) -> Snapshot:
     """A snapshot of so many rules: Ingresses, one pilot, one gateway."""
-    return worlds.world(items(rules))
+    listed = items(rules)
+    snapshot = worlds.world(listed)
+    ingresses = KubeList.of("Ingress", (json.dumps(item).encode() for item in listed))
+    return replace(snapshot, kube={**snapshot.kube, "ingresses": ingresses})
 
 
 def changed(snapshot: Snapshot, listed: Iterable[dict[str, Any]], number: int) -> Snapshot:
@@ -52,7 +58,11 @@ def changed(snapshot: Snapshot, listed: Iterable[dict[str, Any]], number: int) -
         for pod, capture in snapshot.pilot.items()
     }
     gateway = {pod: {**pages, **_dump(pages, part.gateway[pod])} for pod, pages in snapshot.gateway.items()}
-    kube = {**snapshot.kube, "ingresses": ingress_list(later)}
+    before = snapshot.kube["ingresses"]
+    assert isinstance(before, KubeList)
+    every = [*before.items]  # as watches hold them: what did not change is the same object
+    every[number] = json.dumps(later[number]).encode()
+    kube = {**snapshot.kube, "ingresses": KubeList.of("Ingress", every)}
     return replace(snapshot, kube=kube, pilot=pilot, gateway=gateway)
 
 

@@ -185,7 +185,9 @@ def test_replicas_that_send_the_same_share_one_copy_of_it() -> None:
     assert first.get(one) is None
     first[one] = "decoded"
     assert second.get(other) == "decoded"
-    assert second.keys[0] is one is not other
+    entry = held.entry(other)
+    assert entry is not None
+    assert entry[0] is one is not other
     held.turn()
     second.again()
     held.turn()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from xdsaudit.collect.limits import Budget
 from xdsaudit.collect.parts import PartReader, patterns
 from xdsaudit.collect.rounds import LiveReader
 from xdsaudit.collect.sources import Sources
+from xdsaudit.errors import ReadError
 from xdsaudit.testing import FakeAdmin, ingress
 from xdsaudit.testing.envoy import RealEnvoy, envoy_path
 
@@ -118,3 +120,15 @@ def test_an_envoy_with_the_default_limit_answers_for_many_hosts() -> None:
         part = reader.read(hosts, Budget(20))
         assert part is not None
         assert reader.read(hosts, Budget(20)) is not None
+
+
+def test_a_gateway_that_does_not_answer_is_named_without_the_hundreds_of_hosts_it_was_asked_for() -> None:
+    hosts = [f"shop-{number}.example.test" for number in range(150)]
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(ReadError) as caught:
+            PartReader(url).read(hosts, Budget(2, 1 << 20))
+    message = str(caught.value)
+    assert message.startswith(f"gateway {url}/config_dump?")
+    assert len(message) < 400

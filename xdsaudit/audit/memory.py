@@ -41,41 +41,44 @@ class Aging(Generic[T]):
             self._now[known[0]] = known
         return known
 
-    def __setitem__(self, key: bytes, value: T) -> None:
-        self._now[key] = key, value
+    def put(self, key: bytes, value: T) -> tuple[bytes, T]:
+        """Remember what was made of some bytes; returns both."""
+        entry = self._now[key] = key, value
+        return entry
+
+    def keep(self, entries: Mapping[bytes, tuple[bytes, T]]) -> None:
+        """Keep these for another round."""
+        self._now.update(entries)
 
     def __len__(self) -> int:
         return len(self._now)
 
 
 class Asked(Generic[T]):
-    """A part of what is remembered, and which of it one reader asked for: what was made of it keeps it.
-
-    Attributes:
-        keys: what was asked for, in the one copy that all readers share: twenty gateways send the same tables.
-    """
+    """A part of what is remembered, and which of it one reader asked for: what was made of it keeps it."""
 
     def __init__(self, of: Aging[T] | None) -> None:
         """Ask this; None remembers nothing."""
         self._of = of
-        self.keys: list[bytes] = []
+        self._entries: dict[bytes, tuple[bytes, T]] = {}  # in the one copy that all readers share
 
     def get(self, key: bytes) -> T | None:
         """The value, kept for another round."""
         known = self._of.entry(key) if self._of is not None else None
-        self.keys.append(key if known is None else known[0])
-        return None if known is None else known[1]
+        if known is None:
+            return None
+        self._entries[known[0]] = known
+        return known[1]
 
     def __setitem__(self, key: bytes, value: T) -> None:
         """Remember."""
         if self._of is not None:
-            self._of[key] = value
+            self._entries[key] = self._of.put(key, value)
 
     def again(self) -> None:
         """Keep for another round whatever was asked for."""
         if self._of is not None:
-            for key in self.keys:
-                self._of.entry(key)
+            self._of.keep(self._entries)
 
 
 class Made:

@@ -120,17 +120,16 @@ def _verdicts(judge_rule: _Judge, memory: Memory) -> tuple[list[RuleVerdict], li
     """Verdicts of rules that are this gateway's, and of others; those of an Ingress of which nothing new is known as before."""
     plans, frame = judge_rule.world.expectation.plans, judge_rule.frame()
     before = memory.verdicts[1] if memory.verdicts[0] == frame else {}
-    unsettled = {id(plans.group(index)) for index in judge_rule.unsettled}
     now: dict[int, Verdicts] = {}
     every = []
     for group in plans.groups:
-        key = id(group)
-        said = None if key in unsettled else before.get(key)
+        settled = judge_rule.unsettled.isdisjoint(group)
+        said = before.get(id(group)) if settled else None
         if said is None:
             listed = [(plan.selected, judge_rule(index, plan)) for index, plan in group.items()]
             said = Verdicts(group, tuple(v for mine, v in listed if mine), tuple(v for mine, v in listed if not mine))
-        if key not in unsettled:
-            now[key] = said  # it holds its group, since an id is a name only while its object lives
+        if settled:
+            now[id(group)] = said  # it holds its group, since an id is a name only while its object lives
         every.append(said)
     if memory.lasting:
         memory.verdicts = frame, now

@@ -26,6 +26,8 @@ PAGES: Final = {
 DEBUG_PAGES: Final = {"syncz.json": "/debug/syncz", "adsz.json": "/debug/adsz", "metrics.txt": "/metrics"}
 """File of a snapshot to the page of a pilot's debug port that it holds."""
 _NODE_BYTES: Final = 16 << 20
+_SHOWN: Final = 200
+"""Letters of a URL that an error message shows."""
 
 
 def is_url(source: str) -> bool:
@@ -135,13 +137,13 @@ def get_page(connections: PoolManager, url: str, budget: Budget) -> bytes:
             with budget.guard():
                 return _get(connections, url, budget)
         except urllib3.exceptions.LocationParseError as error:
-            raise ReadError(f"gateway {url}: is not a valid URL ({error}); write http://HOST:PORT") from error
+            raise ReadError(f"{_named(url)}: is not a valid URL ({error}); write http://HOST:PORT") from error
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             if budget.expired() or isinstance(error, urllib3.exceptions.ReadTimeoutError):
                 raise ReadError(_late(url, budget.seconds)) from error
             if attempt == 2 or isinstance(error, urllib3.exceptions.NewConnectionError):
                 raise ReadError(
-                    f"gateway {url}: cannot be reached ({_reason(error)}); check the address, or forward port 15000 of the pod"
+                    f"{_named(url)}: cannot be reached ({_reason(error)}); check the address, or forward port 15000 of the pod"
                 ) from error
     raise AssertionError  # pragma: no cover - the loop returns or raises
 
@@ -154,14 +156,19 @@ def _get(connections: PoolManager, url: str, budget: Budget) -> bytes:
     try:
         if response.status != 200:
             status, said = response.status, beginning(response)
-            raise ReadError(f"gateway {url}: HTTP {status} {said[:120]!r}; {_hint(status)}", status=status)
-        return body(response, budget, f"gateway {url}")
+            raise ReadError(f"{_named(url)}: HTTP {status} {said[:120]!r}; {_hint(status)}", status=status)
+        return body(response, budget, _named(url))
     finally:
         response.close()
 
 
+def _named(url: str) -> str:
+    """The gateway and the page for an error message; a query may list hundreds of hosts, of which the first are enough."""
+    return f"gateway {url if len(url) <= _SHOWN else url[:_SHOWN] + '...'}"
+
+
 def _late(url: str, timeout: float) -> str:
-    return f"gateway {url}: no answer within {timeout:g} s; raise --timeout, or look at the gateway's load"
+    return f"{_named(url)}: no answer within {timeout:g} s; raise --timeout, or look at the gateway's load"
 
 
 def _reason(error: Exception) -> str:

@@ -15,10 +15,11 @@ from xdsaudit.collect.access import Access
 from xdsaudit.collect.discovery import Found, Pod, Ports
 from xdsaudit.collect.forward import Forward
 from xdsaudit.collect.kinds import left_alone
-from xdsaudit.collect.kube import KubeApi, as_list
+from xdsaudit.collect.kube import KubeApi
 from xdsaudit.collect.sources import Sources, Tunnel, now
 from xdsaudit.errors import ReadError
 from xdsaudit.model.json_text import BROKEN
+from xdsaudit.model.kube_list import KubeList
 from xdsaudit.model.view import State, ViewInfo, ViewName
 
 _UNREADABLE: Final[tuple[type[Exception], ...]] = (ReadError, *BROKEN)
@@ -46,7 +47,7 @@ def lists(api: KubeApi, namespace: str) -> tuple[dict[str, bytes], list[str]]:
             if not left_alone(kind, error):
                 complaints.append(str(error))
             continue
-        lists[kind.plural] = as_list(kind.kind, items.values())
+        lists[kind.plural] = KubeList.of(kind.kind, items.values())
     maps, more = config_maps(api, namespace)
     return {**lists, **maps}, [*complaints, *more]
 
@@ -61,7 +62,7 @@ def config_maps(api: KubeApi, namespace: str) -> tuple[dict[str, bytes], list[st
         except ReadError as error:
             if error.status != 404:
                 return {}, [str(error)]
-    return {"configmaps": as_list("ConfigMap", maps)}, []
+    return {"configmaps": KubeList.of("ConfigMap", maps)}, []
 
 
 def root_certificates(api: KubeApi, namespace: str) -> bytes | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
@@ -76,12 +76,6 @@ def item_key(raw: bytes) -> tuple[str, str]:
     """Namespace and name of an object."""
     meta = _ITEM.decode(raw).metadata
     return meta.namespace, meta.name
-
-
-def as_list(kind: str, items: Iterable[bytes]) -> bytes:
-    """Objects as the API's list of their kind."""
-    body = b",".join(items)
-    return b'{"apiVersion":"v1","kind":"' + kind.encode() + b'List","items":[' + body + b"]}"
 
 
 class Call(NamedTuple):

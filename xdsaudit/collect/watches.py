@@ -12,10 +12,11 @@ from msgspec import Raw, Struct
 
 from xdsaudit.collect.cluster import config_maps
 from xdsaudit.collect.kinds import Kind, left_alone
-from xdsaudit.collect.kube import Call, GoneError, KubeApi, as_list, item_key, stripped
+from xdsaudit.collect.kube import Call, GoneError, KubeApi, item_key, stripped
 from xdsaudit.collect.limits import lines_of, too_large
 from xdsaudit.errors import InputError, ReadError, outline
 from xdsaudit.model.json_text import BROKEN
+from xdsaudit.model.kube_list import KubeList
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -84,7 +85,7 @@ class KubeStore:
         with self._lock:
             for kind in self._api.kinds:
                 if kind.plural in self._items and kind.plural not in self._lists:
-                    self._lists[kind.plural] = as_list(kind.kind, self._items[kind.plural].values())
+                    self._lists[kind.plural] = KubeList.of(kind.kind, self._items[kind.plural].values())
             if time.monotonic() - self._maps_at > _MAPS_SECONDS:
                 maps, complaints = config_maps(self._api, self._namespace)
                 if maps.get("configmaps") != self._lists.get("configmaps"):

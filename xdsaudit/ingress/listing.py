@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Raw, Struct
 
 from xdsaudit.ingress.objects import Ingress, decode_list
+from xdsaudit.model.kube_list import KubeList
 
 
 class _List(Struct):
@@ -30,22 +33,25 @@ class ReadBefore:
         Raises:
             ReadError: as ``decode_list`` says it.
         """
-        ingresses: dict[bytes, Ingress] = {}
-        listed = []
-        strange = False
         try:
-            read = _LIST.decode(data)
-            for raw in read.items or ():
-                key = bytes(raw)
-                item = self._known.get(key)
-                if item is None or key in ingresses:  # written twice, it is two objects
-                    item = _ITEM.decode(key)
-                    strange = strange or item.kind not in ("", "Ingress")
-                ingresses.setdefault(key, item)
-                listed.append(item)
+            kind, items = _taken_apart(data)
+            before = list(map(self._known.get, items))
+            listed = [_ITEM.decode(raw) if item is None else item for raw, item in zip(items, before, strict=True)]
+            known = dict(zip(items, listed, strict=True))
+            if len(known) < len(items):  # written twice, it is two objects
+                listed = list(map(_ITEM.decode, items))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return tuple(decode_list(data, Ingress))  # which says where it is wrong
-        if strange or read.kind not in ("", "List", "IngressList"):
+        new = (item for item, old in zip(listed, before, strict=True) if item is not old)
+        if kind not in ("", "List", "IngressList") or any(item.kind not in ("", "Ingress") for item in new):
             return tuple(decode_list(data, Ingress))
-        self._known = ingresses
+        self._known = known
         return tuple(listed)
+
+
+def _taken_apart(data: bytes) -> tuple[str, Sequence[bytes]]:
+    """Kind and items of a list."""
+    if isinstance(data, KubeList):
+        return "", data.items
+    read = _LIST.decode(data)
+    return read.kind, [bytes(raw) for raw in read.items or ()]

@@ -137,8 +137,6 @@ class Kept:
     _sheets: dict[int, Sheet] = field(default_factory=dict)
     _parts: dict[tuple[int, ...], tuple[Sequence[Sheet], Part]] = field(default_factory=dict)
     _grouped: tuple[list[frozenset[str]], list[list[int]]] = field(default_factory=lambda: ([], []))
-    _next_sheets: dict[int, Sheet] = field(default_factory=dict)
-    _next_parts: dict[tuple[int, ...], tuple[Sequence[Sheet], Part]] = field(default_factory=dict)
 
     def around(self, objects: KubeObjects, profile: Profile) -> Surroundings:
         """The surroundings; where they are not what they were, nothing is kept."""
@@ -148,13 +146,14 @@ class Kept:
             self._around = held = Surroundings(objects, profile)
         return held
 
-    def sheet(self, ingress: Ingress, around: Surroundings) -> Sheet:
-        """The sheet of an Ingress; of one that is the same object as before the same."""
-        sheet = self._sheets.get(id(ingress)) or around.sheet(ingress)
-        self._next_sheets[id(ingress)] = (
-            sheet  # it holds its Ingress, since an id is a name only while its object lives
-        )
-        return sheet
+    def sheets(self, ingresses: Iterable[Ingress], around: Surroundings) -> list[Sheet]:
+        """The sheet of each Ingress; of one that is the same object as in the translation before the same."""
+        known = self._sheets
+        sheets = [known.get(id(ingress)) or around.sheet(ingress) for ingress in ingresses]
+        self._sheets = {
+            id(s.ingress): s for s in sheets
+        }  # each holds its Ingress: an id is a name only while its object lives
+        return sheets
 
     def groups(self, sheets: Sequence[Sheet]) -> list[list[Sheet]]:
         """Ingresses in groups (``together``); as before where every Ingress has the hosts it had."""
@@ -164,19 +163,16 @@ class Kept:
             self._grouped = hosts, [[places[id(s)] for s in group] for group in together(sheets)]
         return [[sheets[number] for number in group] for group in self._grouped[1]]
 
-    def part(self, sheets: Sequence[Sheet], around: Surroundings, make: Callable[[], Part]) -> Part:
-        """The part of some Ingresses; of those that were a part before the same."""
+    def parts(
+        self, groups: Sequence[Sequence[Sheet]], around: Surroundings, make: Callable[[Sequence[Sheet]], Part]
+    ) -> list[Part]:
+        """The part of each group of Ingresses; of those that were a part in the translation before the same."""
         if self._policies != around.policies:
             self._policies, self._parts = around.policies, {}
-        key = tuple([id(s.ingress) for s in sheets])
-        part = self._parts.get(key) or (sheets, make())
-        self._next_parts[key] = part
-        return part[1]
-
-    def turn(self) -> None:
-        """End a translation: what it did not ask for is forgotten."""
-        self._sheets, self._next_sheets = self._next_sheets, {}
-        self._parts, self._next_parts = self._next_parts, {}
+        known = self._parts
+        keys = [tuple(map(id, group)) for group in groups]
+        self._parts = {key: known.get(key) or (group, make(group)) for key, group in zip(keys, groups, strict=True)}
+        return [part for _, part in self._parts.values()]
 
 
 def _same_but_ingresses(one: KubeObjects, other: KubeObjects) -> bool:

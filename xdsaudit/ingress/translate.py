@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from functools import partial
 from itertools import islice
 from operator import attrgetter
 
@@ -51,22 +50,15 @@ def translate(
     """
     memory = kept or Kept()
     surroundings = memory.around(objects, profile)
-    sheets = sorted([memory.sheet(i, surroundings) for i in objects.ingresses], key=attrgetter("name"))
+    sheets = sorted(memory.sheets(objects.ingresses, surroundings), key=attrgetter("name"))
     surroundings.choose(sheets)
     groups = memory.groups(sheets)
     if hosts is not None:
         groups = [g for g in groups if any(not s.hosts.isdisjoint(hosts) for s in g)]
         chosen = {id(s) for g in groups for s in g}
         sheets = [s for s in sheets if id(s) in chosen]
-    parts = [
-        memory.part(group, surroundings, partial(_translated, group, surroundings, memory.numbers)) for group in groups
-    ]
-    memory.turn()
+    parts = memory.parts(groups, surroundings, lambda group: _Translation(group, surroundings, memory.numbers).run())
     return joined(parts, groups, sheets, surroundings)
-
-
-def _translated(group: Sequence[Sheet], around: Surroundings, numbers: Iterator[RuleIndex]) -> Part:
-    return _Translation(group, around, numbers).run()
 
 
 class _Translation:
