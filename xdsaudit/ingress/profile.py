@@ -44,6 +44,18 @@ SOURCE_IP: Final = Behaviour(
 REGISTRY_TLS: Final = Behaviour(
     "TLS of a registry joins an Ingress's DestinationRule", (2, 0, 2), "pkg/ingress/config/ingress_config.go"
 )
+SHORT_DOMAINS: Final = Behaviour(
+    "the last label of a registry's domain has at most six letters",
+    (1, 0, 0),
+    "registry/direct/watcher.go generateServiceEntry",
+    until=(2, 0, 2),
+)
+LONG_DOMAINS: Final = Behaviour(
+    "the last label of a registry's domain may be of any length; when that came after 2.0.1 is not known",
+    (2, 1, 9),
+    "registry/direct/watcher.go generateServiceEntry",
+)
+BRACKETED_IPV6: Final = Behaviour("addresses of registries as [IPv6]:port", (2, 2, 0), "registry/direct/watcher.go")
 EXTERNAL_ALIAS: Final = Behaviour("ExternalName Services may be aliases", (2, 2, 0), "istio 1.27")
 ALL_CONDITIONS: Final = Behaviour(
     "a plugin's match rule keeps all kinds of conditions that it has", (2, 0, 4), "pkg/ingress/config/ingress_config.go"

@@ -11,16 +11,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from xdsaudit.ingress.objects import Registry
-from xdsaudit.ingress.profile import Profile
+from xdsaudit.ingress.profile import BRACKETED_IPV6, LONG_DOMAINS, SHORT_DOMAINS, Profile
 
 _DIRECT: Final = frozenset({"static", "dns"})
 DISCOVERING: Final = ("nacos", "zookeeper", "consul", "eureka")
 _LABELS: Final = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+"
 _SHORT_DOMAIN: Final = re.compile(_LABELS + r"[a-zA-Z]{2,6}")
 _DOMAIN: Final = re.compile(_LABELS + r"[a-zA-Z]{2,63}")
-_SHORT_UNTIL: Final = (2, 0, 1)
-_LONG_SINCE: Final = (2, 1, 9)
-_IPV6_SINCE: Final = (2, 2, 0)
 _SECURE: Final = frozenset({"HTTPS", "GRPCS"})
 
 
@@ -41,7 +38,7 @@ class Registries:
             return None
         registry = self._direct.get(host)
         if registry is not None:
-            return makes_service(registry, self._profile.version)
+            return makes_service(registry, self._profile)
         return None if host.rpartition(".")[2] in self._suffixes else False
 
     def port(self, host: str) -> int | None:
@@ -60,28 +57,27 @@ class Registries:
         return frozenset(host for host in self._direct if self.knows(host))
 
 
-def makes_service(registry: Registry, version: tuple[int, int, int]) -> bool | None:
+def makes_service(registry: Registry, profile: Profile) -> bool | None:
     """Whether a static or dns registry makes a service: one bad endpoint, and it makes none.
 
-    None where it depends on a version between those whose rule is known (higress@v2.0.1 and v2.1.9 registry/direct/watcher.go
-    generateServiceEntry).
+    None where it depends on a version between those whose rule is known.
     """
-    answers = [_endpoint(each, registry.type, version) for each in registry.domain.split(",")]
+    answers = [_endpoint(each, registry.type, profile) for each in registry.domain.split(",")]
     return False if False in answers else None if None in answers else True
 
 
-def _endpoint(text: str, kind: str, version: tuple[int, int, int]) -> bool | None:
+def _endpoint(text: str, kind: str, profile: Profile) -> bool | None:
     if kind == "static":
-        return _address(text, version)
+        return _address(text, profile)
     if _SHORT_DOMAIN.fullmatch(text):
         return True
     if not _DOMAIN.fullmatch(text):
         return False
-    return True if version >= _LONG_SINCE else False if version <= _SHORT_UNTIL else None
+    return True if profile.has(LONG_DOMAINS) else False if profile.has(SHORT_DOMAINS) else None
 
 
-def _address(text: str, version: tuple[int, int, int]) -> bool:
-    if text.startswith("[") and version >= _IPV6_SINCE:
+def _address(text: str, profile: Profile) -> bool:
+    if text.startswith("[") and profile.has(BRACKETED_IPV6):
         host, bracket, port = text[1:].rpartition("]")
         if not bracket or not port.startswith(":"):
             return False
