@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from xdsaudit.audit.case import World
     from xdsaudit.audit.compare.view import Missing
     from xdsaudit.audit.stage import Rejection
+    from xdsaudit.ingress.expectation import RuleIndex
 
 
-def _served_stale(_world: World, _rejected: Mapping[str | None, Rejection], _rule: int) -> Iterator[str]:
+def _served_stale(_world: World, _rejected: Mapping[str | None, Rejection], _index: RuleIndex) -> Iterator[str]:
     yield "a private cache line of the same pilot has it: what gateways are served is stale"
 
 
