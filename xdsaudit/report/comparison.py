@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from xdsaudit.model.plain import Plain
 from xdsaudit.report.json import as_json
 from xdsaudit.report.terminal import Page, many, paragraph
 
@@ -66,9 +67,9 @@ def comparison_json(comparison: Comparison) -> str:
     )
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
+def _answer(answer: Answer) -> dict[str, Plain]:
     return {"rule": _rule(answer.rule) if answer.rule else None, "route": answer.route or None, "does": answer.does}
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
+def _rule(rule: Rule) -> dict[str, Plain]:
     return rule._asdict()

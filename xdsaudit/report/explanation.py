@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.audit.plugins.acting import PluginAction
 from xdsaudit.audit.questions.explain import Explanation, Journey, ReplicaAnswer
 from xdsaudit.audit.requests.access_log import LogSummary
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.verdict import RuleVerdict, Verdict
 from xdsaudit.report.json import rule_object
 from xdsaudit.report.routes import side_by_side
@@ -113,7 +114,7 @@ def _closer(page: Page, verdict: RuleVerdict, indent: int) -> None:
         paragraph(page, f"compare its routes in both views: {command}", "dim", indent=indent, hang=2)
 
 
-def explanation_object(explanation: Explanation) -> dict[str, Any]:
+def explanation_object(explanation: Explanation) -> dict[str, Plain]:
     """What happens to one request, as plain data."""
     request = explanation.request
     return {
@@ -161,7 +162,7 @@ def journeys_text(ref: str, journeys: Sequence[Journey], *, width: int = 80, col
     return page.text()
 
 
-def journeys_object(journeys: Sequence[Journey]) -> list[dict[str, Any]]:
+def journeys_object(journeys: Sequence[Journey]) -> list[dict[str, Plain]]:
     """The journeys as plain data."""
     return [
         {"rule": rule_object(j.verdict), "lines": list(j.lines), "taken": list(j.taken), "asides": list(j.asides)}

@@ -9,7 +9,7 @@ import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -32,7 +32,7 @@ class _View(msgspec.Struct):
 
 class _Head(msgspec.Struct):
     captured_at: str | None
-    controller: dict[str, Any]
+    controller: dict[str, object]
     views: list[_View]
 
 
@@ -67,7 +67,7 @@ class Report(msgspec.Struct):
     conclusive: bool
     summary: _Summary
     rules: list[_Rule]
-    extra: list[Any]
+    extra: list[object]
     findings: list[_Finding]
     cluster: str | None = None
 
@@ -131,7 +131,7 @@ def read_reports(data: bytes, place: str, name: str) -> list[Member]:
     return [Member(r.cluster or (f"{name}-{n}" if several else name), r) for n, r in enumerate(reports, 1)]
 
 
-def _objects(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _objects(text: str) -> Iterator[tuple[int, dict[str, object]]]:
     """The JSON objects that begin at the start of a line, with line numbers."""
     decoder = json.JSONDecoder()
     at = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.audit.causes.catalogue import CATALOGUE
 from xdsaudit.audit.causes.cause import Cause
@@ -113,7 +113,7 @@ def _controller(audit: Audit) -> str:
     return printable(f"{name} {audit.controller.get('version') or '(unknown version)'}")
 
 
-def _matrix(audit: Audit) -> dict[str, Any] | None:
+def _matrix(audit: Audit) -> dict[str, object] | None:
     """Rules by groups of replicas, if replicas of a view disagree."""
     rules = divergent(audit)
     if not rules:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from xdsaudit.audit.groups import causes
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.verdict import Audit, Concern, Extra, Finding, LeftOut, Rule, RuleVerdict
 from xdsaudit.report.head import unseen
 from xdsaudit.report.plugins import plugin_object
@@ -21,12 +22,12 @@ def to_json(audit: Audit) -> str:
     return as_json(to_object(audit))
 
 
-def as_json(value: Any) -> str:
+def as_json(value: object) -> str:
     """Plain data as indented JSON, with a newline."""
     return _escaped(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=1).decode()) + "\n"
 
 
-def as_line(value: Any) -> str:
+def as_line(value: object) -> str:
     """Plain data as JSON on a single line, whatever a reader counts as a line end."""
     return _escaped(msgspec.json.encode(value, enc_hook=str).decode()) + "\n"
 
@@ -39,7 +40,7 @@ def _escaped(text: str) -> str:
     return text if text.isascii() else _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def to_object(audit: Audit) -> dict[str, Any]:
+def to_object(audit: Audit) -> dict[str, Plain]:
     """The object as plain data."""
     return {
         "schema": SCHEMA,
@@ -74,12 +75,12 @@ def to_object(audit: Audit) -> dict[str, Any]:
     }
 
 
-def left_out_object(left: LeftOut) -> dict[str, Any]:
+def left_out_object(left: LeftOut) -> dict[str, Plain]:
     """What an option hid of one code, as plain data (`left_out`)."""
     return {"by": left.by, "code": left.code, "count": len(left.what), "what": list(left.what)}
 
 
-def _groups(audit: Audit) -> list[dict[str, Any]]:
+def _groups(audit: Audit) -> list[dict[str, Plain]]:
     """Rules by cause; ``rules`` are indices into the list of rules."""
     numbers = {id(r): i for i, r in enumerate(audit.rules)}
     return [
@@ -100,11 +101,11 @@ def _groups(audit: Audit) -> list[dict[str, Any]]:
     ]
 
 
-def _by(rule: Rule | None) -> dict[str, Any] | None:
+def _by(rule: Rule | None) -> dict[str, Plain] | None:
     return None if rule is None else rule._asdict()
 
 
-def rule_object(verdict: RuleVerdict) -> dict[str, Any]:
+def rule_object(verdict: RuleVerdict) -> dict[str, Plain]:
     """A rule and its verdict as plain data (`rules`)."""
     return {
         **verdict.rule._asdict(),
@@ -131,16 +132,16 @@ def rule_object(verdict: RuleVerdict) -> dict[str, Any]:
     }
 
 
-def _concern(concern: Concern) -> dict[str, Any]:
+def _concern(concern: Concern) -> dict[str, Plain]:
     return concern._asdict()
 
 
-def extra_object(extra: Extra) -> dict[str, Any]:
+def extra_object(extra: Extra) -> dict[str, Plain]:
     """A route that no Ingress explains as plain data (`extra`)."""
     return extra._asdict()
 
 
-def finding_object(finding: Finding) -> dict[str, Any]:
+def finding_object(finding: Finding) -> dict[str, Plain]:
     """A finding as plain data (`findings`)."""
     return {
         "code": finding.code,

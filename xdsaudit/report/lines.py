@@ -6,10 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from xdsaudit.audit.causes.auditor import UNREADABLE
 from xdsaudit.audit.causes.catalogue import CATALOGUE
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.plugin_verdict import PluginVerdict, plugin_said
 from xdsaudit.model.verdict import FAILING, IN_EFFECT, Audit, Finding, Origin, RuleVerdict, Severity, Verdict
 from xdsaudit.report.head import left_out, unseen
@@ -109,7 +110,7 @@ def _of_finding(finding: Finding) -> Entry:
 
 def to_jsonl(audit: Audit) -> str:
     """One JSON object per line: first ``{"kind": "scope"}`` with what was not read, then each with its ``kind`` and the keys of ``-o json``."""
-    rows: list[dict[str, Any]] = [
+    rows: list[dict[str, Plain]] = [
         {"kind": "scope", "conclusive": audit.conclusive, "not_looked_at": list(unseen(audit))}
     ]
     rows += [{"kind": "rule", **rule_object(r)} for r in audit.rules]
@@ -153,7 +154,7 @@ def to_sarif(audit: Audit) -> str:
     """SARIF 2.1.0: a result per entry, with file and line if the Ingress came from a file, otherwise only its name."""
     reported = list(entries(audit))
     used = {e.code for e in reported}
-    rules = [
+    rules: list[Plain] = [
         {
             "id": row.code,
             "name": "".join(w.capitalize() for w in row.slug.split("-")),
@@ -169,8 +170,8 @@ def to_sarif(audit: Audit) -> str:
     if None in used:
         text = "A route that no Ingress explains"
         rules.append({"id": "extra", "shortDescription": {"text": text}, "defaultConfiguration": {"level": "error"}})
-    driver = {**TOOL, "rules": rules}
-    run: dict[str, Any] = {
+    driver: Plain = {**TOOL, "rules": rules}
+    run: dict[str, Plain] = {
         "tool": {"driver": driver},
         "results": [_result(e, mark) for e, mark in zip(reported, fingerprints(audit, reported), strict=True)],
         "columnKind": "unicodeCodePoints",
@@ -212,11 +213,13 @@ def fingerprints(audit: Audit, reported: Iterable[Entry]) -> Iterator[str]:
         seen[text] += 1
 
 
-def _result(entry: Entry, mark: str) -> dict[str, Any]:
+def _result(entry: Entry, mark: str) -> dict[str, Plain]:
     text = "\n".join(
         (f"{entry.name}: {entry.title}", *entry.lines, *((f"Remedy: {entry.remedy}",) if entry.remedy else ()))
     )
-    location: dict[str, Any] = {"logicalLocations": [{"fullyQualifiedName": printable(entry.name), "kind": "resource"}]}
+    location: dict[str, Plain] = {
+        "logicalLocations": [{"fullyQualifiedName": printable(entry.name), "kind": "resource"}]
+    }
     if entry.at is not None:
         location["physicalLocation"] = {
             "artifactLocation": {"uri": uri_of(entry.at.file)},

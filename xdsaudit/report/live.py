@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from xdsaudit.audit.groups import causes
 from xdsaudit.audit.questions.story import Event
@@ -64,7 +64,7 @@ def live_page(body: str) -> str:
     return page("live.html.j2", body=body, tool=TOOL)
 
 
-def _histograms(latency: Mapping[str, Times]) -> Iterator[dict[str, Any]]:
+def _histograms(latency: Mapping[str, Times]) -> Iterator[dict[str, object]]:
     """Each stage's bars, with heights in percent of the highest."""
     for stage, times in latency.items():
         bounds = sorted(times.buckets)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from importlib import resources
-from typing import Any
 
 
-def page(name: str, **values: Any) -> str:
+def page(name: str, **values: object) -> str:
     """Fill in a template; every value is escaped unless marked as markup."""
     import jinja2
 

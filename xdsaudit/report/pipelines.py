@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.verdict import Audit, Severity
 from xdsaudit.report.head import left_out, unseen
 from xdsaudit.report.json import as_json
@@ -22,7 +23,7 @@ def to_gitlab(audit: Audit) -> str:
     for entry, mark in zip(reported, fingerprints(audit, reported), strict=True):
         text = printable(": ".join((entry.name, " ".join((entry.title, *entry.lines)))))
         at = entry.at
-        row: dict[str, Any] = {
+        row: dict[str, Plain] = {
             "type": "issue",
             "check_name": entry.code or "extra",
             "description": text,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.audit.groups import ORDER
 from xdsaudit.audit.sayings import Labels, folded
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.plugin_verdict import MatchVerdict, PluginVerdict, plugin_said
 from xdsaudit.model.verdict import FAILING, IN_EFFECT, Audit, Verdict
 from xdsaudit.report.terminal import STYLE, Page, many, paragraph
@@ -17,7 +18,7 @@ QUIET: Final = IN_EFFECT | {Verdict.NOT_SELECTED}
 _SHOWN: Final = 6
 
 
-def plugin_object(plugin: PluginVerdict) -> dict[str, Any]:
+def plugin_object(plugin: PluginVerdict) -> dict[str, Plain]:
     """A plugin and its verdict as plain data (docs/reference/json.md, ``plugins``)."""
     return {
         "namespace": plugin.namespace,
@@ -49,7 +50,7 @@ def plugin_object(plugin: PluginVerdict) -> dict[str, Any]:
     }
 
 
-def _common(verdict: PluginVerdict | MatchVerdict) -> dict[str, Any]:
+def _common(verdict: PluginVerdict | MatchVerdict) -> dict[str, Plain]:
     return {
         "verdict": verdict.verdict.value,
         "stage": verdict.stage.value if verdict.stage else None,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.audit.questions.routes import VIEWS, Line, Listing, Shown, ViewPair
 from xdsaudit.audit.sayings import listed
 from xdsaudit.ingress.retries import DEFAULT_RETRY
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.verdict import RuleVerdict
 from xdsaudit.report.terminal import Page, many, paragraph
 
@@ -100,18 +101,18 @@ def _route(page: Page, route: Shown, mark: str, style: str, moved: str = "", *, 
         paragraph(page, f"plugins applied: {', '.join(route.plugins)}", "dim", indent=len(mark), hang=2)
 
 
-def _beyond_defaults(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _beyond_defaults(fields: Mapping[str, Plain]) -> dict[str, Plain]:
     """What a route does beyond Higress's defaults; yaml and json show everything."""
     plain_route = {"retry_policy": DEFAULT_RETRY, "timeout": "0s", "max_grpc_timeout": fields.get("timeout")}
     return {name: value for name, value in fields.items() if name not in plain_route or plain_route[name] != value}
 
 
-def _value(value: Any) -> str:
+def _value(value: Plain) -> str:
     text = "nothing" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONG else f"{text[: _LONG - 3]}..."
 
 
-def listing_objects(listings: Sequence[Listing]) -> list[dict[str, Any]]:
+def listing_objects(listings: Sequence[Listing]) -> list[dict[str, Plain]]:
     """Listings as plain data."""
     return [
         {
@@ -125,7 +126,7 @@ def listing_objects(listings: Sequence[Listing]) -> list[dict[str, Any]]:
     ]
 
 
-def view_pair_objects(pairs: Sequence[ViewPair]) -> list[dict[str, Any]]:
+def view_pair_objects(pairs: Sequence[ViewPair]) -> list[dict[str, Plain]]:
     """Pairs of views as plain data; ``sign`` as in the text."""
     return [
         {
@@ -148,7 +149,7 @@ def view_pair_objects(pairs: Sequence[ViewPair]) -> list[dict[str, Any]]:
     ]
 
 
-def _object(route: Shown) -> dict[str, Any]:
+def _object(route: Shown) -> dict[str, Plain]:
     return {
         "number": route.number,
         "match": route.match,
@@ -160,7 +161,7 @@ def _object(route: Shown) -> dict[str, Any]:
     }
 
 
-def plain(value: Any) -> Any:
+def plain(value: Plain) -> Plain:
     """The same data as plain dicts and lists, as YAML writers need."""
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 from xdsaudit.audit.questions.status import ReplicaStatus
 from xdsaudit.audit.sayings import listed
+from xdsaudit.model.plain import Plain
 from xdsaudit.report.ages import age
 from xdsaudit.report.terminal import Page, many, paragraph, printable
 
@@ -115,6 +116,6 @@ def _label(row: ReplicaStatus) -> str:
     return f"{row.view} {row.replica or ''}".strip()
 
 
-def status_object(rows: Sequence[ReplicaStatus]) -> list[dict[str, Any]]:
+def status_object(rows: Sequence[ReplicaStatus]) -> list[dict[str, Plain]]:
     """The rows as plain data."""
     return [row._asdict() for row in rows]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from xdsaudit.audit.questions.story import Episode, Event, Story
+from xdsaudit.model.plain import Plain
 from xdsaudit.model.snapshot import moment_of
 from xdsaudit.model.verdict import Audit
 from xdsaudit.report.ages import span
@@ -94,7 +95,7 @@ def lasted(episode: Episode) -> str:
     return f"for {span(episode.seconds)}"
 
 
-def timeline_object(story: Story, moments: Moments) -> dict[str, Any]:
+def timeline_object(story: Story, moments: Moments) -> dict[str, Plain]:
     """The story as plain data."""
     return {
         "schema": "xdsaudit.timeline/1",
@@ -140,13 +141,13 @@ def timeline_html(story: Story, moments: Moments) -> str:
     )
 
 
-def _strips(story: Story) -> list[dict[str, Any]]:
+def _strips(story: Story) -> list[dict[str, object]]:
     """A row per subject with its bad times in percent of the whole."""
     times = [m for e in story.events if (m := moment_of(e.at)) is not None]
     if not times:
         return []
     begin, whole = min(times), max((max(times) - min(times)).total_seconds(), 1.0)
-    rows: dict[str, list[dict[str, Any]]] = {}
+    rows: dict[str, list[dict[str, object]]] = {}
     for episode in story.episodes:
         start = moment_of(episode.first.at)
         if start is None:
