@@ -71,7 +71,7 @@ def test_a_snapshot_takes_the_options_of_the_controller(recordings: Path) -> Non
     snapshot, refs = snapshot_of(options)
     assert (snapshot.controller["version"], snapshot.grace, refs) == ("2.0.4", 0.0, frozenset())
     assert audit(snapshot).lost
-    with pytest.raises(InputError, match="holds all views"):
+    with pytest.raises(InputError, match="contains all views"):
         snapshot_of(replace(options, ads=("127.0.0.1:1",)))
 
 

@@ -76,7 +76,7 @@ def test_fail_on_replaces_the_list(capsys, batch: str, fail_on: str, code: int) 
         ([], "no cluster to read"),
         (["--ads", "127.0.0.1:15010"], "manifests with -f"),
         (["--snapshot", "nowhere"], "no such file"),
-        (["--snapshot", ".", "--ads", "x:1"], "--snapshot holds all views"),
+        (["--snapshot", ".", "--ads", "x:1"], "--snapshot contains all views"),
         (["-f", "nowhere.yaml", "--ads", "127.0.0.1:1"], "no such file"),
         (["-f", "-", "--ads", "nonsense"], "HOST:PORT"),
         (["--fail-on", "lots"], "not a verdict or severity"),
@@ -402,4 +402,4 @@ def test_check_without_an_envoy_to_ask_says_so_and_is_not_green(capsys, tmp_path
     code = run(arguments)
     out, err = capsys.readouterr()
     assert (code, json.loads(out)["conclusive"]) == (3, False)
-    assert "not the answer of an Envoy" in err
+    assert "does not identify itself as Envoy" in err

@@ -97,7 +97,11 @@ def test_bad_arguments_are_2_and_repeat_no_secret(capsys, manifest: str, argumen
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"\xff\xfe\x00", "is not a token"), (b"two\nlines\n", "is not a token"), (b"", "is not a token")],
+    [
+        (b"\xff\xfe\x00", "does not contain a token"),
+        (b"two\nlines\n", "does not contain a token"),
+        (b"", "does not contain a token"),
+    ],
 )
 def test_a_token_file_that_holds_none(capsys, manifest: str, tmp_path: Path, content: bytes, said: str) -> None:
     place = tmp_path / "token"
@@ -131,8 +135,8 @@ users: [{name: u, user: {token: "TOKEN"}}]
     ("server", "token", "code", "said"),
     [
         ("http://127.0.0.1:1", "CANARY\\n", 3, "cannot be reached"),
-        ("http://127.0.0.1:1", "CAN\\nARY", 2, "its token holds characters"),
-        ("http://127.0.0.1:1", "CANARYé", 2, "its token holds characters"),
+        ("http://127.0.0.1:1", "CAN\\nARY", 2, "its token contains invalid characters"),
+        ("http://127.0.0.1:1", "CANARYé", 2, "its token contains invalid characters"),
         ("http://u:CANARY@127.0.0.1:1", "t", 3, "http://127.0.0.1:1"),
         ("5", "t", 2, "cannot be read"),
         ("'http://[::1'", "t", 2, "cannot be read"),

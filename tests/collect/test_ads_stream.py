@@ -41,7 +41,7 @@ def test_a_stream_that_is_answered_is_whole(plane: ControlPlane) -> None:
     ("how", "said"),
     [
         ("reset", "connection reset by the test"),
-        ("close", "the server closed the stream; it is opened again"),
+        ("close", "the server closed the stream; reconnecting"),
         ("garbage", "is not a DiscoveryResponse: .*; check that it is the control plane's ADS port"),
         ("hang", "no complete answer within 0.5 s"),
     ],

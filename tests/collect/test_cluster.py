@@ -71,7 +71,7 @@ def test_lists_are_read_page_by_page_and_again_after_410(tmp_path: Path) -> None
         kube.expire = 1
         assert len(api.list(LISTED[0])[0]) == 25
         kube.expire = 99
-        with pytest.raises(ReadError, match="changes faster"):
+        with pytest.raises(ReadError, match="changing faster"):
             api.list(LISTED[0])
 
 
@@ -216,7 +216,7 @@ def test_a_refused_port_forward_is_told_by_the_pod(capsys, tmp_path: Path) -> No
         del kube.forwards["gw-0", 15000]
         assert run(["diff", "--kubeconfig", config]) == 3
     err = capsys.readouterr().err
-    assert "gateway pod higress-system/gw-0, port 15000: the port-forward is refused: HTTP 404 nothing listens" in err
+    assert "gateway pod higress-system/gw-0, port 15000: the port-forward was refused: HTTP 404 nothing listens" in err
 
 
 def test_pods_that_are_odd_or_none(capsys, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_pods_that_are_odd_or_none(capsys, tmp_path: Path) -> None:
         pod = higress_pods("gw-9")["pods"][-1] | {"status": None}
         kube.apply("pods", pod)
         assert run(["diff", "--kubeconfig", config]) == 3
-        assert "gateway gw-9: unread: the pod is of no known phase" in capsys.readouterr().err
+        assert "gateway gw-9: unread: the pod is in an unknown phase" in capsys.readouterr().err
         kube.apply("pods", pod | {"status": {"phase": 5}})
         assert run(["diff", "--kubeconfig", config]) == 3
         assert "higress-system/gw-9 is not a Pod" in capsys.readouterr().err
@@ -347,7 +347,7 @@ def test_a_replica_that_is_wanted_and_not_there_is_a_gap(tmp_path: Path) -> None
     objects["deployments"][1]["spec"]["replicas"] = 3
     gaps = gateway_gaps(objects, tmp_path)
     assert [g.partition(":")[0] for g in gaps] == ["higress-gateway-missing-2", "higress-gateway-missing-3"]
-    assert "Deployment higress-system/higress-gateway wants 3 replicas, and has 1 pods" in gaps[0]
+    assert "Deployment higress-system/higress-gateway wants 3 replicas but has 1 pods" in gaps[0]
 
 
 @pytest.mark.parametrize(
@@ -424,7 +424,7 @@ def test_without_the_right_to_list_workloads_it_says_what_is_unknown(tmp_path: P
         kube.forbidden = {"deployments"}
         found = discover(api_of(kube, tmp_path))
     assert found.missing == ()
-    assert any("how many replicas must run" in text for text in found.said)
+    assert any("the number of replicas" in text for text in found.said)
 
 
 def test_secrets_that_are_not_meant_to_be_listed_are_no_gap(capsys, tmp_path: Path, recording) -> None:

@@ -111,7 +111,7 @@ def test_an_alias_bomb_ends_when_it_repeats_too_much() -> None:
     text += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 40))
     (found,) = parse(text.encode())
     assert isinstance(found, Trouble)
-    assert "by aliases" in found.text
+    assert "through aliases" in found.text
 
 
 def test_few_aliases_are_fine() -> None:

@@ -54,15 +54,15 @@ def test_no_binary_at_all_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_another_program_is_said_to_be_no_envoy() -> None:
-    with pytest.raises(ReadError, match="not the answer of an Envoy"):
+    with pytest.raises(ReadError, match="does not identify itself as Envoy"):
         EnvoyBinary(str(shutil.which("true")), 5)
 
 
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("exec sleep 60", r"not done with all routes after 0\.5 s; raise --timeout"),
-        ("kill -SEGV $$", "ended by signal 11"),
+        ("exec sleep 60", r"did not finish all routes within 0\.5 s; raise --timeout"),
+        ("kill -SEGV $$", "killed by signal 11"),
     ],
 )
 def test_a_binary_that_hangs_or_dies_gives_no_answer(tmp_path: Path, body: str, said: str) -> None:

@@ -64,8 +64,8 @@ def test_values_of_secrets_are_dropped(tmp_path: Path) -> None:
         ("- 1\n- 2", "line 1.*no kind"),
         ("kind: Ingress\napiVersion: extensions/v1beta1\nmetadata: {name: a}", "extensions/v1beta1"),
         ("kind: Ingress\napiVersion: networking.k8s.io/v1\nmetadata: {}", "metadata.name"),
-        ("kind: Service\nmetadata: {name: a}", "no Ingress among 1 document"),
-        ("", "no Ingress among 0 document"),
+        ("kind: Service\nmetadata: {name: a}", "no Ingress or WasmPlugin among 1 document"),
+        ("", "no Ingress or WasmPlugin among 0 document"),
         ("\x00", "not YAML"),
         ("a: &a [*a]\nkind: 3", r"line 1, column 8: has the alias \*a inside"),
     ],
@@ -80,7 +80,7 @@ def test_what_is_no_manifest(tmp_path: Path, text: str, said: str) -> None:
 def test_missing_and_empty_places(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_manifests([str(tmp_path / "none.yaml")])
-    with pytest.raises(InputError, match="holds no"):
+    with pytest.raises(InputError, match="contains no"):
         read_manifests([str(tmp_path)])
 
 

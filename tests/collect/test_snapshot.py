@@ -86,7 +86,7 @@ def test_every_form(tmp_path: Path, recording, ending: str) -> None:
     size = save(recording("batch-loss"), place, redacted=False)
     assert size > 1000
     assert load(place) == recording("batch-loss")
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match="already exists"):
         save(recording("batch-loss"), place)
 
 
@@ -116,9 +116,9 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
 @pytest.mark.parametrize(
     ("info", "said"),
     [
-        (member("../evil"), "leads out"),
-        (member("/etc/passwd"), "leads out"),
-        (member("a/../../b"), "leads out"),
+        (member("../evil"), "points outside"),
+        (member("/etc/passwd"), "points outside"),
+        (member("a/../../b"), "points outside"),
         (member("link", tarfile.SYMTYPE, "/etc/passwd"), "a link, a device or sparse"),
         (member("hard", tarfile.LNKTYPE, "x"), "a link, a device or sparse"),
         (member("fifo", tarfile.FIFOTYPE), "a link, a device or sparse"),
@@ -134,7 +134,7 @@ def test_zip_slip(tmp_path: Path) -> None:
     place = tmp_path / "evil.zip"
     with zipfile.ZipFile(place, "w") as made:
         made.writestr("../../evil", b"x")
-    with pytest.raises(InputError, match="leads out"):
+    with pytest.raises(InputError, match="points outside"):
         load(place)
 
 
@@ -183,12 +183,12 @@ def test_a_snapshot_that_does_not_hold_what_it_lists_is_refused(tmp_path: Path, 
     assert load(tmp_path / "whole").verified
     for damage, said in (
         (lambda f: f.unlink(), "is missing"),
-        (lambda f: f.write_bytes(f.read_bytes()[:-1]), "not those"),
+        (lambda f: f.write_bytes(f.read_bytes()[:-1]), "differ from those"),
     ):
         place = tmp_path / said.replace(" ", "-")
         shutil.copytree(tmp_path / "whole", place)
         damage(next(f for f in sorted(place.rglob("*.pb"))))
-        with pytest.raises(InputError, match=rf"is not whole: .*\.pb .*{said}"):
+        with pytest.raises(InputError, match=rf"is (incomplete|damaged): .*\.pb .*{said}"):
             load(place)
 
 

@@ -1,6 +1,6 @@
-"""How a control plane is reached: TLS, keys and tokens, checked before gRPC sees them, and the limits of one read.
+"""How to reach a control plane: TLS, keys and tokens, checked before gRPC sees them, and the limits of one read.
 
-gRPC aborts the process over a certificate without its key, and writes its own lines to the terminal over a file it cannot read.
+gRPC aborts the process for a certificate without its key, and writes to the terminal about a file it cannot read.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class Access:
 
     Attributes:
         tls: whether to use TLS (verified against ``ca``, or the system's roots).
-        ca: PEM file of the roots.
+        ca: PEM file of CA certificates.
         cert: PEM file of the client's certificate, for mTLS; goes with ``key``.
         key: PEM file of its key; goes with ``cert``.
-        roots: PEM of the roots, instead of a file.
+        roots: CA certificates as PEM, instead of a file.
         token: a bearer token, instead of a file; never printed.
         token_file: file of a bearer token (a ServiceAccount's, audience istio-ca).
-        server_name: name the server's certificate must hold, when it is not the host that is dialled.
+        server_name: name the server's certificate must contain, if it is not the endpoint's host.
         timeout: seconds for the whole read of one source, retries included.
-        max_bytes: bytes taken of one source.
+        max_bytes: the most bytes to read from one source.
 
     Raises:
         InputError: a certificate without its key, or a key without its certificate.
@@ -59,9 +59,9 @@ class Access:
 
     def __post_init__(self) -> None:
         if self.cert is not None and self.key is None:
-            raise InputError(f"--cert {self.cert}: goes with the key of the certificate: give it with --key")
+            raise InputError(f"--cert {self.cert}: needs the certificate's key: give it with --key")
         if self.key is not None and self.cert is None:
-            raise InputError(f"--key {self.key}: goes with the certificate of the key: give it with --cert")
+            raise InputError(f"--key {self.key}: needs the key's certificate: give it with --cert")
 
 
 class Call(Protocol):
@@ -84,9 +84,9 @@ class Channel(Protocol):
 
 
 def quiet_grpc() -> ModuleType:
-    """The package grpc, told before it is loaded to write no lines of its own to the user's terminal."""
+    """The package grpc, configured before it is loaded not to write to the user's terminal."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # it would write one whenever a command is started
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # it would write a line whenever a command is started
     import grpc
 
     package: ModuleType = grpc
@@ -98,14 +98,14 @@ def channel(endpoint: str, access: Access) -> Iterator[tuple[Channel, list[tuple
     """A gRPC channel and the metadata of its calls.
 
     Raises:
-        InputError: a file of keys cannot be read or used, or a token would go over plaintext.
+        InputError: a key file cannot be read or used, or a token would be sent in plaintext.
     """
     grpc = quiet_grpc()
     metadata: list[tuple[str, str]] = []
     token = _token(access)
     if token is not None:
         if not access.tls:
-            raise InputError("a token is sent over TLS only: add --ads-tls, or leave --token-file out")
+            raise InputError("a token is sent over TLS only: add --ads-tls, or leave out --token-file")
         metadata.append(("authorization", f"Bearer {token}"))
     options: list[tuple[str, str | int]] = list(_OPTIONS)
     options.append(("grpc.max_receive_message_length", min(access.max_bytes, _LARGEST_MESSAGE)))
@@ -130,26 +130,28 @@ def _file(path: Path | None, what: str) -> bytes | None:
 
 
 def _token(access: Access) -> str | None:
-    """The bearer token; what is wrong with one is told without it."""
+    """The bearer token; messages about a bad one do not quote it."""
     raw = access.token.encode() if access.token else _file(access.token_file, "token file")
     if raw is None:
         return None
     place = "the token" if access.token else f"token file {access.token_file}"
     token = raw.strip().decode("ascii", "replace")
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise InputError(f"{place}: is not a token: one is a single line of letters, digits and signs; check the file")
+        raise InputError(
+            f"{place}: does not contain a token, which is one line of letters, digits and punctuation; check the file"
+        )
     return token
 
 
 def _keys(access: Access) -> tuple[bytes | None, bytes | None, bytes | None]:
-    """Roots, key and certificate as gRPC takes them."""
+    """CA certificates, key and certificate in gRPC's form."""
     roots = access.roots or _file(access.ca, "CA file")
     if roots is not None:
         try:
             ssl.create_default_context(cadata=roots.decode("ascii"))
         except (ssl.SSLError, ValueError) as error:
-            place = f"CA file {access.ca}" if access.roots is None else "the roots of pilot's certificate"
-            raise InputError(f"{place}: holds no certificate in PEM form; check the file") from error
+            place = f"CA file {access.ca}" if access.roots is None else "the CA of pilot's certificate"
+            raise InputError(f"{place}: contains no PEM certificate; check the file") from error
     key, cert = _file(access.key, "key file"), _file(access.cert, "certificate file")
     if access.key is not None and access.cert is not None:
         try:
@@ -158,6 +160,6 @@ def _keys(access: Access) -> tuple[bytes | None, bytes | None, bytes | None]:
             reason = getattr(error, "reason", None) or "not PEM, or the key has a password"
             raise InputError(
                 f"certificate file {access.cert}, key file {access.key}: cannot be used together ({reason}); check that both are "
-                "PEM, that the key is without a password, and that it is the key of this certificate"
+                "PEM, that the key has no password, and that it belongs to this certificate"
             ) from error
     return roots, key, cert

@@ -31,12 +31,12 @@ _SHOWN: Final = 200
 
 
 def is_url(source: str) -> bool:
-    """Whether a gateway is given by its admin URL, not as a file."""
+    """Whether a gateway is given by its admin URL rather than a file."""
     return source.startswith(("http://", "https://"))
 
 
 def fetch_gateway(source: str, timeout: float, max_bytes: int = MAX_BYTES) -> tuple[dict[str, bytes], list[str]]:
-    """Pages of a gateway, from its admin URL, or a file with its config dump.
+    """A gateway's pages, from its admin URL or a file with its config dump.
 
     Args:
         source: ``http://HOST:PORT`` or a path.
@@ -44,7 +44,7 @@ def fetch_gateway(source: str, timeout: float, max_bytes: int = MAX_BYTES) -> tu
         max_bytes: bytes of all pages together.
 
     Returns:
-        The pages by file name, and a complaint for each page of evidence that could not be read.
+        The pages by file name, and a complaint for each of the other pages that could not be read.
 
     Raises:
         ReadError: the config dump could not be read; the message gives the status or the error and what to try.
@@ -67,7 +67,7 @@ def fetch_gateway(source: str, timeout: float, max_bytes: int = MAX_BYTES) -> tu
 
 
 def fetch_dump(source: str, budget: Budget) -> bytes:
-    """The whole config dump of a gateway alone, from its admin URL or a file.
+    """Only the whole config dump of a gateway, from its admin URL or a file.
 
     Raises:
         ReadError: it could not be read.
@@ -79,9 +79,9 @@ def fetch_dump(source: str, budget: Budget) -> bytes:
 
 
 def fetch_debug(url: str, budget: Budget) -> dict[str, bytes]:
-    """Pages of a pilot's debug port by file name; those that it refuses are left out, since they are hints only.
+    """Pages of a pilot's debug port by file name; those it refuses are left out, since they are only hints.
 
-    ``/debug/config_dump`` is never asked for: it may write a stale table into the cache that gateways read.
+    ``/debug/config_dump`` is never requested: it may write a stale table into the cache that gateways read.
     """
     pages = {}
     with admin_pool() as connections:
@@ -97,7 +97,7 @@ def plain_url(url: str) -> str:
     """A base URL without its last slash.
 
     Raises:
-        ReadError: it is not valid, or carries a user and password, which the message does not repeat.
+        ReadError: it is not valid, or contains a user and password, which the message does not repeat.
     """
     try:
         parts = urlsplit(url)
@@ -109,7 +109,7 @@ def plain_url(url: str) -> str:
     if parts.username is not None or parts.password is not None:
         place = parts.netloc.rpartition("@")[2]
         raise ReadError(
-            f"gateway {parts.scheme}://{place}: the URL holds a user or password, which are neither sent nor kept: leave them "
+            f"gateway {parts.scheme}://{place}: the URL contains a user or password, which are neither sent nor kept: leave them "
             "out, and forward port 15000 of the pod if something in front of it asks for them"
         )
     if not host:
@@ -125,7 +125,7 @@ def admin_pool() -> PoolManager:
 
 
 def get_page(connections: PoolManager, url: str, budget: Budget) -> bytes:
-    """Body of a GET; one that a reset ends is repeated once, within the same budget.
+    """Body of a GET, repeated once after a reset, within the same budget.
 
     Raises:
         ReadError: anything but a complete answer of status 200 within the budget.
@@ -155,8 +155,8 @@ def _get(connections: PoolManager, url: str, budget: Budget) -> bytes:
     response = connections.request("GET", url, preload_content=False, redirect=False, timeout=limit)
     try:
         if response.status != 200:
-            status, said = response.status, beginning(response)
-            raise ReadError(f"{_named(url)}: HTTP {status} {said[:120]!r}; {_hint(status)}", status=status)
+            status, line = response.status, beginning(response)
+            raise ReadError(f"{_named(url)}: HTTP {status} {line[:120]!r}; {_hint(status)}", status=status)
         return body(response, budget, _named(url))
     finally:
         response.close()
@@ -174,20 +174,20 @@ def _late(url: str, timeout: float) -> str:
 def _reason(error: Exception) -> str:
     text = str(getattr(error, "reason", None) or error)
     if "BadStatusLine" in repr(error):
-        return "what answers does not speak HTTP/1: this is not Envoy's admin port"
+        return "the answer is not HTTP/1: this is not Envoy's admin port"
     return (text.rpartition(": ")[2] if ": " in text else text)[:200]
 
 
 def _hint(status: int) -> str:
     if status in (401, 403):
-        return "something in front of the admin port refuses you: forward port 15000 of the pod and use that"
+        return "something in front of the admin port refuses access: forward port 15000 of the pod and use that"
     if status == 404 or 300 <= status < 400:
         return "this is not Envoy's admin port (15000 in Higress)"
-    return "the gateway is not able to answer: look at its pod, and try again"
+    return "the gateway cannot answer: look at its pod, and try again"
 
 
 def _from_file(path: Path, budget: Budget) -> dict[str, bytes]:
-    """Pages of a saved config dump; stats.json and server_info.json beside it are taken along."""
+    """Pages of a saved config dump, with stats.json and server_info.json if they are beside it."""
     try:
         if path.is_dir():
             path = path / "config_dump.json"
@@ -226,14 +226,14 @@ class _Section(Struct):
 
 
 class _Identity(Struct):
-    """The node in either page: server_info has it at the top, a config dump in its bootstrap."""
+    """The node in either page: at the top of server_info, in the bootstrap of a config dump."""
 
     node: _Node | None = None
     configs: list[_Section] = []
 
 
 def node_shown(page: bytes) -> _Node | None:
-    """The node that a page of an Envoy shows (``/server_info`` or a config dump), or None when it shows none."""
+    """The node that an Envoy's page shows (``/server_info`` or a config dump), or None."""
     try:
         identity = msgspec.json.decode(page, type=_Identity)
     except BROKEN:
@@ -242,7 +242,7 @@ def node_shown(page: bytes) -> _Node | None:
 
 
 def fetch_node(source: str, timeout: float) -> _Node:
-    """Identity of a gateway, by its admin URL or the file of its config dump.
+    """A gateway's node identity, from its admin URL or the file of its config dump.
 
     Raises:
         ReadError: it cannot be read, or shows no node.
@@ -257,4 +257,4 @@ def fetch_node(source: str, timeout: float) -> _Node:
         node = node_shown(pages[page]) if page in pages else None
         if node is not None and node.id:
             return node
-    raise ReadError(f"gateway {source}: shows no node of its own; give --node-id and --node-label instead")
+    raise ReadError(f"gateway {source}: does not show its node identity; give --node-id and --node-label instead")

@@ -1,6 +1,6 @@
-"""gRPC driver of the ADS session: one stream per endpoint, raw bytes, a deadline on everything.
+"""gRPC driver of the ADS session: one stream per endpoint, raw bytes, a deadline for everything.
 
-Nothing is written to the control plane beyond subscriptions and acknowledgements of our own stream, which is closed at
+Nothing is sent to the control plane except subscriptions and acknowledgements on our own stream, which is closed at
 the end. Responses may be of any size (gRPC's default of 4 MiB breaks at about 5,400 routes).
 """
 
@@ -43,30 +43,30 @@ def grpc_failure(endpoint: str, error: RpcError, access: Access) -> str:
     grpc = quiet_grpc()
 
     code, details = error.code(), (error.details() or "").splitlines()[0:1]
-    said = details[0] if details else code.name
+    details_text = details[0] if details else code.name
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return f"ADS {endpoint}: no complete answer within {access.timeout:g} s; raise --timeout or look at the control plane's load"
     if code is grpc.StatusCode.UNIMPLEMENTED:
-        return f"ADS {endpoint}: this port speaks gRPC but serves no ADS ({said}); pilot's is 15010 (plaintext) or 15012 (TLS)"
+        return f"ADS {endpoint}: this port speaks gRPC but does not serve ADS ({details_text}); pilot's is 15010 (plaintext) or 15012 (TLS)"
     if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
-        return f"ADS {endpoint}: refused our credentials ({said}); give --token-file, or --cert and --key"
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in said:
+        return f"ADS {endpoint}: refused our credentials ({details_text}); give --token-file, or --cert and --key"
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details_text:
         return too_large(f"ADS {endpoint}", access.max_bytes)
     hint = "check the address and that the port is open"
-    if "socket closed" in said.lower():
+    if "socket closed" in details_text.lower():
         hint = "the port may expect TLS: add --ads-tls"
         if access.tls:
             hint = "the server may expect a client certificate: give --cert and --key"
-    elif access.tls and "refused" not in said.lower():
+    elif access.tls and "refused" not in details_text.lower():
         hint = "check --ca, --cert, --key and --tls-server-name, the name in the server's certificate"
-    return f"ADS {endpoint}: {said}; {hint}"
+    return f"ADS {endpoint}: {details_text}; {hint}"
 
 
 class Stream:
-    """One bidirectional stream: requests are queued, responses are handed over with a deadline; few of them wait in memory."""
+    """One bidirectional stream: requests are queued, responses are received with a deadline, and only a few wait in memory."""
 
     def __init__(self, channel: Channel, metadata: list[tuple[str, str]], limit: float | None) -> None:
-        """Open the stream; it ends after so many seconds, where that is said."""
+        """Open the stream; it ends after ``limit`` seconds, if given."""
         self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._in: queue.Queue[bytes | Exception | None] = queue.Queue(_QUEUED)
         self._closed = threading.Event()
@@ -86,7 +86,7 @@ class Stream:
             self._hand_over(None)
 
     def _hand_over(self, answer: bytes | Exception | None) -> bool:
-        """Queue an answer, waiting while the queue is full; False once nobody takes it any more."""
+        """Queue an answer, waiting while the queue is full; False once the stream is closed."""
         while not self._closed.is_set():
             with contextlib.suppress(queue.Full):
                 self._in.put(answer, timeout=0.1)
@@ -99,7 +99,7 @@ class Stream:
             self._out.put(request)
 
     def receive(self, seconds: float) -> bytes | Exception | None:
-        """The next response, the stream's error, or None when the server closed it. Raises queue.Empty."""
+        """The next response, the stream's error, or None if the server closed it. Raises queue.Empty."""
         return self._in.get(timeout=max(seconds, 0.001))
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class Stream:
 
 
 def received(endpoint: str, session: AdsSession | McpSession, response: bytes) -> list[bytes]:
-    """The requests that a session answers a response with.
+    """The requests with which a session answers a response.
 
     Raises:
         ReadError: it is not a DiscoveryResponse; the message names the endpoint.
@@ -137,7 +137,7 @@ def _exchange(
         try:
             stream.send(start())
             while not done():
-                if budget.expired():  # a server that pushes without a pause never leaves the queue empty
+                if budget.expired():  # a server that pushes continuously never leaves the queue empty
                     return late
                 try:
                     got = stream.receive(budget.left)
@@ -146,7 +146,7 @@ def _exchange(
                 if isinstance(got, Exception):
                     raise got
                 if got is None:
-                    return "the server closed the stream before it had answered"
+                    return "the server closed the stream before answering"
                 try:
                     budget.take(len(got), f"ADS {endpoint}")
                 except ReadError:
@@ -162,7 +162,7 @@ def _exchange(
 
 
 def _with_retries(endpoint: str, access: Access, budget: Budget, attempt: Callable[[int], str | None]) -> str | None:
-    """Repeat an attempt that the transport broke, for as long as the budget lasts; an answer of any kind ends it."""
+    """Retry after transport errors, within the budget; any answer ends it."""
     grpc = quiet_grpc()
 
     broken: RpcError | None = None
@@ -171,7 +171,7 @@ def _with_retries(endpoint: str, access: Access, budget: Budget, attempt: Callab
             return attempt(number)
         except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and broken is not None:
-                error = broken  # what broke the first time says more than that no time was left
+                error = broken  # the first failure says more than that time ran out
             broken = error
             if error.code() is not grpc.StatusCode.UNAVAILABLE or number == _ATTEMPTS - 1 or budget.expired():
                 raise ReadError(grpc_failure(endpoint, error, access)) from error
@@ -186,12 +186,12 @@ def fetch_pilot(
 
     Args:
         endpoint: ``host:port``.
-        node: identity to show.
+        node: the identity to present.
         access: how to reach it.
         budget: shared with other reads of the same pilot; None for one of its own.
 
     Returns:
-        Raw responses in order, and what is missing from them (None when every subscription was answered).
+        Raw responses in order, and what is missing from them (None if every subscription was answered).
 
     Raises:
         ReadError: nothing could be read at all.
@@ -207,12 +207,12 @@ def fetch_pilot(
         nonlocal session
         if number == 0:
             return _exchange(endpoint, access, within, session.start, receive, lambda: session.settled)
-        session = session.resumed()  # asks for what it knows of again; half an answer is not kept
+        session = session.resumed()  # asks again for what it knows of; half an answer is not kept
         return _exchange(endpoint, access, within, session.restart, receive, lambda: session.settled)
 
     why = _with_retries(endpoint, access, within, attempt)
     if why and session.enough:
-        why = None  # plugins are then not judged; everything else is there
+        why = None  # plugins are not judged then; everything else is there
     if why and not session.responses:
         raise ReadError(f"ADS {endpoint}: {why}; check that it is pilot's ADS port, or raise --timeout")
     if why:
@@ -227,7 +227,7 @@ def fetch_core(endpoint: str, types: tuple[str, ...], access: Access) -> tuple[b
     """Read all objects of these MCP types from higress-core, in the order of the types.
 
     Raises:
-        ReadError: core did not answer each type.
+        ReadError: core did not answer for every type.
     """
     from xdsaudit.xds.session import type_of
 

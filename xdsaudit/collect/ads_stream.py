@@ -1,4 +1,4 @@
-"""An ADS stream that stays open: pilot pushes, and what it last said can be read at any time. Reconnects by itself."""
+"""An ADS stream that stays open: pilot pushes, and its latest answer can be read at any time. Reconnects automatically."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from xdsaudit.xds.session import AdsSession, Node
 _BACKOFF: Final = (0.1, 0.25, 0.5, 1.0, 2.0)
 _CHECK_SECONDS: Final = 0.2
 _PLUGIN_SECONDS: Final = 2.0
-"""How long configurations of plugins are waited for once everything else is there."""
+"""How long to wait for plugin configurations once everything else is there."""
 
 
 class Follower:
-    """What one endpoint answers to one node, kept current; a context manager.
+    """One endpoint's answers to one node, kept current; a context manager.
 
     Attributes:
         endpoint: ``host:port``.
-        answered: set once there is something to say: a whole answer, or why there is none.
+        answered: set once there is a complete answer, or a reason why there is none.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Follower:
         access: Access,
         session: type[AdsSession | McpSession] = AdsSession,
     ) -> None:
-        """Follow this endpoint as this node; a function is asked for it in the follower's own thread."""
+        """Follow this endpoint as this node; a function is called in the follower's own thread."""
         self._session = session
         self.endpoint: str = endpoint
         self._endpoint, self._access = endpoint, access
@@ -59,11 +59,11 @@ class Follower:
 
     @property
     def node_id(self) -> str | None:
-        """Id of the node that is shown; None while it is not known."""
+        """Id of the node presented; None while it is unknown."""
         return None if self._shown is None else self._shown.id
 
     def read(self) -> tuple[tuple[bytes, ...], str | None]:
-        """The answers that make up what pilot serves now, and why they may be old (None while the stream is healthy)."""
+        """The answers that make up what pilot serves now, and why they may be outdated (None while the stream is healthy)."""
         with self._lock:
             return self._whole, self._why
 
@@ -79,7 +79,7 @@ class Follower:
                 why = grpc_failure(self._endpoint, error, self._access)
             except XdsauditError as error:
                 why = str(error)
-            except Exception as error:  # a follower must not die silently: its view would stay fresh for ever
+            except Exception as error:  # a follower must not die silently: its view would look current for ever
                 why = f"ADS {self._endpoint}: could not be followed ({outline(error)})"
             if self._stop.is_set():
                 return
@@ -93,7 +93,7 @@ class Follower:
         if not isinstance(self._node, Node):
             self._shown = self._node()
         assert self._shown is not None
-        session = self._session(self._shown)  # a new stream is answered whole: nothing deleted meanwhile stays
+        session = self._session(self._shown)  # a new stream is answered completely: nothing deleted meanwhile stays
         settled_at = time.monotonic()
         with channel(self._endpoint, self._access) as (opened, metadata):
             stream = Stream(opened, metadata, None)
@@ -110,7 +110,7 @@ class Follower:
                     if isinstance(got, Exception):
                         raise got
                     if got is None:
-                        return f"ADS {self._endpoint}: the server closed the stream; it is opened again"
+                        return f"ADS {self._endpoint}: the server closed the stream; reconnecting"
                     stream.send(received(self._endpoint, session, got))
                     session.prune()
                     if sum(map(len, session.responses)) > self._access.max_bytes:
@@ -123,7 +123,7 @@ class Follower:
         return ""
 
     def _late(self, session: AdsSession | McpSession, since: float) -> None:
-        """Say what has not been answered for longer than a read may take."""
+        """Report what has gone unanswered for longer than a read may take."""
         if session.enough or time.monotonic() - since < self._access.timeout:
             return
         with self._lock:

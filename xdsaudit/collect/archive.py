@@ -1,7 +1,7 @@
-"""The files of a snapshot in a directory or an archive: read in memory within limits, written beside and renamed.
+"""A snapshot's files in a directory or archive: read into memory within limits, written to a temporary place and renamed.
 
-Knows names and bytes, and nothing of what they mean. Nothing is ever unpacked to disk; links, devices, sparse files, encrypted
-entries, absolute paths and ``..`` are refused, and sizes are looked at before anything is read.
+Knows names and bytes, not what they mean. Nothing is ever unpacked to disk; links, devices, sparse files, encrypted
+entries, absolute paths and ``..`` are refused, and sizes are checked before anything is read.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _BROKEN: Final = (
     NotImplementedError,
     RuntimeError,
 )
-"""What Python's readers of archives raise for bytes that are not one."""
+"""What Python's archive readers raise for bytes that are not an archive."""
 
 
 def read_files(place: Path) -> dict[str, bytes]:
@@ -52,7 +52,7 @@ def read_files(place: Path) -> dict[str, bytes]:
     try:
         if not place.exists():
             fetch = (
-                "; a URL is not read: fetch it to a file first"
+                "; URLs are not supported: download it to a file first"
                 if place.parts[:1] in (("http:",), ("https:",))
                 else "; check the path"
             )
@@ -83,7 +83,7 @@ class _Limits:
     def inside(self, name: str) -> str:
         pure = PurePosixPath(name)
         if not name or pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name:
-            raise InputError(f"snapshot {self._place}: the entry {name!r} leads out of the archive; refused")
+            raise InputError(f"snapshot {self._place}: the entry {name!r} points outside the archive; refused")
         return pure.as_posix()
 
 
@@ -136,7 +136,7 @@ class _Stream(Protocol):
 
 
 class _Bounded(io.RawIOBase):
-    """A stream that refuses to be read or skipped beyond the limit, whatever a header in it asks for."""
+    """A stream that cannot be read or skipped beyond the limit, whatever a header in it asks for."""
 
     def __init__(self, inner: _Stream, place: Path) -> None:
         self._inner, self._place = inner, place
@@ -146,12 +146,12 @@ class _Bounded(io.RawIOBase):
             raise InputError(f"snapshot {self._place}: holds more than {MAX_BYTES >> 30} GiB; refused")
 
     def read(self, size: int = -1) -> bytes:
-        """Read, at most as much as a snapshot may hold."""
+        """Read at most as much as a snapshot may contain."""
         self._check(self._inner.tell() + size)
         return self._inner.read(size)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Move, at most as far as a snapshot may reach."""
+        """Seek at most as far as a snapshot may reach."""
         self._check(offset)
         return self._inner.seek(offset, whence)
 
@@ -169,7 +169,7 @@ class _Bounded(io.RawIOBase):
 
 
 class _Header(tarfile.TarInfo):
-    """A header whose extensions are of a sane size: reading a large one takes quadratic time or all memory."""
+    """A header whose extensions have a sane size: a large one takes quadratic time or all memory."""
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         extensions = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
@@ -186,7 +186,7 @@ def _from_tar(place: Path, stream: _Bounded) -> Iterator[tuple[str, bytes]]:
     limits = _Limits(place)
     with tarfile.open(fileobj=stream, mode="r:", tarinfo=_Header) as archive:
         while (member := archive.next()) is not None:
-            archive.members = []  # type: ignore[attr-defined] # a list of all headers is not needed either
+            archive.members = []  # type: ignore[attr-defined] # do not keep a list of all headers
             name = limits.inside(member.name)
             limits.take(name, member.size)
             if member.isdir():
@@ -196,7 +196,7 @@ def _from_tar(place: Path, stream: _Bounded) -> Iterator[tuple[str, bytes]]:
             handle = archive.extractfile(member)
             data = handle.read() if handle is not None else b""
             if len(data) != member.size:
-                raise InputError(f"snapshot {place}: {name} is cut off; copy it again")
+                raise InputError(f"snapshot {place}: {name} is truncated; copy it again")
             yield name, data
 
 
@@ -213,21 +213,21 @@ def _from_zip(place: Path) -> Iterator[tuple[str, bytes]]:
             with archive.open(entry) as handle:
                 data = handle.read(entry.file_size + 1)
             if len(data) != entry.file_size:
-                raise InputError(f"snapshot {place}: {name} is not of the size it claims; copy it again")
+                raise InputError(f"snapshot {place}: {name} does not have the size it claims; copy it again")
             yield name, data
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
 def write_files(place: Path, files: Mapping[str, bytes]) -> int:
-    """Write files to a new directory or archive (by its ending), whole or not at all; returns the number of their bytes.
+    """Write files to a new directory or archive (by its extension), completely or not at all; returns the number of bytes.
 
-    They are written to a hidden place beside and renamed at the end; what an interrupted run left there is removed.
+    They are written to a hidden place beside it and renamed at the end; leftovers of interrupted runs are removed.
 
     Raises:
-        InputError: the place exists already, or cannot be written.
+        InputError: the place already exists, or cannot be written.
     """
     if place.exists() and not (place.is_dir() and not any(place.iterdir())):
-        raise InputError(f"{place}: exists already; name a new directory or archive")
+        raise InputError(f"{place}: already exists; name a new directory or archive")
     part = place.with_name(f".{place.name}.part-{os.getpid()}")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -246,7 +246,7 @@ def write_files(place: Path, files: Mapping[str, bytes]) -> int:
 
 
 def glob_escape(name: str) -> str:
-    """A name as a pattern that matches it alone."""
+    """A pattern that matches only this name."""
     import glob
 
     return glob.escape(name)

@@ -1,4 +1,4 @@
-"""A cluster that Higress was found in: the objects that decide routes, and the way to its pods."""
+"""A cluster with Higress in it: the objects that decide routes, and the way to its pods."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _ConfigMap(Struct):
 def lists(api: KubeApi, namespace: str) -> tuple[dict[str, bytes], list[str]]:
     """The Kubernetes lists of a snapshot, and a complaint for each kind that could not be read.
 
-    Secrets are read by metadata alone, ConfigMaps only the two that Higress reads.
+    Only the metadata of Secrets is read, and only the two ConfigMaps that Higress reads.
     """
     lists: dict[str, bytes] = {}
     complaints = []
@@ -53,7 +53,7 @@ def lists(api: KubeApi, namespace: str) -> tuple[dict[str, bytes], list[str]]:
 
 
 def config_maps(api: KubeApi, namespace: str) -> tuple[dict[str, bytes], list[str]]:
-    """The list of the ConfigMaps that Higress reads, and why it could not be read."""
+    """The list of the ConfigMaps that Higress reads, and complaints if it could not be read."""
     maps = []
     api = api.bounded()
     for name in _CONFIG_MAPS:
@@ -66,7 +66,7 @@ def config_maps(api: KubeApi, namespace: str) -> tuple[dict[str, bytes], list[st
 
 
 def root_certificates(api: KubeApi, namespace: str) -> bytes | None:
-    """The roots that pilot's certificate is verified against, of Higress's ConfigMap; None where there is none."""
+    """The CA of pilot's certificate, from Higress's ConfigMap; None if there is none."""
     for name in _ROOTS:
         try:
             raw = api.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
@@ -80,13 +80,13 @@ def root_certificates(api: KubeApi, namespace: str) -> bytes | None:
 
 @dataclass(frozen=True)
 class Way:
-    """How pods are reached.
+    """How to reach pods.
 
     Attributes:
-        direct: dial pods by address; None does so inside the cluster. Admin ports listen on a pod's loopback, so that
+        direct: connect to pods by address; None does so inside the cluster. Admin ports listen on the pod's loopback, so
             gateways are always reached through the API server.
-        mint: ServiceAccount whose token is minted for TLS to pilot.
-        ports: where the pods listen, if not where Higress's chart has them.
+        mint: ServiceAccount whose token is requested for TLS to pilot.
+        ports: where the pods listen, if not on the ports of Higress's chart.
     """
 
     direct: bool | None = None
@@ -95,7 +95,7 @@ class Way:
 
     @property
     def dialled(self) -> bool:
-        """Whether pods are dialled by their address."""
+        """Whether to connect to pods by address."""
         return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) if self.direct is None else self.direct
 
 
@@ -108,17 +108,17 @@ def reach(
     *,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Sources]:
-    """Sources whose endpoints lead to the pods of a cluster; forwards are open inside the block.
+    """Sources whose endpoints lead to a cluster's pods; port-forwards are open inside the block.
 
     Args:
         api: the cluster.
         higress: what discovery returned.
-        sources: how to read; endpoints given there are kept, and only what is missing is added.
-        way: how pods are reached.
-        progress: told what happens.
+        sources: how to read; endpoints given there are kept, and missing ones are added.
+        way: how to reach pods.
+        progress: called with what happens.
 
     Raises:
-        ForbiddenError: a permission is missing; told before anything is dialled.
+        ForbiddenError: a permission is missing; raised before anything is contacted.
     """
     way = way or Way()
     _may_forward(api, higress, sources)
@@ -148,7 +148,7 @@ def reach(
 
 
 class _Doors:
-    """Opens the way to one pod after the other, and keeps what each endpoint leads to."""
+    """Opens the way to one pod after another, and remembers what each endpoint leads to."""
 
     def __init__(self, api: KubeApi, way: Way, stack: ExitStack) -> None:
         self.names: dict[str, str] = {}
@@ -158,7 +158,7 @@ class _Doors:
         self._api, self._way, self._stack = api, way, stack
 
     def to(self, pod: Pod, port: int, namespace: str, *, loopback: bool) -> str:
-        """An endpoint that leads to a port of a pod; ``loopback`` when it listens on the pod's loopback alone."""
+        """An endpoint that leads to a pod's port; ``loopback`` if it listens only on the pod's loopback."""
         if self._way.dialled and not loopback and pod.ip:
             return f"{f'[{pod.ip}]' if ':' in pod.ip else pod.ip}:{port}"
         forward = self._stack.enter_context(Forward(self._api, namespace, pod.name, port))
@@ -167,7 +167,7 @@ class _Doors:
         return endpoint
 
     def readable(self, name: ViewName, pods: tuple[Pod, ...]) -> list[Pod]:
-        """The pods that can be read; each of the others is a view that cannot."""
+        """The pods that can be read; every other pod becomes an unread view."""
         self.unreadable += (ViewInfo(name, p.name, State.UNREAD, p.why, now()) for p in pods if p.why)
         return [p for p in pods if not p.why]
 
@@ -179,7 +179,7 @@ class _Pilots(NamedTuple):
 
 
 def _to_pilots(doors: _Doors, higress: Found, sources: Sources) -> _Pilots:
-    """Endpoints of the pilots, of their debug pages and of core; those that were given are kept."""
+    """Endpoints of the pilots, their debug pages and core; given ones are kept."""
     if sources.ads:
         return _Pilots(sources.ads, sources.ads_debug, sources.core)
     ports = doors.ports
@@ -197,7 +197,7 @@ def _to_pilots(doors: _Doors, higress: Found, sources: Sources) -> _Pilots:
 
 
 def _to_gateways(doors: _Doors, higress: Found, sources: Sources) -> tuple[str, ...]:
-    """Admin URLs of the gateways; those that were given are kept."""
+    """Admin URLs of the gateways; given ones are kept."""
     if sources.gateways:
         return sources.gateways
     urls = []
@@ -219,7 +219,7 @@ def _may_forward(api: KubeApi, higress: Found, sources: Sources) -> None:
 
 
 def _access(api: KubeApi, higress: Found, sources: Sources, mint: str | None) -> Access:
-    """How pilot is spoken to: over TLS with the roots and the name that Higress gives it, where nothing else was given."""
+    """How to connect to pilot: over TLS with Higress's own CA and server name, unless others were given."""
     access = sources.access
     if access.tls and access.ca is None:
         access = replace(access, roots=root_certificates(api, higress.namespace))

@@ -30,43 +30,43 @@ LIVE_GRACE_SECONDS: Final = 15.0
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What to read and how; the fields carry the command line's names.
+    """What to read and how; the fields are named after the command line's options.
 
     Attributes:
         snapshot: a snapshot instead of live sources.
-        kubeconfig: file of the cluster; None for KUBECONFIG, ``~/.kube/config`` or the pod's own account.
-        context: of the kubeconfig; None for its current one.
-        manifests: files, folders or ``-``; beside a cluster they choose Ingresses of it.
+        kubeconfig: a kubeconfig; None for KUBECONFIG, ``~/.kube/config`` or the pod's own account.
+        context: the kubeconfig's context; None for the current one.
+        manifests: files, folders or ``-``; beside a cluster they select its Ingresses.
         ads: ``host:port`` of each pilot.
         ads_debug: URL of each pilot's debug port, in the order of ``ads``.
         core: ``host:port`` of each higress-core.
         gateways: admin URL or config dump file of each gateway.
         probe_cache: also read each pilot through a private cache line.
-        node_from: gateway whose identity is shown to pilot.
-        node_id: id of the node to show to pilot.
-        node_labels: ``KEY=VALUE`` labels of the node.
+        node_from: the gateway whose identity is presented to pilot.
+        node_id: the node id to present to pilot.
+        node_labels: the node's labels, each ``KEY=VALUE``.
         istio_version: ISTIO_VERSION of the node.
-        ads_tls: whether pilot is reached over TLS.
-        ca: file of the roots that pilot's certificate is verified against.
-        cert: file of the client certificate; goes with ``key``.
-        key: file of its key.
-        token_file: file of a bearer token.
-        mint_token: ServiceAccount whose token is minted for TLS to pilot.
-        tls_server_name: name in pilot's certificate, where it is not the host dialled.
-        controller_name: Deployment of the controller, where several run in one namespace.
+        ads_tls: whether to connect to pilot over TLS.
+        ca: file with the CA certificates to verify pilot's certificate with.
+        cert: file with the client certificate; needs ``key``.
+        key: file with its key.
+        token_file: file with a bearer token.
+        mint_token: ServiceAccount whose token is requested for TLS to pilot.
+        tls_server_name: name in pilot's certificate, if it is not the endpoint's host.
+        controller_name: the controller's Deployment, if several run in one namespace.
         controller_selector: labels of the controller's pods.
         gateway_selector: labels of the gateway's pods.
-        gateway_namespace: of the gateway; None for the controller's.
-        no_gateway: whether it is meant that no gateway is read.
-        no_secrets: whether it is meant that Secrets are not listed: whether a certificate exists is then not judged.
-        pilot_port: of pilot's ADS in its pods; None for 15010, or 15012 with TLS.
-        pilot_debug_port: of pilot's debug pages.
-        core_port: of core's MCP.
-        admin_port: of Envoy's admin interface.
+        gateway_namespace: the gateway's namespace; None for the controller's.
+        no_gateway: whether there is no gateway to read, on purpose.
+        no_secrets: whether Secrets are not listed, on purpose: the existence of certificates is then not judged.
+        pilot_port: pilot's ADS port; None for 15010, or 15012 with TLS.
+        pilot_debug_port: the port of pilot's debug pages.
+        core_port: core's MCP port.
+        admin_port: Envoy's admin port.
         timeout: seconds for each source, retries included.
-        max_bytes: bytes taken of each source.
-        controller: what is known of the controller, under the names of ``snapshot.json``.
-        grace: seconds a rule may be young before it is judged; None for 15 live and 0 for a snapshot.
+        max_bytes: the most bytes to read from each source.
+        controller: what is known about the controller, under the names of ``snapshot.json``.
+        grace: seconds for which a missing rule is pending; None for 15 live and 0 for a snapshot.
     """
 
     snapshot: str | None = None
@@ -106,23 +106,23 @@ class SourceOptions:
 
     @property
     def explicit(self) -> bool:
-        """Whether pilots, cores or gateways are named one by one."""
+        """Whether pilots, cores or gateways are named explicitly."""
         return bool(self.ads or self.core or self.gateways)
 
     @property
     def system_namespace(self) -> str | None:
-        """Namespace of the controller, None to look for it."""
+        """The controller's namespace, None to look for it."""
         return as_text(self.controller.get("system_namespace")) or None
 
 
 @dataclass(frozen=True)
 class Opened:
-    """Sources that can be read as long as the block lasts.
+    """Sources that can be read inside the block.
 
     Attributes:
         sources: where each view is.
-        cluster: the API server and Higress's namespace, None with explicit sources alone.
-        refs: Ingresses that the manifests choose of the cluster, empty for all.
+        cluster: the API server and Higress's namespace, None if all sources are explicit.
+        refs: the cluster's Ingresses that the manifests select, empty for all.
     """
 
     sources: Sources
@@ -131,10 +131,10 @@ class Opened:
 
 
 def snapshot_of(options: SourceOptions, progress: Progress = lambda _: None) -> tuple[Snapshot, frozenset[str]]:
-    """The snapshot that the options describe, and the Ingresses that manifests choose of a cluster (empty: all).
+    """The snapshot that the options describe, and the cluster's Ingresses that manifests select (empty for all).
 
     Raises:
-        InputError: they name no source, or contradict each other.
+        InputError: the options name no source, or contradict each other.
         ReadError: the cluster cannot be read.
     """
     from xdsaudit.collect.snapshot import load
@@ -143,7 +143,7 @@ def snapshot_of(options: SourceOptions, progress: Progress = lambda _: None) -> 
     if options.snapshot:
         if options.manifests or options.kubeconfig or options.context or options.explicit:
             raise InputError(
-                "--snapshot holds all views: leave -f, --ads, --core, --gateway and --context out, or drop --snapshot"
+                "--snapshot contains all views: leave out -f, --ads, --core, --gateway and --context, or drop --snapshot"
             )
         snapshot = load(options.snapshot)
         controller = {**snapshot.controller, **options.controller}
@@ -153,14 +153,14 @@ def snapshot_of(options: SourceOptions, progress: Progress = lambda _: None) -> 
 
 
 def looked_again(options: SourceOptions, *, probe: bool, progress: Progress = lambda _: None) -> Snapshot | None:
-    """A second snapshot of live sources, a moment after the first; None where nothing could have changed: a snapshot or files.
+    """A second snapshot of live sources, a moment after the first; None if nothing can have changed (a snapshot or files).
 
-    All is read anew: a private line that is newer than the others would call young rules stale.
+    Everything is read again: a private cache line newer than the other views would make young rules look stale.
 
     Args:
-        options: what the first was read of.
-        probe: whether to read pilot's private cache line too.
-        progress: what is being done.
+        options: what the first was read with.
+        probe: whether to also read pilot's private cache line.
+        progress: called with what happens.
 
     Raises:
         InputError: as in ``snapshot_of``.
@@ -173,7 +173,8 @@ def looked_again(options: SourceOptions, *, probe: bool, progress: Progress = la
     if options.snapshot or still:
         return None
     progress(
-        "something is missing or differs: reading all again" + (", with pilot's private cache line" if probe else "")
+        "something is missing or different: reading everything again"
+        + (", with pilot's private cache line" if probe else "")
     )
     time.sleep(BETWEEN_LOOKS)
     again, _ = snapshot_of(replace(options, probe_cache=probe or options.probe_cache), progress)
@@ -181,12 +182,12 @@ def looked_again(options: SourceOptions, *, probe: bool, progress: Progress = la
 
 
 BETWEEN_LOOKS: Final = 1.0
-"""Seconds: pilot gathers changes for up to a tenth of one, and a push takes as long."""
+"""Seconds: pilot debounces changes for up to a tenth of one, and a push takes as long."""
 
 
 @contextmanager
 def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Iterator[Opened]:
-    """Explicit sources, completed by a cluster where they leave something out.
+    """Explicit sources, completed from a cluster.
 
     Raises:
         InputError: there is nothing to read.
@@ -198,7 +199,7 @@ def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Itera
     if options.manifests and options.explicit and not (options.kubeconfig or options.context):
         yield Opened(sources)
         return
-    # Before the cluster: a file that does not exist must not hide behind a cluster that cannot be reached.
+    # Before the cluster: a missing file must be reported even if the cluster cannot be reached.
     given = read_manifests(options.manifests) if options.manifests else None
     from xdsaudit.collect.cluster import Way, lists, reach
     from xdsaudit.collect.discovery import Found, discover
@@ -216,7 +217,7 @@ def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Itera
     except InputError as error:
         if options.explicit:
             raise InputError(
-                f"there are no Ingresses to look for: give their manifests with -f, or a cluster ({error})"
+                f"there are no Ingresses to check: give their manifests with -f, or a cluster ({error})"
             ) from error
         raise
     at_once = api.bounded()
@@ -225,7 +226,7 @@ def opened(options: SourceOptions, progress: Progress = lambda _: None) -> Itera
     except ReadError as error:
         if not options.explicit:
             raise
-        # A standalone Higress has an API without pods: its ports are given.
+        # A standalone Higress has an API without pods; its ports were given.
         space = options.system_namespace or "higress-system"
         higress = Found(
             space, (), (), {"kind": "higress", "system_namespace": space}, (f"its pods were not looked up ({error})",)
@@ -264,7 +265,7 @@ def _ports(options: SourceOptions) -> Ports:
 
 @contextmanager
 def live_reader(reach: Opened) -> Iterator[LiveReader]:
-    """A reader for round after round; in a cluster, Kubernetes objects are followed by watches."""
+    """A reader for repeated rounds; in a cluster, Kubernetes objects are followed with watches."""
     from xdsaudit.collect.manifests import read_manifests
     from xdsaudit.collect.rounds import LiveReader
 
@@ -286,7 +287,7 @@ def _sources(options: SourceOptions) -> Sources:
     from xdsaudit.xds.session import Node
 
     if len(options.ads_debug) > len(options.ads):
-        raise InputError("--ads-debug belongs to an --ads: give as many of --ads, in the same order")
+        raise InputError("each --ads-debug belongs to an --ads: give as many --ads, in the same order")
     labels = dict(_pair(text) for text in options.node_labels)
     node = Node(namespace=options.system_namespace or "higress-system")
     node = replace(
@@ -297,7 +298,7 @@ def _sources(options: SourceOptions) -> Sources:
     )
     unused = [flag for flag, value in (("--ca", options.ca), ("--cert", options.cert), ("--key", options.key)) if value]
     if unused and not options.ads_tls:
-        raise InputError(f"{unused[0]}: is used over TLS only: add --ads-tls, or leave it out")
+        raise InputError(f"{unused[0]} is used over TLS only: add --ads-tls, or leave it out")
     access = Access(
         options.ads_tls,
         options.ca,
@@ -324,22 +325,22 @@ def _sources(options: SourceOptions) -> Sources:
 
 
 def _pair(text: str) -> tuple[str, str]:
-    """Key and value of a label of the node."""
+    """Key and value of a node label."""
     key, sign, value = text.partition("=")
     if not sign or not key:
         raise InputError(f"--node-label {text!r}: write KEY=VALUE")
     return key, value
 
 
-def _endpoints(option: str, listed: tuple[str, ...]) -> tuple[str, ...]:
+def _endpoints(option: str, endpoints: tuple[str, ...]) -> tuple[str, ...]:
     """The endpoints of an option, each checked to be HOST:PORT."""
-    for endpoint in listed:
+    for endpoint in endpoints:
         if not _is_endpoint(endpoint):
             hint = ", without http:// or a path" if "://" in endpoint else ""
             raise InputError(
                 f"{option} {_shown(endpoint)!r}: write HOST:PORT{hint}, for example 127.0.0.1:15010 or [::1]:15010"
             )
-    return listed
+    return endpoints
 
 
 def _is_endpoint(text: str) -> bool:
@@ -357,7 +358,7 @@ def _is_endpoint(text: str) -> bool:
 
 
 def _gateway(option: str, text: str) -> str:
-    """A gateway's admin URL or the path of its dump; HOST:PORT is taken for a URL, as --ads takes it."""
+    """A gateway's admin URL or the path of its dump; HOST:PORT counts as a URL, as for --ads."""
     if "://" in text:
         return _url(option, text)
     return f"http://{text}" if _is_endpoint(text) and not os.path.exists(text) else text  # noqa: PTH110 - or no path
@@ -376,6 +377,6 @@ def _url(option: str, text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """What was given, without a user and password."""
+    """The text as given, without a user and password."""
     scheme, sign, rest = text.rpartition("://")
     return f"{scheme}{sign}{rest.rpartition('@')[2]}"

@@ -1,6 +1,6 @@
-"""What runs of Higress in a cluster, and what must run: workloads, the replicas they want, and their pods.
+"""What of Higress runs in a cluster, and what should: workloads, the replicas they want, and their pods.
 
-Finds and names; reads no configuration of a pod, and decides nothing about rules.
+Finds and names; does not read pods' configuration or decide anything about rules.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class Where:
     """Where to look for Higress in a cluster.
 
     Attributes:
-        namespace: of the controller; None to look for it.
-        controller: name of the controller's Deployment, where several run in one namespace.
+        namespace: the controller's namespace; None to look for it.
+        controller: the controller's Deployment, if several run in one namespace.
         controller_selector: labels of the controller's pods.
         gateway_selector: labels of the gateway's pods.
-        gateway_namespace: of the gateway; None for the controller's.
-        no_gateway: whether it is meant that there is no gateway to read.
+        gateway_namespace: the gateway's namespace; None for the controller's.
+        no_gateway: whether there is no gateway to read, on purpose.
     """
 
     namespace: str | None = None
@@ -76,7 +76,7 @@ class Ports:
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod of Higress; ``why`` says why it cannot be read, empty when it can."""
+    """A Higress pod; ``why`` says why it cannot be read, empty if it can."""
 
     name: str
     ip: str
@@ -90,12 +90,12 @@ class Found:
 
     Attributes:
         namespace: where the controller runs.
-        controllers: its pods, which hold core and pilot.
+        controllers: its pods, which run core and pilot.
         gateways: pods of the gateway.
         controller: version and options, under the names of ``snapshot.json``.
         said: remarks for people.
         gateway_namespace: where the gateway runs.
-        missing: replicas that must exist and do not, each an unread view.
+        missing: replicas that should exist but do not, each as an unread view.
     """
 
     namespace: str
@@ -118,20 +118,20 @@ class Workload:
     containers: tuple[_Container, ...]
 
     def owns(self, pod: Pod) -> bool:
-        """Whether a pod carries the labels of its selector."""
+        """Whether a pod has the labels of its selector."""
         return bool(self.labels) and all(pod.labels.get(k) == v for k, v in self.labels.items())
 
 
 def discover(api: KubeApi, where: Where | None = None) -> Found:
-    """Higress's namespaces, pods and options, and what of it is missing.
+    """Higress's namespaces, pods and options, and which replicas are missing.
 
     Raises:
-        InputError: several Higress run in the cluster, and none was chosen.
+        InputError: several instances of Higress run in the cluster, and none was chosen.
         ReadError: pods may not be listed, or neither a controller nor a gateway was found.
     """
     where = where or Where()
     api = api.bounded()
-    said: list[str] = []
+    remarks: list[str] = []
     pods = _pods(api, where.namespace, where.controller_selector)
     namespace = where.namespace
     if namespace is None:
@@ -140,7 +140,7 @@ def discover(api: KubeApi, where: Where | None = None) -> Found:
             raise InputError(f"Higress runs in {', '.join(spaces)}: choose one with --system-namespace")
         namespace = spaces[0] if spaces else "higress-system"
     controllers = [pod for _, pod in sorted(pods.items())]
-    workloads = _workloads(api, namespace, where.controller_selector, said)
+    workloads = _workloads(api, namespace, where.controller_selector, remarks)
     if workloads is not None:
         controllers, workloads = _chosen(controllers, workloads, where.controller, namespace)
     gateway_namespace = where.gateway_namespace or namespace
@@ -152,7 +152,7 @@ def discover(api: KubeApi, where: Where | None = None) -> Found:
         )
     missing = _missing(ViewName.PILOT, controllers, workloads, where.controller_selector, namespace)
     if not where.no_gateway:
-        wanted = _workloads(api, gateway_namespace, where.gateway_selector, said)
+        wanted = _workloads(api, gateway_namespace, where.gateway_selector, remarks)
         gaps = _missing(ViewName.GATEWAY, gateways, wanted, where.gateway_selector, gateway_namespace)
         if not gateways and gaps:
             gaps = tuple(i._replace(why=f"{i.why}{_elsewhere(api, where, gateway_namespace)}") for i in gaps)
@@ -161,14 +161,14 @@ def discover(api: KubeApi, where: Where | None = None) -> Found:
     for workload in workloads or ():
         options |= _options(workload.containers)
     return Found(
-        namespace, tuple(controllers), tuple(gateways), options, tuple(said), gateway_namespace, tuple(missing)
+        namespace, tuple(controllers), tuple(gateways), options, tuple(remarks), gateway_namespace, tuple(missing)
     )
 
 
 def _chosen(
     pods: list[Pod], workloads: list[Workload], name: str | None, namespace: str
 ) -> tuple[list[Pod], list[Workload]]:
-    """The controller that was chosen of several in one namespace."""
+    """The chosen one of several controllers in one namespace."""
     if name is not None:
         mine = [w for w in workloads if w.name == name]
         if not mine:
@@ -185,7 +185,7 @@ def _chosen(
 def _missing(
     name: ViewName, pods: list[Pod], workloads: list[Workload] | None, selector: str, namespace: str
 ) -> tuple[ViewInfo, ...]:
-    """A gap for each replica that is wanted and has no pod; one for nothing at all."""
+    """A gap for each wanted replica without a pod; one gap if there is nothing at all."""
     flag = "gateway" if name is ViewName.GATEWAY else "controller"
     gaps = []
     for workload in workloads or ():
@@ -194,18 +194,18 @@ def _missing(
         if workload.replicas == 0 and not mine:
             gaps.append(ViewInfo(name, workload.name, State.UNREAD, f"{label} wants 0 replicas", now()))
         for number in range(len(mine), workload.replicas):
-            why = f"{label} wants {workload.replicas} replicas, and has {len(mine)} pods: see kubectl describe"
+            why = f"{label} wants {workload.replicas} replicas but has {len(mine)} pods: see kubectl describe"
             gaps.append(ViewInfo(name, f"{workload.name}-missing-{number + 1}", State.UNREAD, why, now()))
     if not pods and not gaps:
         why = f"no pod with {selector} in {namespace}; name its labels with --{flag}-selector" + (
-            ", its namespace with --gateway-namespace, or say --no-gateway" if name is ViewName.GATEWAY else ""
+            ", its namespace with --gateway-namespace, or pass --no-gateway" if name is ViewName.GATEWAY else ""
         )
         gaps.append(ViewInfo(name, None, State.UNREAD, why, now()))
     return tuple(gaps)
 
 
 def _elsewhere(api: KubeApi, where: Where, namespace: str) -> str:
-    """Where else pods with these labels run, as the end of a sentence; empty where that is nowhere, or unknown."""
+    """Where else pods with these labels run, as the end of a sentence; empty if nowhere or unknown."""
     try:
         spaces = sorted({space for space, _ in _pods(api, None, where.gateway_selector)} - {namespace})
     except ReadError:
@@ -225,43 +225,43 @@ def _pods(api: KubeApi, namespace: str | None, selector: str) -> dict[tuple[str,
         phase = status.phase or ""
         if phase in ("Succeeded", "Failed"):
             continue
-        why = f"the pod is {phase or 'of no known phase'}" if phase != "Running" else ""
+        why = f"the pod is {phase or 'in an unknown phase'}" if phase != "Running" else ""
         if pod.metadata.deletionTimestamp:
             why = _TERMINATING
         pods[key] = Pod(key[1], status.podIP or "", why, pod.metadata.labels or {})
     return pods
 
 
-def _workloads(api: KubeApi, namespace: str, selector: str, said: list[str]) -> list[Workload] | None:
-    """Workloads whose pods carry these labels; None, with a remark, where they may not be listed."""
+def _workloads(api: KubeApi, namespace: str, selector: str, remarks: list[str]) -> list[Workload] | None:
+    """Workloads whose pods have these labels; None, with a remark, if they may not be listed."""
     wanted = dict(term.split("=", 1) for term in selector.replace("==", "=").split(",") if "=" in term)
     workloads = []
     for kind in _WORKLOADS:
         try:
-            listed, _ = api.list(kind, namespace)
+            items, _ = api.list(kind, namespace)
         except ReadError as error:
             if kind.kind == "Deployment":
-                said.append(f"how many replicas must run, and with which options, is unknown ({error})")
+                remarks.append(f"the number of replicas and their options are unknown ({error})")
                 return None
             if error.status not in (403, 404):
                 raise
-            said.append(f"{kind.plural} could not be listed: replicas that one of them wants are unknown ({error})")
+            remarks.append(f"{kind.plural} could not be listed: their wanted replicas are unknown ({error})")
             continue
-        for raw in listed.values():
-            each = _decoded(api, kind, namespace, raw, _Workload)
-            labels = each.spec.template.metadata.labels or each.metadata.labels or {}
+        for raw in items.values():
+            item = _decoded(api, kind, namespace, raw, _Workload)
+            labels = item.spec.template.metadata.labels or item.metadata.labels or {}
             if all(labels.get(k.strip()) == v.strip() for k, v in wanted.items()):
-                workloads.append(_workload(kind.kind, each))
+                workloads.append(_workload(kind.kind, item))
     return workloads
 
 
-def _workload(kind: str, each: _Workload) -> Workload:
-    replicas = each.spec.replicas
+def _workload(kind: str, item: _Workload) -> Workload:
+    replicas = item.spec.replicas
     if kind == "DaemonSet":
-        replicas = each.status.desiredNumberScheduled if each.status else 0
-    labels = each.spec.selector.matchLabels or each.spec.template.metadata.labels or each.metadata.labels or {}
-    containers = tuple(each.spec.template.spec.containers or ())
-    return Workload(kind, each.metadata.name, 1 if replicas is None else replicas, labels, containers)
+        replicas = item.status.desiredNumberScheduled if item.status else 0
+    labels = item.spec.selector.matchLabels or item.spec.template.metadata.labels or item.metadata.labels or {}
+    containers = tuple(item.spec.template.spec.containers or ())
+    return Workload(kind, item.metadata.name, 1 if replicas is None else replicas, labels, containers)
 
 
 class _PodMeta(Struct):
@@ -333,7 +333,7 @@ def _decoded(api: KubeApi, kind: Kind, namespace: str | None, raw: bytes, of: ty
 
 
 def _options(containers: tuple[_Container, ...]) -> dict[str, Plain]:
-    """Options from the controller's containers: flags of its core, environment of its pilot, version of its image."""
+    """Options from the controller's containers: core's flags, pilot's environment, the image's version."""
     options: dict[str, Plain] = {}
     for container in containers:
         for flag, value in _flags([*(container.command or ()), *(container.args or ())]):

@@ -1,7 +1,7 @@
-"""Bytes of YAML or JSON to plain values that know their line and column.
+"""YAML or JSON bytes to plain values that know their line and column.
 
-Values are what Kubernetes' own reader makes of them (YAML 1.1 as go-yaml reads it: dates stay text, no base 60). Built from the
-parser's events, so that aliases, depth and numbers are bounded before anything is made of them. Must not know what an object means.
+Values are what Kubernetes's own parser makes of them (YAML 1.1 as go-yaml reads it: dates stay text, no base 60). Built from the
+parser's events, so that aliases, depth and numbers are bounded before anything is built. Must not know what an object means.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from xdsaudit.model.json_text import BROKEN
 from xdsaudit.model.plain import Plain
 
 Keys: TypeAlias = tuple[str | int, ...]
-"""The way to a value: keys and indexes from the document down."""
+"""The path to a value: keys and indexes from the document down."""
 
 _DEPTH: Final = 100
 _BY_ALIASES: Final = 100_000
@@ -27,7 +27,7 @@ _DOCUMENT: Final = re.compile(rb"^---(?=\s|$)", re.MULTILINE)
 
 
 class Mark(NamedTuple):
-    """A place in a text; lines and columns are counted from 1."""
+    """A place in a text; lines and columns count from 1."""
 
     line: int
     column: int
@@ -37,9 +37,9 @@ class Document(NamedTuple):
     """One document.
 
     Attributes:
-        value: dicts with keys of text, lists, text, numbers, truth values and None.
-        mark: where the value at these keys stands, or what holds it when that is not known.
-        twice: keys that were written more than once; the last one counts.
+        value: dicts with text keys, lists, text, numbers, booleans and None.
+        mark: where the value at these keys is, or if that is unknown, its container.
+        twice: keys that occur more than once; the last one counts.
     """
 
     value: Plain
@@ -61,12 +61,12 @@ class _UnreadableError(Exception):
 
 
 def parse(data: bytes) -> Iterator[Document | Trouble]:
-    """Every document of a text; after one that cannot be read it goes on at the next line that begins with ``---``."""
+    """Every document of a text; after an unreadable one, parsing continues at the next line that starts with ``---``."""
     if data.lstrip()[:1] in (b"{", b"["):
         try:
             value = msgspec.json.decode(data)
         except BROKEN:
-            pass  # flow style of YAML, or to be told with its line
+            pass  # YAML flow style, or an error that needs a line
         else:
             yield Document(value, _JsonMarks(data))
             return
@@ -82,18 +82,16 @@ def parse(data: bytes) -> Iterator[Document | Trouble]:
         if after is None:
             return
         start, line = after, line + data.count(b"\n", start, after)
-    yield Trouble(
-        Mark(line + 1, 1), f"has more than {_TROUBLES} documents that cannot be read; what follows was not read"
-    )
+    yield Trouble(Mark(line + 1, 1), f"has more than {_TROUBLES} unreadable documents; the rest was not read")
 
 
 def _passed(data: bytes, start: int, line: int, match: re.Match[bytes], trouble: Trouble) -> bool:
-    """Whether a document begins after the trouble."""
+    """Whether a document starts after the trouble."""
     return match.start() > start and line + data.count(b"\n", start, match.start()) + 1 >= trouble.mark.line
 
 
 def _documents(data: bytes, lines: int) -> Generator[Document, None, Trouble | None]:
-    """Documents up to the first that cannot be read; why is returned."""
+    """Documents up to the first unreadable one; returns what is wrong with it."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     builder = _Builder(lines)
     try:
@@ -111,13 +109,13 @@ def _documents(data: bytes, lines: int) -> Generator[Document, None, Trouble | N
         position = getattr(error, "position", None)
         at = position if isinstance(position, int) else getattr(error, "start", 0)
         line = data.count(b"\n", 0, at) + 1
-        said = getattr(error, "reason", None) or str(error).splitlines()[0]
-        return Trouble(Mark(line + lines, at - data.rfind(b"\n", 0, at)), f"is not YAML ({said})")
+        reason = getattr(error, "reason", None) or str(error).splitlines()[0]
+        return Trouble(Mark(line + lines, at - data.rfind(b"\n", 0, at)), f"is not YAML ({reason})")
     return None
 
 
 class _Made(NamedTuple):
-    """A finished value, how many values it holds (those that aliases repeat counted again), and how deep it is."""
+    """A finished value, how many values it contains (counting repeats by aliases), and how deep it is."""
 
     value: Plain
     size: int
@@ -125,7 +123,7 @@ class _Made(NamedTuple):
 
 
 class _Open:
-    """A mapping or sequence that is being filled; ``key`` is the key whose value comes next, which is ``merging`` under ``<<``."""
+    """A mapping or sequence being filled; ``key`` is the key whose value comes next, ``merging`` whether that key is ``<<``."""
 
     __slots__ = ("anchor", "count", "depth", "key", "keys", "merges", "merging", "value")
 
@@ -142,7 +140,7 @@ class _Open:
 
 
 class _Builder:
-    """Values from events, on a stack of our own: depth is a number and not the interpreter's limit."""
+    """Values from events, on a stack of our own: depth is a number, not the interpreter's limit."""
 
     def __init__(self, lines: int) -> None:
         self._lines = lines
@@ -157,7 +155,7 @@ class _Builder:
         self._root: Plain = None
 
     def take(self, event: yaml.Event) -> Document | None:
-        """Use one event; a document when this event ends one."""
+        """Process one event; returns a document if this event ends one."""
         if isinstance(event, yaml.ScalarEvent):
             made = _Made(_scalar(event), 1, 0)
             if event.anchor:
@@ -190,7 +188,7 @@ class _Builder:
         keys = top.next_keys if top is not None else ()
         self._mark(keys, event)
         if event.anchor:
-            self._anchors[event.anchor] = None  # open: an alias to it would hold itself
+            self._anchors[event.anchor] = None  # still open: an alias to it would contain itself
         self._stack.append(_Open({} if isinstance(event, yaml.MappingStartEvent) else [], keys, event.anchor))
 
     def _close(self, event: yaml.CollectionEndEvent) -> None:
@@ -210,10 +208,10 @@ class _Builder:
             raise _UnreadableError(event, f"has the alias *{event.anchor} {why}")
         self._aliased += made.size
         if self._aliased > _BY_ALIASES:
-            said = f"repeats more than {_BY_ALIASES:,} values by aliases such as *{event.anchor}"
-            raise _UnreadableError(event, said)
+            text = f"repeats more than {_BY_ALIASES:,} values through aliases such as *{event.anchor}"
+            raise _UnreadableError(event, text)
         if len(self._stack) + made.depth > _DEPTH:
-            raise _UnreadableError(event, f"is nested deeper than {_DEPTH} levels by *{event.anchor}")
+            raise _UnreadableError(event, f"is nested deeper than {_DEPTH} levels through *{event.anchor}")
         return made
 
     def _add(self, made: _Made, event: yaml.Event) -> None:
@@ -248,10 +246,10 @@ class _Builder:
         self._mark(top.next_keys, event)
 
     def _merge(self, top: _Open, value: Plain, event: yaml.Event) -> None:
-        for each in value if isinstance(value, list) else [value]:
-            if not isinstance(each, dict):
-                raise _UnreadableError(event, "merges what is no mapping with <<")
-            top.merges.append(each)
+        for mapping in value if isinstance(value, list) else [value]:
+            if not isinstance(mapping, dict):
+                raise _UnreadableError(event, "merges something other than a mapping with <<")
+            top.merges.append(mapping)
         top.key, top.merging = None, False
 
 
@@ -303,13 +301,13 @@ def _integer(digits: str) -> int | float | str:
     octal = re.fullmatch(r"([-+]?)0([0-7]+)", digits)
     try:
         number = int(f"{octal[1]}0o{octal[2]}", 0) if octal else int(digits, 0)
-    except ValueError:  # 08 and 09 are no octal numbers
+    except ValueError:  # 08 and 09 are not octal numbers
         return float(digits)
     return number if abs(number) < _LARGEST else float(number)
 
 
 class _JsonMarks:
-    """Places in JSON text, found when they are asked for: by taking the text apart on the way to the value."""
+    """Places in JSON text, found on demand by scanning the text up to the value."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -318,7 +316,7 @@ class _JsonMarks:
             0,
             1,
             -1,
-        )  # an offset, its line and the line end before it: counted on from here when asked in order
+        )  # an offset, its line and the previous line end: the next lookup continues here
 
     def __call__(self, keys: Keys) -> Mark:
         start, end = 0, len(self._data)

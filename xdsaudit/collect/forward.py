@@ -1,6 +1,6 @@
-"""Port-forwards through the API server: a local port per remote port, in this process, closed at the end.
+"""Port-forwards through the API server: a local port for each remote port, in this process, closed at the end.
 
-Every connection to the local port becomes a forward of its own, as kubectl does it.
+Every connection to the local port becomes a forward of its own, as in kubectl.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 class Forward:
-    """A listening port of 127.0.0.1 that leads to a pod's port; a context manager.
+    """A listening port on 127.0.0.1 that leads to a pod's port; a context manager.
 
     Attributes:
         port: the local port.
         place: the pod and its port, for messages.
-        error: why the last connection could not be made, "" when it could; set before the connection is closed.
+        error: why the last connection failed, "" if it did not; set before the connection is closed.
     """
 
     def __init__(self, api: KubeApi, namespace: str, pod: str, remote: int) -> None:
-        """Listen on a free port; nothing is dialled before the first connection."""
+        """Listen on a free port; nothing is contacted before the first connection."""
         self._api, self._namespace, self._pod, self._remote = api, namespace, pod, remote
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
@@ -92,7 +92,7 @@ class Forward:
                 self._open -= {client, remote}
 
     def _back(self, remote: WebSocket, client: socket.socket) -> None:
-        """Frames of the pod to the client: data on channel 0, the reason of a failure on channel 1."""
+        """Pass the pod's frames to the client: data on channel 0, the reason for a failure on channel 1."""
         begun = set()
         try:
             while True:
@@ -103,7 +103,7 @@ class Forward:
                 if channel not in begun:
                     begun.add(channel)  # the first frame of a channel repeats the port
                 elif channel == 0:
-                    self.error = ""  # the pod answers; a connection made beside this one may have failed before
+                    self.error = ""  # the pod answers; an earlier parallel connection may have failed
                     client.sendall(frame[1:])
                 else:
                     self.error = f"the port-forward failed: {_first_line(frame[1:])}"
@@ -126,20 +126,20 @@ class Forward:
         except XdsauditError:
             raise
         except WebSocketBadStatusException as error:
-            said = _message(error.resp_body)
-            raise ReadError(f"the port-forward is refused: HTTP {error.status_code} {said}".rstrip()) from error
+            reason = _message(error.resp_body)
+            raise ReadError(f"the port-forward was refused: HTTP {error.status_code} {reason}".rstrip()) from error
         except WebSocketException as error:
             raise ReadError(f"the port-forward failed ({type(error).__name__})") from error
         except OSError as error:
-            said = error.strerror or type(error).__name__
-            raise ReadError(f"the port-forward failed: the API server cannot be reached ({said})") from error
-        except Exception as error:  # its text may repeat a header, and with it the token
+            reason = error.strerror or type(error).__name__
+            raise ReadError(f"the port-forward failed: the API server cannot be reached ({reason})") from error
+        except Exception as error:  # its text may quote a header, and with it the token
             raise ReadError(f"the port-forward failed ({outline(error)})") from error
         socket.settimeout(None)
         return socket
 
     def _within(self, dial: Callable[[], WebSocket]) -> WebSocket:
-        """Dial in a thread of its own: the package kubernetes gives a WebSocket's handshake no deadline."""
+        """Connect in a thread of its own: the package kubernetes sets no deadline for a WebSocket's handshake."""
         made: list[WebSocket] = []
         failed: list[BaseException] = []
         given_up = threading.Event()
@@ -166,12 +166,12 @@ class Forward:
 
 
 def _first_line(text: bytes) -> str:
-    said = text.decode("utf-8", "replace").strip().splitlines()
-    return said[0][:300] if said else "no reason is given"
+    lines = text.decode("utf-8", "replace").strip().splitlines()
+    return lines[0][:300] if lines else "no reason given"
 
 
 def _message(body: object) -> str:
-    """What a refusal of the API server says."""
+    """The API server's reason for a refusal."""
     text = body if isinstance(body, bytes) else str(body or "").encode()
     try:
         return str(json.loads(text).get("message") or "")[:300]
@@ -179,9 +179,9 @@ def _message(body: object) -> str:
         return _first_line(text)[:120] if text else ""
 
 
-def _shut(each: socket.socket | WebSocket) -> None:
+def _shut(end: socket.socket | WebSocket) -> None:
     """Wake whoever reads or writes this socket; its owner closes it."""
-    plain = each if isinstance(each, socket.socket) else each.sock
+    plain = end if isinstance(end, socket.socket) else end.sock
     if plain is not None:
         with contextlib.suppress(OSError):
             plain.shutdown(socket.SHUT_RDWR)

@@ -13,7 +13,7 @@ from xdsaudit.errors import ReadError
 class Kind:
     """Where a kind is listed: its group path, plural, singular name, and whether only its metadata is read.
 
-    ``optional``: a cluster that lacks the kind, or an account that may not list it, is no gap; what depends on it is not judged.
+    ``optional``: a cluster without the kind, or an account that may not list it, is not a gap; what depends on it is not judged.
     """
 
     prefix: str
@@ -23,7 +23,7 @@ class Kind:
     optional: bool = False
 
     def path(self, namespace: str | None) -> str:
-        """Path of its list, of one namespace or of all."""
+        """Path of its list, for one namespace or all."""
         return f"{self.prefix}{f'/namespaces/{quote(namespace)}' if namespace else ''}/{self.plural}"
 
     @property
@@ -44,5 +44,5 @@ LISTED: Final = (
 
 
 def left_alone(kind: Kind, error: Exception) -> bool:
-    """Whether a kind that cannot be listed is one that need not be there (404) or that this account may not see (403)."""
+    """Whether an optional kind is absent (404) or hidden from this account (403)."""
     return kind.optional and isinstance(error, ReadError) and error.status in (403, 404)

@@ -1,7 +1,7 @@
-"""The Kubernetes API: lists, single objects and permissions, read only, each with a deadline.
+"""The Kubernetes API: lists, single objects and permissions, read-only, each with a deadline.
 
-The package kubernetes gives configuration, authentication and transport; bodies are taken raw, since its models cost 23 times as
-much. Calls that are not GETs: SelfSubjectAccessReview, pods/portforward (collect/forward) and, when told to, serviceaccounts/token.
+The package kubernetes provides configuration, authentication and transport; bodies are read raw, since its models cost 23 times as
+much. Calls that are not GETs: SelfSubjectAccessReview, pods/portforward (collect/forward) and, on request, serviceaccounts/token.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;
 
 
 class ForbiddenError(ReadError):
-    """The API server refuses; the message names the RBAC rule that is missing."""
+    """The API server refused; the message names the missing RBAC rule."""
 
 
 class GoneError(ReadError):
@@ -82,8 +82,8 @@ class Call(NamedTuple):
     """One call of the API.
 
     Attributes:
-        path: of the API.
-        method: of HTTP.
+        path: the API path.
+        method: the HTTP method.
         query: parameters.
         body: JSON to send, or None.
         accept: content types.
@@ -97,25 +97,25 @@ class Call(NamedTuple):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Its headers, but for those of the login."""
+        """Its headers, except those for authentication."""
         return {"Accept": self.accept} | ({} if self.body is None else {"Content-Type": "application/json"})
 
 
 class KubeApi:
-    """One API server, with the user's kubeconfig or the pod's own account.
+    """One API server, accessed with the user's kubeconfig or the pod's own account.
 
     Attributes:
-        client: of the package kubernetes.
+        client: the package kubernetes's client.
         host: its URL for messages, without a user and password.
-        timeout: seconds for what is read at once.
-        max_bytes: bytes of what is read at once.
-        kinds: what is listed.
+        timeout: seconds for one reading.
+        max_bytes: the most bytes of one reading.
+        kinds: the kinds to list.
     """
 
     def __init__(
         self, client: ApiClient, host: str, timeout: float, max_bytes: int = MAX_BYTES, *, secrets: bool = True
     ) -> None:
-        """Use ``connect`` instead."""
+        """Use ``kube_api`` instead."""
         self.kinds: tuple[Kind, ...] = tuple(kind for kind in LISTED if secrets or kind.plural != "secrets")
         self.client = client
         self.host = host
@@ -124,7 +124,7 @@ class KubeApi:
         self._budget: Budget | None = None
 
     def bounded(self) -> KubeApi:
-        """The same server with one clock and one byte limit, begun now, for all that is asked through it."""
+        """The same server with one deadline and one byte limit, starting now, for all calls through it."""
         if self._budget is not None:
             return self
         api = copy.copy(self)
@@ -138,9 +138,9 @@ class KubeApi:
         """The open response of one call.
 
         Args:
-            call: what is asked.
-            budget: until the headers are here; None for one of its own.
-            idle: seconds between two pieces of the body, where they are not the budget's.
+            call: the call.
+            budget: the limit until the headers arrive; None for one of its own.
+            idle: seconds between two pieces of the body, if not the budget's.
 
         Raises:
             ForbiddenError, GoneError, ReadError: anything but a success; the message names the path and the next step.
@@ -199,7 +199,7 @@ class KubeApi:
         method: str = "GET",
         body: Plain = None,
     ) -> bytes:
-        """Body of a GET (or of a POST that only asks).
+        """Body of a GET (or of a POST that changes nothing).
 
         Raises:
             ForbiddenError, GoneError, ReadError: as ``request``, or the body does not arrive whole within the limits.
@@ -217,7 +217,7 @@ class KubeApi:
             except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
                 if budget.expired():
                     raise ReadError(f"{subject}: not complete after {budget.seconds:g} s; raise --timeout") from error
-                raise ReadError(f"{subject}: the answer broke off ({_reason(error)}); try again") from error
+                raise ReadError(f"{subject}: the answer was cut off ({_reason(error)}); try again") from error
             finally:
                 if whole:
                     response.release_conn()
@@ -241,8 +241,8 @@ class KubeApi:
             try:
                 return within._pages(kind, path, query)
             except GoneError:
-                continue  # the token of the next page expired while we read: begin again
-        raise ReadError(f"Kubernetes {self.host}{path}: changes faster than it can be listed; try again")
+                continue  # the token of the next page expired meanwhile: start again
+        raise ReadError(f"Kubernetes {self.host}{path}: is changing faster than it can be listed; try again")
 
     def _pages(self, kind: Kind, path: str, query: Mapping[str, str]) -> tuple[dict[tuple[str, str], bytes], str]:
         """All pages of one list."""
@@ -265,7 +265,7 @@ class KubeApi:
                 return items, page.metadata.resourceVersion
             if token in tokens:
                 raise ReadError(
-                    f"Kubernetes {self.host}{path}: names the same next page again and again; is this an API server?"
+                    f"Kubernetes {self.host}{path}: keeps naming the same next page; is this an API server?"
                 )
             tokens.add(token)
             asked["continue"] = token
@@ -294,7 +294,7 @@ class KubeApi:
             return None
 
     def mint(self, namespace: str, account: str, audience: str = "istio-ca") -> str:
-        """A short-lived token of a ServiceAccount (TokenRequest), for TLS to pilot. Never stored or printed.
+        """Request a short-lived token of a ServiceAccount (TokenRequest), for TLS to pilot. Never stored or printed.
 
         Raises:
             ForbiddenError: not allowed.
@@ -309,12 +309,12 @@ class KubeApi:
         try:
             token = json.loads(self.get(path, method="POST", body=body))["status"]["token"]
         except (ValueError, LookupError, TypeError, RecursionError) as error:
-            raise ReadError(f"Kubernetes {self.host}{path}: gave no token; give one with --token-file") from error
+            raise ReadError(f"Kubernetes {self.host}{path}: returned no token; give one with --token-file") from error
         return str(token)
 
 
 def stripped(raw: bytes) -> bytes:
-    """Name, namespace and kind of a Secret, and nothing of its content, whatever the server sent."""
+    """Only name, namespace and kind of a Secret, whatever the server sent."""
     namespace, name = item_key(raw)
     return json.dumps({"kind": "Secret", "metadata": {"name": name, "namespace": namespace}}).encode()
 
@@ -330,21 +330,21 @@ def _reason(error: BaseException) -> str:
 
 def _refusal(host: str, method: str, path: str, status: int, text: str) -> ReadError:
     try:
-        said = str(json.loads(text).get("message") or "")
+        reason = str(json.loads(text).get("message") or "")
     except (ValueError, AttributeError, RecursionError):
-        said = text[:120]
+        reason = text[:120]
     where = f"Kubernetes {host}{path}"
     if status == 410:
         return GoneError(f"{where}: expired", status=status)
     if status == 401:
-        return ReadError(f"{where}: not logged in ({said[:160]}); log in again, or check --context", status=status)
+        return ReadError(f"{where}: not logged in ({reason[:160]}); log in again, or check --context", status=status)
     if status == 403:
         return ForbiddenError(f"{where}: forbidden; missing RBAC rule: {_rule(method, path)}", status=status)
     if status == 404:
-        return ReadError(f"{where}: not found; is this a cluster with Higress? {said[:120]}".rstrip(), status=status)
+        return ReadError(f"{where}: not found; is this a cluster with Higress? {reason[:120]}".rstrip(), status=status)
     if status < 400:
         return ReadError(f"{where}: HTTP {status}, a redirect: is this an API server? Check --context", status=status)
-    return ReadError(f"{where}: HTTP {status} {said[:160]}; try again, or look at the API server", status=status)
+    return ReadError(f"{where}: HTTP {status} {reason[:160]}; try again, or look at the API server", status=status)
 
 
 def _rule(method: str, path: str) -> str:

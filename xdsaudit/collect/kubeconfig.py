@@ -1,6 +1,6 @@
-"""The cluster that a kubeconfig or a pod's account leads to: what the package kubernetes makes of it, checked before anything is dialled.
+"""The cluster of a kubeconfig or a pod's account, as the package kubernetes reads it, checked before anything is contacted.
 
-Nothing of a credential is ever repeated in a message.
+Messages never quote any part of a credential.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ def kube_api(
     max_bytes: int = MAX_BYTES,
     secrets: bool = True,
 ) -> KubeApi:
-    """The cluster of a kubeconfig (KUBECONFIG, ~/.kube/config) or, inside a pod, of its account.
+    """The API of a kubeconfig's cluster (KUBECONFIG, ~/.kube/config) or, inside a pod, of its account.
 
     Args:
-        kubeconfig: file; None for the usual places.
-        context: name in it; None for the current one.
-        timeout: seconds for what is read at once.
-        max_bytes: bytes of what is read at once.
-        secrets: whether Secrets are listed.
+        kubeconfig: the file; None for the usual places.
+        context: the context's name; None for the current one.
+        timeout: seconds for one reading.
+        max_bytes: the most bytes of one reading.
+        secrets: whether to list Secrets.
 
     Raises:
-        InputError: there is no such configuration, or it cannot be used; the message says what was looked for.
+        InputError: there is no usable configuration; the message says where it was looked for.
     """
     import yaml
     from kubernetes import client, config
@@ -50,10 +50,10 @@ def kube_api(
     settings.retries = False
     if kubeconfig is not None:
         try:
-            os.stat(kubeconfig)  # noqa: PTH116 - the text may be no path at all
+            os.stat(kubeconfig)  # noqa: PTH116 - the text may not be a path at all
         except (OSError, ValueError) as error:
-            said = getattr(error, "strerror", None) or "is not a path"
-            raise InputError(f"--kubeconfig {kubeconfig}: {said}; check the path") from error
+            reason = getattr(error, "strerror", None) or "is not a path"
+            raise InputError(f"--kubeconfig {kubeconfig}: {reason}; check the path") from error
     try:
         if kubeconfig is None and context is None and _in_pod():
             config.load_incluster_config(client_configuration=settings)
@@ -69,9 +69,9 @@ def kube_api(
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
         raise InputError(f"{_named(kubeconfig)}: is not YAML{where}; check the file") from error
-    except Exception as error:  # its text may repeat what the file holds
-        said = getattr(error, "strerror", None) or outline(error)
-        raise InputError(f"{_named(kubeconfig)}: cannot be read ({said}); check the file") from error
+    except Exception as error:  # its text may quote the file
+        reason = getattr(error, "strerror", None) or outline(error)
+        raise InputError(f"{_named(kubeconfig)}: cannot be read ({reason}); check the file") from error
     guarded(made.rest_client.pool_manager)
     host = _shown(settings.host)
     if not settings.verify_ssl and host.startswith("https://"):
@@ -84,10 +84,10 @@ def _named(kubeconfig: str | None) -> str:
 
 
 def _checked(settings: Configuration, kubeconfig: str | None) -> None:
-    """Refuse a server that is not a URL, and make every token fit for a header.
+    """Reject a server that is not a URL, and make every token valid in a header.
 
     Raises:
-        InputError: told without the value.
+        InputError: without quoting the value.
     """
     where = _named(kubeconfig)
     try:
@@ -110,12 +110,12 @@ def _clean(where: str, before: Callable[[Configuration], None] | None, configura
     for name, value in given.items():
         text = value.strip() if isinstance(value, str) else ""
         if not (text.isascii() and text.isprintable()):
-            raise InputError(f"{where}: its token holds characters that a token cannot have; log in again")
+            raise InputError(f"{where}: its token contains invalid characters; log in again")
         configuration.api_key[name] = text
 
 
 def _shown(host: str) -> str:
-    """A server's URL without a user and password."""
+    """A server's URL without user and password."""
     parts = urlsplit(host)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
@@ -124,11 +124,11 @@ def _in_pod() -> bool:
     return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and not os.environ.get("KUBECONFIG")
 
 
-def _no_config(kubeconfig: str | None, context: str | None, said: str) -> str:
-    if context is not None and "context" in said.lower():
+def _no_config(kubeconfig: str | None, context: str | None, text: str) -> str:
+    if context is not None and "context" in text.lower():
         return f"--context {context}: no such context in the kubeconfig; kubectl config get-contexts lists them"
     where = kubeconfig or "KUBECONFIG or ~/.kube/config"
-    first = (said.splitlines() or ["it is empty"])[0]
+    first = (text.splitlines() or ["it is empty"])[0]
     return (
         f"no cluster to read: {where} has no usable configuration ({first}); give --kubeconfig, or --snapshot PATH, "
         "or -f MANIFESTS with --ads HOST:PORT and --gateway URL"

@@ -1,6 +1,6 @@
-"""One clock and one byte limit per source, looked at while an answer arrives: what every reader of a network obeys.
+"""One deadline and one byte limit per source, checked while an answer arrives; every network reader obeys them.
 
-Holds the budget and the HTTP connections that it can end; must not know what is read.
+Contains the budget and the HTTP connections it can cut; must not know what is read.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
 
 MAX_BYTES: Final = 512 << 20
-"""Bytes that are taken of one source, unless told otherwise."""
+"""Default for the most bytes to read from one source."""
 _PART: Final = 1 << 16
 _ERROR_BYTES: Final = 1 << 16
 _current: ContextVar[Budget | None] = ContextVar("xdsaudit_budget", default=None)
 
 
 class Budget:
-    """What one source may take: seconds from now on, and bytes. Retries and further pages are inside it.
+    """The limits of one source: seconds from now, and bytes; retries and further pages included.
 
     Attributes:
-        seconds: that were given.
-        max_bytes: that were given.
+        seconds: as given.
+        max_bytes: as given.
     """
 
     def __init__(self, seconds: float, max_bytes: int = MAX_BYTES) -> None:
@@ -46,7 +46,7 @@ class Budget:
 
     @property
     def left(self) -> float:
-        """Seconds that are left; 0 when there are none."""
+        """Seconds left, at least 0."""
         return max(self._deadline - time.monotonic(), 0.0)
 
     def expired(self) -> bool:
@@ -57,7 +57,7 @@ class Budget:
         """Account for bytes that arrived.
 
         Raises:
-            ReadError: they are too many, or too late; the message begins with the subject.
+            ReadError: there are too many, or they are too late; the message starts with the subject.
         """
         self._taken += count
         if self._taken > self.max_bytes:
@@ -67,12 +67,12 @@ class Budget:
 
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:
-        """Inside the block, connections of ``pool`` classes are shut at the deadline, whatever they wait for.
+        """Inside the block, connections of guarded pools are shut at the deadline, whatever they are waiting for.
 
-        A timeout of a socket starts anew with each byte: one that sends a byte a second would never end.
+        A socket's timeout restarts with each byte: a server that sends a byte a second would never hit it.
         """
         if _current.get() is self:
-            yield  # a block within: the outer one ends it
+            yield  # an inner block: the outer one ends it
             return
         timer = threading.Timer(self.left, self._shut)
         timer.daemon = True
@@ -86,30 +86,30 @@ class Budget:
             with self._lock:
                 self._open.clear()
                 left, self._adopted = self._adopted, []
-            for each in left:
-                each.close()
+            for handle in left:
+                handle.close()
 
     def watch(self, handle: socket.socket) -> None:
-        """Shut this socket at the deadline, if the block of ``guard`` is still running then."""
+        """Shut this socket at the deadline, if the ``guard`` block is still running then."""
         with self._lock:
             self._open.add(handle)
         if self.expired():
             _shutdown(handle)
 
     def adopt(self, handle: socket.socket) -> None:
-        """Close this socket at the end of the block: its connection is closed, while its answer may still be read."""
+        """Close this socket at the end of the block: its connection is closed, but its answer may still be being read."""
         with self._lock:
             self._adopted.append(handle)
 
     def _shut(self) -> None:
         with self._lock:
-            held, self._open = self._open, set()
-        for each in held:
-            _shutdown(each)
+            handles, self._open = self._open, set()
+        for handle in handles:
+            _shutdown(handle)
 
 
 def too_large(subject: str, limit: int) -> str:
-    """Words for an answer above the byte limit."""
+    """The message for an answer above the byte limit."""
     return f"{subject}: the answer is larger than {limit / (1 << 20):.4g} MiB; raise --max-bytes if that is right"
 
 
@@ -119,7 +119,7 @@ def _shutdown(handle: socket.socket) -> None:
 
 
 class _Guarded:
-    """A connection that tells the running budget of its socket, through a descriptor of its own: TLS replaces the first one."""
+    """A connection that registers its socket with the running budget, through a duplicate descriptor, since TLS replaces the socket."""
 
     _handle: socket.socket | None = None
 
@@ -130,7 +130,7 @@ class _Guarded:
         return made
 
     def request(self, *arguments: object, **named: object) -> None:
-        self._report()  # a connection that is used again was made for an earlier budget
+        self._report()  # a reused connection was made for an earlier budget
         super().request(*arguments, **named)  # type: ignore[misc]
 
     def close(self) -> None:
@@ -149,7 +149,7 @@ class _Guarded:
 
 
 def guarded(manager: PoolManager) -> PoolManager:
-    """Make a urllib3 pool manager open connections that a budget can end. It warns of no unverified certificate: its user does."""
+    """Make a urllib3 pool manager open connections that a budget can cut. It does not warn about unverified certificates; its user does."""
     import urllib3
     from urllib3.connection import HTTPConnection, HTTPSConnection
 
@@ -174,23 +174,23 @@ def guarded(manager: PoolManager) -> PoolManager:
 
 
 def body(response: BaseHTTPResponse, budget: Budget, subject: str) -> bytes:
-    """The whole body of a urllib3 response that was not preloaded, unpacked where it is packed.
+    """The whole body of a urllib3 response that was not preloaded, decompressed if necessary.
 
     Raises:
-        ReadError: it is too large, too late, or packed in a way that cannot be read; urllib3's errors pass through.
+        ReadError: it is too large, too late, or compressed in an unsupported way; urllib3's errors pass through.
     """
     return b"".join(parts(response, budget, subject))
 
 
 def parts(response: BaseHTTPResponse, budget: Budget, subject: str) -> Iterator[bytes]:
-    """The body piece by piece; packed or not, no piece is larger than a few times what arrived of it."""
+    """The body piece by piece; even decompressed, no piece is more than a few times larger than what arrived."""
     coding = str(response.headers.get("content-encoding") or "identity").strip().lower()
     unpack = None
     if coding in ("gzip", "x-gzip", "deflate"):
         unpack = zlib.decompressobj(wbits=47)  # either header
     elif coding != "identity":
         raise ReadError(
-            f"{subject}: the answer is packed as {coding[:20]!r}, which nobody asked for; check what answers"
+            f"{subject}: the answer is encoded as {coding[:20]!r}, which was not requested; check what answers there"
         )
     for part in response.stream(_PART, decode_content=False):
         if unpack is None:
@@ -202,7 +202,9 @@ def parts(response: BaseHTTPResponse, budget: Budget, subject: str) -> Iterator[
             try:
                 plain = unpack.decompress(rest, _PART)
             except zlib.error as error:
-                raise ReadError(f"{subject}: the answer cannot be unpacked ({error}); check what answers") from error
+                raise ReadError(
+                    f"{subject}: the answer cannot be decompressed ({error}); check what answers there"
+                ) from error
             budget.take(len(plain), subject)
             rest = unpack.unconsumed_tail
             yield plain
@@ -210,23 +212,23 @@ def parts(response: BaseHTTPResponse, budget: Budget, subject: str) -> Iterator[
                 break
     budget.take(0, subject)  # shut at the deadline, an answer without a length looks complete
     if unpack is not None and not unpack.eof:
-        raise ReadError(f"{subject}: the answer ends in the middle; try again")
+        raise ReadError(f"{subject}: the answer is incomplete; try again")
 
 
 def beginning(response: BaseHTTPResponse) -> str:
-    """The first line of an error's body, for a message."""
+    """The first line of an error response's body, for a message."""
     try:
-        said: bytes = response.read(_ERROR_BYTES, decode_content=False)
-    except Exception:  # what it says is a hint; that it failed is known
+        text: bytes = response.read(_ERROR_BYTES, decode_content=False)
+    except Exception:  # the text is only a hint; the failure is known
         return ""
-    return said.decode("utf-8", "replace").strip()
+    return text.decode("utf-8", "replace").strip()
 
 
 def lines_of(response: BaseHTTPResponse, limit: int, subject: str) -> Iterator[bytes]:
-    """Lines of a stream that does not end by itself, none of them larger than the limit.
+    """Lines of an endless stream, none of them longer than the limit.
 
     Raises:
-        ReadError: one is; urllib3's errors pass through.
+        ReadError: a line is too long; urllib3's errors pass through.
     """
     begun: list[bytes] = []
     size = 0

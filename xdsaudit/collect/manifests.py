@@ -1,6 +1,6 @@
 """Manifests (YAML or JSON, files, directories, standard input) to the Kubernetes lists of a snapshot.
 
-One bad document never stops the rest: what is wrong is kept beside what could be read, with its file, line and column.
+A bad document never stops the rest: complaints are kept beside what could be read, with file, line and column.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _OLD_VERSIONS: Final[Mapping[str, str]] = {
     "networking.k8s.io/v1beta1": "removed in Kubernetes 1.22",
 }
 _GROUPS: Final = {"WasmPlugin": "extensions.higress.io/v1alpha1"}
-"""Kinds of that name in other groups are other kinds."""
+"""Kinds of the same name in other groups are different kinds."""
 _MOST_BYTES: Final = 256 << 20
 _MOST_FILES: Final = 20_000
 
 
 class Manifests(NamedTuple):
-    """What manifests hold.
+    """The contents of manifests.
 
     Attributes:
         lists: Kubernetes lists by plural.
         origins: files and lines of Ingresses and their paths; of WasmPlugins, Services and ConfigMaps under ``wasmplugin/namespace/name``.
-        order: position of each object, by kind, namespace and name: what is applied earlier counts less.
-        complaints: what is wrong with them, in the order of the files.
+        order: position of each object, by kind, namespace and name; a later one is newer.
+        complaints: what is wrong with them, in file order.
     """
 
     lists: dict[str, bytes]
@@ -55,7 +55,7 @@ class Manifests(NamedTuple):
 
     @property
     def chosen(self) -> frozenset[str]:
-        """The Ingresses, and the WasmPlugins as ``wasmplugin/namespace/name``: what is waited for."""
+        """The Ingresses, and the WasmPlugins as ``wasmplugin/namespace/name``: what to wait for."""
         return self.refs | frozenset(f"wasmplugin/{ref}" for ref in self.plugins)
 
     @property
@@ -66,7 +66,7 @@ class Manifests(NamedTuple):
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """What could not be read, in words: it may hold rules."""
+        """What could not be read, as text: it may contain rules."""
         return tuple(str(c) for c in self.complaints if c.grade is Grade.UNREADABLE)
 
 
@@ -87,7 +87,7 @@ class _Item(NamedTuple):
 
 
 class _Object(NamedTuple):
-    """An object that was read, and what it is known by."""
+    """An object that was read, and its identity."""
 
     kind: str
     namespace: str
@@ -96,18 +96,18 @@ class _Object(NamedTuple):
 
 
 def read_manifests(places: Iterable[str], default_namespace: str = "default", *, to_check: bool = False) -> Manifests:
-    """Lists by plural of every object in these manifests; ``-`` is standard input.
+    """Every object in these manifests, as lists by plural; ``-`` is standard input.
 
-    Values of Secrets are dropped while reading. Kinds that were not given at all are absent, so that what depends on them is
-    unknown rather than missing.
+    Values of Secrets are dropped while reading. Kinds without any object are absent, so that what depends on them is unknown
+    rather than missing.
 
     Args:
         places: files, folders and ``-``.
-        default_namespace: of objects that name none.
-        to_check: return the complaints even where they left no Ingress to read.
+        default_namespace: the namespace of objects without one.
+        to_check: return the complaints even if no Ingress could be read.
 
     Raises:
-        InputError: a path does not exist or cannot be read, or not one Ingress could be read; the message names file and line.
+        InputError: a path does not exist or cannot be read, or no Ingress could be read; the message names file and line.
     """
     places = tuple(places)
     objects: dict[tuple[str, str, str], Mapping[str, Plain]] = {}
@@ -123,8 +123,8 @@ def read_manifests(places: Iterable[str], default_namespace: str = "default", *,
         kind, namespace, name, value = checked
         key, ref = (kind, namespace, name), f"{namespace}/{name}"
         if key in objects and kind == "Ingress":
-            said = f"{kind} {ref} stands here a second time; the last one counts, as kubectl applies them in order"
-            complaints.append(item.says(Grade.REPEATED, said, ("metadata", "name"), ref))
+            text = f"{kind} {ref} is written twice; the last one counts, as kubectl applies them in order"
+            complaints.append(item.says(Grade.REPEATED, text, ("metadata", "name"), ref))
         objects[key], order[key] = value, count
         if kind in ("WasmPlugin", "Service", "ConfigMap"):
             origins[f"{kind.lower()}/{ref}", "", ""] = item.place()._replace(column=0)
@@ -143,8 +143,8 @@ def read_manifests(places: Iterable[str], default_namespace: str = "default", *,
 def _no_ingress(places: tuple[str, ...], count: int, complaints: list[Complaint]) -> None:
     worst = [c for c in complaints if c.grade is not Grade.SKIPPED] or complaints
     if not worst:
-        said = f"no Ingress among {count} documents, and no WasmPlugin; give the manifests of the Ingresses too"
-        raise InputError(f"-f {', '.join(places)}: {said}")
+        text = f"no Ingress or WasmPlugin among {count} documents; add the manifests of the Ingresses"
+        raise InputError(f"-f {', '.join(places)}: {text}")
     more = f"; {len(worst) - 1} more like it" if len(worst) > 1 else ""
     first = worst[0]
     raise InputError(
@@ -157,10 +157,10 @@ def _encode(plural: str, items: list[Mapping[str, Plain]]) -> bytes:
 
 
 def read_whole(places: Iterable[str], default_namespace: str = "default") -> Manifests:
-    """As `read_manifests`, for those who must know every rule: what could not be read is an error.
+    """Like `read_manifests`, for callers who need every rule: an unreadable document is an error.
 
     Raises:
-        InputError: any document could not be read, and what `read_manifests` raises.
+        InputError: a document could not be read, or what `read_manifests` raises.
     """
     given = read_manifests(places, default_namespace)
     if given.unread:
@@ -170,10 +170,10 @@ def read_whole(places: Iterable[str], default_namespace: str = "default") -> Man
 
 
 def files_of(path: Path) -> list[Path]:
-    """A file, or the manifests in a folder, in order.
+    """A file, or a folder's manifests in order.
 
     Raises:
-        InputError: there is none, or there are too many to be meant.
+        InputError: there is none, or there are too many to be intended.
     """
     if not path.exists():
         raise InputError(f"-f {path}: no such file or directory; check the path")
@@ -183,20 +183,20 @@ def files_of(path: Path) -> list[Path]:
     for folder, _, names in os.walk(path):
         files += [Path(folder, name) for name in names if name.endswith((".yaml", ".yml", ".json"))]
         if len(files) > _MOST_FILES:
-            raise InputError(f"-f {path}: holds more than {_MOST_FILES:,} manifests; name the folders that are meant")
+            raise InputError(f"-f {path}: contains more than {_MOST_FILES:,} manifests; name the intended folders")
     if not files:
-        raise InputError(f"-f {path}: holds no .yaml, .yml or .json file; check the path")
+        raise InputError(f"-f {path}: contains no .yaml, .yml or .json file; check the path")
     return sorted(files)
 
 
 def _items(places: Iterable[str], complaints: list[Complaint]) -> Iterator[_Item]:
-    """Every object, lists taken apart, numbered by their documents; what cannot be read is complained of."""
+    """Every object, with lists taken apart, numbered by document; complaints about the rest."""
     number = 0
     for source, data in _texts(places):
         for document in parse(data):
             if isinstance(document, Trouble):
-                said = f"{document.text}; correct it"
-                complaints.append(Complaint(Grade.UNREADABLE, Origin(source, *document.mark), said))
+                text = f"{document.text}; correct it"
+                complaints.append(Complaint(Grade.UNREADABLE, Origin(source, *document.mark), text))
                 number += 1
                 continue
             for keys, value in _objects(document.value):
@@ -239,17 +239,17 @@ def _bounded(source: str, data: bytes) -> bytes:
 
 
 def _checked(item: _Item, namespace: str, complaints: list[Complaint]) -> _Object | None:
-    """The object, its metadata completed; None when it is not read, and then why is among the complaints."""
+    """The object with completed metadata; None if it is not read, with the reason among the complaints."""
     value = item.value if isinstance(item.value, Mapping) else {}
     kind = value.get("kind")
     if not isinstance(kind, str):
         like = "kind" in value or "apiVersion" in value or "metadata" in value
-        said = "is no Kubernetes object (it has no kind); correct it or leave the file out"
-        complaints.append(item.says(Grade.UNREADABLE if like else Grade.SKIPPED, said))
+        text = "is not a Kubernetes object (it has no kind); correct it or leave out the file"
+        complaints.append(item.says(Grade.UNREADABLE if like else Grade.SKIPPED, text))
         return None
     version = value.get("apiVersion")
     if kind not in _PLURALS or _GROUPS.get(kind, version) != version:
-        return None  # other kinds may stand in the same folder
+        return None  # other kinds may be in the same folder
     if kind == "Ingress" and version != _VERSION:
         _other_ingress(item, version, complaints)
         return None
@@ -262,7 +262,7 @@ def _checked(item: _Item, namespace: str, complaints: list[Complaint]) -> _Objec
     if space is None or space == "":
         space = "" if kind == "IngressClass" else namespace
     name = f"{space}/{called}" if isinstance(space, str) and space else called
-    said = f"{kind} {name}"
+    subject = f"{kind} {name}"
     ref = name if kind == "Ingress" else ""
     value = {**value, "metadata": {**meta, "namespace": space}}
     if kind == "Secret":
@@ -274,7 +274,7 @@ def _checked(item: _Item, namespace: str, complaints: list[Complaint]) -> _Objec
     depth = len(item.keys)
     twice = [k[depth:] for k in item.document.twice if k[:depth] == item.keys]
     faults += [Fault(keys, "is written twice; the last one counts", unknown=True) for keys in twice]
-    complaints += [item.says(_grade(f), f"{said}: {f.path} {f.text}", f.keys, ref) for f in dict.fromkeys(faults)]
+    complaints += [item.says(_grade(f), f"{subject}: {f.path} {f.text}", f.keys, ref) for f in dict.fromkeys(faults)]
     return None if typed else _Object(kind, as_text(space), called, value)
 
 
@@ -285,7 +285,7 @@ def _grade(fault: Fault) -> Grade:
 
 
 def _other_ingress(item: _Item, version: Plain, complaints: list[Complaint]) -> None:
-    """An Ingress of another API: Knative's is not ours, an old one would be refused."""
+    """An Ingress of another API version: Knative's is a different kind, an old one would be refused."""
     if (
         isinstance(version, str)
         and version
@@ -293,34 +293,36 @@ def _other_ingress(item: _Item, version: Plain, complaints: list[Complaint]) -> 
         and "." in version
         and "k8s.io" not in version
     ):
-        complaints.append(item.says(Grade.SKIPPED, f"Ingress of {version} is another kind and was left out"))
+        complaints.append(item.says(Grade.SKIPPED, f"Ingress of {version} is a different kind and was left out"))
         return
     why = f" ({_OLD_VERSIONS[version]})" if isinstance(version, str) and version in _OLD_VERSIONS else ""
-    told = version if isinstance(version, str) and version else "no apiVersion"
-    complaints.append(item.says(Grade.UNREADABLE, f"Ingress of {told}{why}; write it for {_VERSION}", ("apiVersion",)))
+    written = version if isinstance(version, str) and version else "no apiVersion"
+    complaints.append(
+        item.says(Grade.UNREADABLE, f"Ingress of {written}{why}; write it for {_VERSION}", ("apiVersion",))
+    )
 
 
 def _without_values(secret: Mapping[str, Plain]) -> Mapping[str, Plain]:
-    """A Secret with the names of its keys alone; what is no mapping stays, to be complained of."""
+    """A Secret with only the names of its keys; anything but a mapping stays, for a later complaint."""
     data = secret.get("data")
     kept = dict.fromkeys(data, "") if isinstance(data, dict) else [] if isinstance(data, list) else data
     return {**secret, "data": kept, "stringData": {}}
 
 
 def _untyped(kind: str, value: Mapping[str, Plain]) -> Iterator[Fault]:
-    """What translation cannot take of kinds that the table of fields does not hold (McpBridge, EndpointSlice)."""
+    """What is wrong with objects of kinds that the table of fields lacks (McpBridge, EndpointSlice)."""
     try:
         msgspec.convert(value, KINDS[_PLURALS[kind]][1], strict=True)
     except msgspec.ValidationError as error:
-        said, _, path = str(error).partition(" - at `$")
-        yield Fault(_keys(path.rstrip("`")), f"cannot be read: {said[:1].lower()}{said[1:]}", typed=True)
+        text, _, path = str(error).partition(" - at `$")
+        yield Fault(_keys(path.rstrip("`")), f"cannot be read: {text[:1].lower()}{text[1:]}", typed=True)
 
 
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 
 def _keys(path: str) -> Keys:
-    """The way that msgspec gives as text, as far as it is certain."""
+    """The path that msgspec gives as text, as far as it is unambiguous."""
     return tuple(int(index) if index else name for name, index in _STEP.findall(path.partition("[...]")[0]))
 
 

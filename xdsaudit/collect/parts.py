@@ -1,8 +1,8 @@
-"""Parts of a gateway's config dump: what concerns some hosts costs Envoy a hundredth of the whole.
+"""Parts of a gateway's config dump: those for some hosts cost Envoy a hundredth of the whole.
 
-Envoy refuses a ``name_regex`` whose RE2 program is larger than its runtime ``re2.max_program_size.error_level`` allows: 100 by
+Envoy rejects a ``name_regex`` whose RE2 program is larger than its runtime ``re2.max_program_size.error_level`` allows: 100 by
 default, which is a handful of hosts, 32,768 in Higress (higress-group/istio pkg/bootstrap/config.go). How long a pattern may be is
-learned from its refusals.
+learned from its rejections.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _PARTS: Final = (
 )
 _ROUTES: Final = ("RoutesConfigDump", "dynamic_route_configs")
 _UNSCOPED: Final = r"^https?\..*$"
-"""Tables of listeners that are not scoped: each holds hosts of all kinds."""
+"""Tables of listeners without scopes: each contains many hosts."""
 _LONGEST: Final = 8_000
-"""Letters of a pattern at first: a URL of it stays well below the 60 KiB of headers that Envoy takes."""
+"""Initial maximum length of a pattern: its URL stays well below the 60 KiB of headers that Envoy accepts."""
 _REQUESTS: Final = 50
-"""Requests of one round: where patterns must be so short that it takes more, the whole dump costs less."""
+"""Maximum number of requests per round: if short patterns would need more, the whole dump is cheaper."""
 _BAD_REQUEST: Final = 400
 
 
@@ -51,7 +51,7 @@ _ANSWER: Final = msgspec.json.Decoder(_Answer)
 
 
 class PartReader:
-    """Reads parts of one gateway again and again; remembers how long a pattern it takes."""
+    """Reads parts of one gateway again and again; remembers how long a pattern it accepts."""
 
     def __init__(self, source: str) -> None:
         """Read this gateway: an admin URL, or a file, which has no parts."""
@@ -59,7 +59,7 @@ class PartReader:
         self._longest = _LONGEST if is_url(source) else 0
 
     def read(self, hosts: Iterable[str], budget: Budget) -> bytes | None:
-        """A config dump of the parts that concern some hosts; None where only the whole tells of them.
+        """A config dump with the parts for some hosts; None if only the whole dump has them.
 
         Raises:
             ReadError: a part could not be read.
@@ -73,16 +73,16 @@ class PartReader:
                 return None
             sections = [as_section(*_ROUTES, routes)]
             for section, resource in _PARTS:
-                listed = entries(connections, self._source, resource, "", budget)
-                sections.append(as_section(section, resource, listed))
+                resources = entries(connections, self._source, resource, "", budget)
+                sections.append(as_section(section, resource, resources))
         return as_dump(sections)
 
     def tables(
         self, connections: PoolManager, hosts: frozenset[str], budget: Budget, *, unscoped: bool = True
     ) -> list[Raw] | None:
-        """Route configurations of some hosts, and perhaps others, in as few requests as the gateway lets us; None where they are too many."""
+        """Route configurations of some hosts, and perhaps others, in as few requests as the gateway allows; None if there are too many."""
         resource = _ROUTES[1]
-        listed = entries(connections, self._source, resource, _UNSCOPED, budget) if unscoped else []
+        unscoped_routes = entries(connections, self._source, resource, _UNSCOPED, budget) if unscoped else []
         while (asked := patterns(hosts, self._longest)) is not None:
             answers: list[Raw] = []
             for pattern in asked:
@@ -94,12 +94,12 @@ class PartReader:
                     self._longest = _shorter(pattern, hosts)
                     break
             else:
-                return listed + answers
+                return unscoped_routes + answers
         return None
 
 
 def entries(connections: PoolManager, source: str, resource: str, names: str, budget: Budget) -> list[Raw]:
-    """Entries of one kind of a gateway's dump, those alone whose names a regex matches, where one is given.
+    """Entries of one kind in a gateway's dump; with a regex only those whose names it matches.
 
     Raises:
         ReadError: they could not be read.
@@ -111,7 +111,7 @@ def entries(connections: PoolManager, source: str, resource: str, names: str, bu
     except ReadError as error:
         if error.status != 404:
             raise
-        return []  # Envoy's words for: there is none
+        return []  # how Envoy says that there is none
     try:
         return _ANSWER.decode(page).configs
     except (ValueError, RecursionError) as error:
@@ -129,7 +129,7 @@ def as_raw(value: str | list[Raw]) -> Raw:
 
 
 def as_dump(sections: Iterable[Section]) -> bytes:
-    """Sections put together as ``/config_dump`` has them."""
+    """Sections assembled as in ``/config_dump``."""
     return msgspec.json.encode({"configs": list(sections)})
 
 
@@ -139,20 +139,20 @@ def kind_of(section: str) -> str:
 
 
 def _shorter(refused: str, hosts: Iterable[str]) -> int:
-    """Half the length of a pattern that was refused, but enough for each host by itself; 0 where it was no longer than that."""
+    """Half the length of a rejected pattern, but enough for each single host; 0 if it was already no longer than that."""
     least = max((len(_pattern({domain: [label]})) for label, domain in map(_split, hosts)), default=0)
     return max(len(refused) // 2, least) if len(refused) > least else 0
 
 
 def patterns(hosts: Iterable[str], longest: int) -> list[str] | None:
-    """Regexes that together match the names of the tables of some hosts; other names may match too.
+    """Regexes that together match the table names of some hosts; other names may match too.
 
     Args:
-        hosts: as in the tables' names: ``higress-rds-80.HOST``.
-        longest: letters of one regex.
+        hosts: as in table names: ``higress-rds-80.HOST``.
+        longest: maximum length of one regex.
 
     Returns:
-        None where one host does not fit, or too many regexes would be needed.
+        None if a host does not fit, or too many regexes would be needed.
     """
     patterns: list[str] = []
     batch: dict[str, list[str]] = {}
@@ -178,10 +178,10 @@ def _pattern(batch: dict[str, list[str]]) -> str:
 
 
 def _alternatives(batch: dict[str, list[str]]) -> Iterator[str]:
-    """Hosts with what they have in common written once, since the size of the pattern counts."""
+    """A pattern for hosts that writes common parts once, since its size counts."""
     for domain, labels in batch.items():
         if labels:
-            written = [re.escape(each).replace("\\-", "-") for each in labels]
+            written = [re.escape(label).replace("\\-", "-") for label in labels]
             yield (written[0] if len(written) == 1 else f"({'|'.join(written)})") + re.escape(domain).replace(
                 "\\-", "-"
             )

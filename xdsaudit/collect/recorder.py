@@ -1,7 +1,7 @@
-"""The black box of a watch: a folder with a line for each change, and the views of the moments that matter.
+"""The black box of a watch: a folder with a line per change, and the views of the moments that matter.
 
-Losses that a stale cache makes heal by the next push and leave no trace: what is kept here is all there will be. Snapshots are
-redacted, capped in number and in size, the oldest first out; a folder that cannot be written never stops the watch.
+Losses caused by a stale cache heal with the next push and leave no trace: what is kept here is all there will be. Snapshots are
+redacted and capped in number and size, oldest deleted first; a folder that cannot be written never stops the watch.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from xdsaudit.model.snapshot import Snapshot
 TIMELINE: Final = "timeline.jsonl"
 _SUFFIX: Final = ".tar.gz"
 _LINES: Final = 20_000
-"""Lines of the time line; beyond it the older half goes."""
+"""Maximum number of lines in the timeline; beyond it the older half is deleted."""
 _APART: Final = 5.0
-"""Seconds between two pairs of snapshots: changes in between belong to the same push."""
+"""Minimum seconds between two pairs of snapshots: changes in between belong to the same push."""
 
 
 class Recorder:
     """Writes into one folder.
 
     Attributes:
-        failed: why the last writing failed, "" when it did not.
+        failed: why the last write failed, "" if it did not.
     """
 
     def __init__(
         self, folder: Path, *, keep: int = 20, max_bytes: int = 512 << 20, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Record into this folder, which is made where it does not exist.
+        """Record into this folder, which is created if it does not exist.
 
         Args:
-            folder: where to.
+            folder: the folder.
             keep: number of moments, each with its last good round.
-            max_bytes: of all snapshots together.
+            max_bytes: the most bytes of all snapshots together.
             clock: seconds.
 
         Raises:
-            InputError: the folder cannot be made or written.
+            InputError: the folder cannot be created or written.
         """
         self._folder, self._keep, self._max_bytes, self._clock = folder, keep, max_bytes, clock
         self._at, self._names = -_APART, ("", "")
@@ -65,26 +65,26 @@ class Recorder:
         return self._folder / TIMELINE
 
     def note(self, events: Iterable[Event], seen: Snapshot | None, good: Snapshot | None) -> None:
-        """Write these changes, and the views of this moment where one of them is bad.
+        """Write these changes, and the views of this moment if one of them is bad.
 
         Args:
-            events: what changed in a round.
+            events: the changes of a round.
             seen: the views of the round.
-            good: the views of the last round in which nothing was newly bad.
+            good: the views of the last round without a new problem.
         """
-        listed = list(events)
-        if not listed:
+        changes = list(events)
+        if not changes:
             return
         try:
             names = (
-                self._snapshots(listed[0].at, seen, good)
-                if seen is not None and any(e.bad for e in listed)
+                self._snapshots(changes[0].at, seen, good)
+                if seen is not None and any(e.bad for e in changes)
                 else ("", "")
             )
-            self._append(e._replace(views=names[0], good=names[1]) if e.bad else e for e in listed)
+            self._append(e._replace(views=names[0], good=names[1]) if e.bad else e for e in changes)
             self.failed = ""
         except Exception as error:
-            # Whatever it is (a full disk, an answer that redaction refuses), watching goes on.
+            # Whatever it is (a full disk, an answer that redaction rejects), the watch continues.
             self.failed = getattr(error, "strerror", None) or outline(error)
 
     def _snapshots(self, at: str, seen: Snapshot, good: Snapshot | None) -> tuple[str, str]:
@@ -106,7 +106,7 @@ class Recorder:
         return self._names
 
     def _free(self, stem: str) -> str:
-        """A name that no moment has yet."""
+        """A name that is still free."""
         name, number = stem, 1
         while (self._folder / f"{name}.during{_SUFFIX}").exists():
             number += 1
@@ -114,14 +114,14 @@ class Recorder:
         return name
 
     def _prune(self, newest: str) -> None:
-        """Remove the oldest moments beyond the caps; the newest stays, however large."""
+        """Delete the oldest moments beyond the caps; the newest stays, however large."""
         moments: dict[str, list[Path]] = {}
         for place in self._folder.glob(f"*{_SUFFIX}"):
             stem, _, kind = place.name.removesuffix(_SUFFIX).rpartition(".")
             if kind in ("during", "before"):
                 moments.setdefault(stem, []).append(place)
         order = sorted(moments, key=lambda stem: (max(p.stat().st_mtime for p in moments[stem]), stem))
-        total = sum(p.stat().st_size for listed in moments.values() for p in listed)
+        total = sum(p.stat().st_size for places in moments.values() for p in places)
         while order and order[0] != newest and (len(order) > self._keep or total > self._max_bytes):
             for place in moments[order.pop(0)]:
                 total -= place.stat().st_size
@@ -141,10 +141,10 @@ class Recorder:
 
 
 def read_timeline(folder: Path) -> list[Event]:
-    """The changes that a recorder wrote; a line that is cut off or none of ours is passed over.
+    """The changes that a recorder wrote; truncated and foreign lines are skipped.
 
     Raises:
-        InputError: the folder holds no time line.
+        InputError: the folder has no timeline.
     """
     try:
         lines = (folder / TIMELINE).read_bytes().splitlines()

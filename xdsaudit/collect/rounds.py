@@ -1,7 +1,7 @@
-"""What ``wait`` and ``watch`` read round after round: an open ADS stream per pilot, parts of each gateway's dump, watched objects.
+"""What ``wait`` and ``watch`` read each round: an open ADS stream per pilot, parts of each gateway's dump, watched objects.
 
-Rules of the load (measured, see the docs): whole dumps at most once a second, and by ``watch`` only when stats do not tell what
-moved; pilot through one private cache line per process, and one further line per probe; pilot's own config dump never.
+Limits on load (measured, see the docs): whole dumps at most once a second, and by ``watch`` only if stats do not say what moved;
+pilot through one private cache line per process, and one more per probe; never pilot's own config dump.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ T = TypeVar("T")
 Kube = Callable[[], tuple[Mapping[str, bytes], tuple[str, ...]]]
 WHOLE_SECONDS: Final = 1.0
 _MANY: Final = 200
-"""Hosts above which the whole dump of a gateway is read at once, and no part of it."""
+"""With more hosts than this, a gateway's whole dump is read instead of parts."""
 
 
 class LiveReader:
     """Reads the same sources again and again, cheaply; a context manager."""
 
     def __init__(self, sources: Sources, kube: Kube | None = None) -> None:
-        """Read these sources; ``kube`` gives current Kubernetes lists and complaints, instead of fixed ones."""
+        """Read these sources; ``kube`` gives current Kubernetes lists and complaints instead of fixed ones."""
         self._sources, self._kube = sources, kube
         self._stack = ExitStack()
         self._followers: dict[str, Follower] = {}
@@ -62,7 +62,7 @@ class LiveReader:
         sources = self._sources
         if sources.node_from is not None:
             self._sources = sources = replace(sources, node=node_to_show(sources), node_from=None)
-        # Beside the first round: a silent gateway costs its deadline once.
+        # In parallel with the first round: a silent gateway costs its deadline only once.
         node = start(self._node)
         for name, endpoint in zip(replica_names(sources.ads, sources.names), sources.ads, strict=True):
             follower = Follower(endpoint, node.result, sources.access)
@@ -73,7 +73,7 @@ class LiveReader:
         return self
 
     def _node(self) -> Node:
-        """The identity all followers show: the gateway's, with a private cache line."""
+        """The identity all followers present: the gateway's, with a private cache line."""
         node = node_to_show(self._sources)
         self._sources = replace(self._sources, node=node)
         return replace(node, istio_version=private_version(node.istio_version))
@@ -100,7 +100,7 @@ class LiveReader:
     ) -> Snapshot:
         pilots = {}
         for name, follower in self._followers.items():
-            # The first round waits for the first answers; later ones never do. A gateway's identity may come before them.
+            # The first round waits for the first answers; later ones never do. A gateway's identity may be needed before them.
             follower.answered.wait(2 * self._sources.access.timeout + 1)
             answers, why = follower.read()
             if answers:
@@ -109,7 +109,7 @@ class LiveReader:
             if why is not None:
                 why = error_text(ReadError(why), follower.endpoint, self._sources)
             infos.append(ViewInfo(ViewName.PILOT_FRESH, name, state, why, now(), None, follower.node_id))
-        # What cores push is there to time rules by. None is waited for, and one that is not healthy is left out: no view rests on it.
+        # Cores only serve to time rules. They are not waited for, and unhealthy ones are left out: no view depends on them.
         said_by_core = {name: core.read() for name, core in self._cores.items()}
         snapshot = Snapshot(
             captured_at=now(),
@@ -125,7 +125,7 @@ class LiveReader:
         return self._sources.wanted.put_on(snapshot) if self._sources.wanted is not None else snapshot
 
     def quick(self, hosts: Iterable[str]) -> Snapshot:
-        """The private line of each pilot as it was last pushed, and of each gateway the tables of these hosts alone."""
+        """Each pilot's private line as last pushed, and only these hosts' tables from each gateway."""
         wanted = frozenset(hosts)
         _, kube, info = self._lists()
         infos = [info, *self._sources.known]
@@ -142,7 +142,7 @@ class LiveReader:
         return self._snapshot(kube, infos, gateways, hosts=wanted)
 
     def _concerning(self, hosts: frozenset[str], within: Budget) -> list[bytes | ReadError]:
-        """Of each gateway a dump of the parts that concern some hosts, or the whole where parts do not do, or why it cannot be read."""
+        """Each gateway's dump for some hosts, or the whole dump if parts are not enough, or why it cannot be read."""
         sources, access = self._sources.gateways, self._sources.access
 
         def budget() -> Budget:
@@ -151,25 +151,25 @@ class LiveReader:
         answers: list[bytes | ReadError | None] = [None] * len(sources)
         if len(hosts) <= _MANY:
             answers = _all(sources, [partial(reader.read, hosts, budget()) for reader in self._parts], within)
-        left = [number for number, each in enumerate(answers) if each is None]
+        left = [number for number, answer in enumerate(answers) if answer is None]
         if any(is_url(sources[number]) for number in left):
             self._await_whole()
         asked = [sources[number] for number in left]
         wholes = _all(asked, [partial(fetch_dump, source, budget()) for source in asked], budget())
         found = dict(zip(left, wholes, strict=True))
-        return [found[number] if each is None else each for number, each in enumerate(answers)]
+        return [found[number] if answer is None else answer for number, answer in enumerate(answers)]
 
     def _await_whole(self) -> None:
-        """Return once a second has passed since the last whole dump, and count this moment as the next."""
+        """Wait until a second has passed since the last whole dump, and count this moment as the next."""
         time.sleep(max(self._whole_at + WHOLE_SECONDS - time.monotonic(), 0))
         self._whole_at = time.monotonic()
 
     def full(self, *, probe: bool) -> Snapshot:
-        """Every view whole, pilot's served line among them; waits so that a second has passed since the last.
+        """Read every view completely, including pilot's served line; waits until a second has passed since the last time.
 
         Args:
-            probe: read one new private line too, which nothing cached can answer; else the open one stands in, since every new
-                line takes room in pilot's cache.
+            probe: also read a new private line, which no cache can answer; otherwise the open one is used, since every new
+                line takes up space in pilot's cache.
         """
         self._await_whole()
         sources, kube, _ = self._lists()
@@ -186,7 +186,7 @@ class LiveReader:
         return replace(snapshot, pilot=pilots, views=tuple(infos))
 
     def round(self) -> Snapshot:
-        """What ``watch`` judges: the private lines as pushed, what moved in gateways once a second, pilot's served line not at all."""
+        """What ``watch`` judges: private lines as pushed, what moved in gateways at most once a second, not pilot's served line."""
         _, kube, info = self._lists()
         infos = [info, *self._sources.known]
         if time.monotonic() - self._whole_at >= WHOLE_SECONDS:
@@ -209,7 +209,7 @@ class LiveReader:
 
 
 def _all(sources: Sequence[str], jobs: Sequence[Callable[[], T]], within: Budget) -> list[T | ReadError]:
-    """What the job of each gateway gives, all done at once; a ReadError in place of one that fails."""
+    """The results of each gateway's job, run in parallel; a ReadError in place of a failed one."""
     started = [start(job) for job in jobs]
     results: list[T | ReadError] = []
     for source, job in zip(sources, started, strict=True):

@@ -1,4 +1,4 @@
-"""Snapshots on disk: what each file of one means, so that save and load are inverse.
+"""Snapshots on disk: what each file means, so that save and load are inverse.
 
 Knows the layout; ``archive`` reads and writes the files, ``redact`` cleans what is written.
 """
@@ -23,21 +23,21 @@ _KNOWN: Final = frozenset({"format", "captured_at", "controller", "views", "stor
 def load(path: str | Path) -> Snapshot:
     """The snapshot at a path: a directory, ``.tar.gz``, ``.tar.xz`` or ``.zip``.
 
-    One that lists its files must hold them all, whole; one of an older version lists none and is read as it is.
+    One that lists its files must contain all of them unchanged; one of an older version lists none and is read as it is.
 
     Raises:
-        InputError: there is none, it is not whole, or it cannot be read safely.
-        FormatError: its format is not one this version reads.
+        InputError: there is none, it is incomplete, or it cannot be read safely.
+        FormatError: this version cannot read its format.
     """
     return from_files(read_files(Path(path)), str(path))
 
 
 def from_files(files: Mapping[str, bytes], source: str) -> Snapshot:
-    """A snapshot from its files by relative path; a single folder around them is looked through.
+    """A snapshot from its files by relative path; a single enclosing folder is ignored.
 
     Raises:
         InputError: snapshot.json is missing or unreadable.
-        FormatError: it is of another format.
+        FormatError: it has another format.
     """
     if "snapshot.json" not in files:
         roots = {n.partition("/")[0] for n in files}
@@ -56,7 +56,9 @@ def from_files(files: Mapping[str, bytes], source: str) -> Snapshot:
     if meta["format"] != FORMAT:
         newer = meta["format"].startswith("xdsaudit.snapshot/")
         step = "upgrade xdsaudit to read it" if newer else "give a snapshot that xdsaudit capture wrote"
-        raise FormatError(f"snapshot {source}: its format is {meta['format']!r}, this version reads {FORMAT!r}; {step}")
+        raise FormatError(
+            f"snapshot {source}: its format is {meta['format']!r}, but this version reads {FORMAT!r}; {step}"
+        )
     controller = meta.get("controller") or {}
     if not isinstance(controller, dict) or not all(isinstance(v, _PLAIN) for v in controller.values()):
         raise InputError(
@@ -85,20 +87,20 @@ def from_files(files: Mapping[str, bytes], source: str) -> Snapshot:
 _PLAIN: Final = (str, int, bool, float, type(None))
 
 
-def _listed(listed: Plain, files: Mapping[str, bytes], source: str) -> dict[str, bytes]:
-    """The files that snapshot.json lists, each as it was written; others are left alone."""
+def _listed(entries: Plain, files: Mapping[str, bytes], source: str) -> dict[str, bytes]:
+    """The files that snapshot.json lists, each as it was written; others are ignored."""
     kept = {}
     try:
-        for each in as_mappings(listed):
-            name, size, digest = as_text(each["path"]), each["size"], each["sha256"]
+        for entry in as_mappings(entries):
+            name, size, digest = as_text(entry["path"]), entry["size"], entry["sha256"]
             data = files.get(name)
             if data is None:
                 raise InputError(
-                    f"snapshot {source}: is not whole: {name} is missing; copy it again, or capture it again"
+                    f"snapshot {source}: is incomplete: {name} is missing; copy it again, or capture it again"
                 )
             if len(data) != size or hashlib.sha256(data).hexdigest() != digest:
                 raise InputError(
-                    f"snapshot {source}: is not whole: {name} has {len(data)} bytes that are not those that were written; "
+                    f"snapshot {source}: is damaged: {name} has {len(data)} bytes that differ from those written; "
                     "copy it again, or capture it again"
                 )
             kept[name] = data
@@ -152,12 +154,12 @@ def _gateway(files: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
     return pages
 
 
-def _infos(listed: Plain, source: str) -> Iterator[ViewInfo]:
+def _infos(entries: Plain, source: str) -> Iterator[ViewInfo]:
     try:
-        for each in as_mappings(listed):
-            told = {key: each.get(key) for key in ("replica", "why", "read_at", "endpoint", "node_id")}
-            texts = {key: None if value is None else as_text(value) for key, value in told.items()}
-            yield ViewInfo(ViewName(as_text(each["name"])), state=State(as_text(each.get("state", "read"))), **texts)
+        for entry in as_mappings(entries):
+            values = {key: entry.get(key) for key in ("replica", "why", "read_at", "endpoint", "node_id")}
+            texts = {key: None if value is None else as_text(value) for key, value in values.items()}
+            yield ViewInfo(ViewName(as_text(entry["name"])), state=State(as_text(entry.get("state", "read"))), **texts)
     except (KeyError, ValueError) as error:
         raise InputError(
             f"snapshot {source}: snapshot.json: views is not as expected ({error}); capture it again"
@@ -194,25 +196,25 @@ def to_files(snapshot: Snapshot) -> dict[str, bytes]:
 
 
 def _type(data: bytes) -> str:
-    """A name for a response's file; only people read it."""
+    """A name for a response's file, for people only."""
     from xdsaudit.xds.session import type_of
 
     return type_of(data).rpartition("/")[2].rpartition(".")[2] or "response"
 
 
 def save(snapshot: Snapshot, path: str | Path, *, redacted: bool = True) -> int:
-    """Write a snapshot to a new directory or archive (by its ending), whole or not at all.
+    """Write a snapshot to a new directory or archive (by its extension), completely or not at all.
 
     Args:
-        snapshot: what is written.
+        snapshot: the snapshot.
         path: a directory, or a file that ends in ``.tar.gz``, ``.tgz``, ``.tar.xz`` or ``.zip``; it must not exist.
-        redacted: whether credentials are replaced by pseudonyms first (``xdsaudit.redact``).
+        redacted: whether to replace credentials by pseudonyms first (``xdsaudit.redact``).
 
     Returns:
-        Number of bytes of its files.
+        The number of bytes of its files.
 
     Raises:
-        InputError: the path exists already or cannot be written.
+        InputError: the path already exists or cannot be written.
     """
     from xdsaudit.collect.redact import redact
 

@@ -1,4 +1,4 @@
-"""Explicit sources to one snapshot: manifests, ADS endpoints, core endpoints, gateways, read side by side.
+"""Explicit sources to one snapshot: manifests, ADS endpoints, core endpoints and gateways, read in parallel.
 
 A source that fails becomes a view of state ``unread`` with the reason; the others are still used.
 """
@@ -34,15 +34,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Progress = Callable[[str], None]
 _SLACK_SECONDS: Final = 0.5
-"""A reader that obeys its budget has ended by then; one in a name lookup may not have, and is not waited for."""
+"""A reader that obeys its budget has ended by then; one stuck in a name lookup may not have, and is abandoned."""
 
 
 class Tunnel(Protocol):
-    """What stands between an endpoint of this machine and a pod (``collect.forward.Forward``).
+    """What connects a local endpoint with a pod (``collect.forward.Forward``).
 
     Attributes:
         place: the pod and port it leads to, for messages.
-        error: why the last connection could not be made, "" when it could.
+        error: why the last connection failed, "" if it did not.
     """
 
     place: str
@@ -50,7 +50,7 @@ class Tunnel(Protocol):
 
 
 class Wanted(NamedTuple):
-    """What manifests ask the API to hold: lists by plural, where each was written, the places read, and what of them was not."""
+    """What manifests ask of the API: lists by plural, where each object was written, the places read, and what could not be."""
 
     lists: Mapping[str, bytes]
     origins: Origins
@@ -58,7 +58,7 @@ class Wanted(NamedTuple):
     unread: tuple[str, ...] = ()
 
     def put_on(self, snapshot: Snapshot) -> Snapshot:
-        """The snapshot with the view ``manifest``."""
+        """The snapshot with the view ``manifest`` added."""
         state, why = State.PARTIAL if self.unread else State.READ, "; ".join(self.unread) or None
         info = ViewInfo(ViewName.MANIFEST, None, state, why, now(), ", ".join(self.places) or None)
         views = (info, *(v for v in snapshot.views if v.name is not ViewName.MANIFEST))
@@ -71,23 +71,23 @@ class Sources:
 
     Attributes:
         manifests: files, directories or ``-`` with the Ingresses and what they use.
-        kube: Kubernetes lists that are in memory already, instead of manifests.
+        kube: Kubernetes lists already in memory, instead of manifests.
         ads: ``host:port`` of each pilot.
         ads_debug: URL of each pilot's debug port (15014), in the order of ``ads``.
         core: ``host:port`` of each higress-core.
         gateways: admin URL or config_dump file of each gateway.
-        node: identity to show to pilot; left as it is, the first gateway's is taken over.
-        node_from: gateway whose identity is taken over instead (its admin URL or file).
+        node: the identity to present to pilot; by default the first gateway's is used.
+        node_from: the gateway whose identity to use instead (its admin URL or file).
         probe_cache: also read each pilot through a private cache line.
         access: how to reach pilots.
-        namespace: of objects that name none.
-        controller: what is known of the controller (``controller`` in JSON).
-        grace: seconds a rule may be young before it is judged.
-        names: replica names by endpoint, where the endpoint does not tell (a forwarded port).
+        namespace: the namespace of objects without one.
+        controller: what is known about the controller (``controller`` in JSON).
+        grace: seconds for which a missing rule is pending.
+        names: replica names by endpoint, if the endpoint does not show it (a forwarded port).
         tunnels: port-forwards by endpoint, which know why a pod cannot be reached.
-        complaints: what of the Kubernetes lists could not be read, and why.
-        wanted: what manifests ask the API to hold, where they stand beside a cluster.
-        known: views of which it is known already that they cannot be read.
+        complaints: which Kubernetes lists could not be read, and why.
+        wanted: what manifests ask of the API, if they accompany a cluster.
+        known: views already known to be unreadable.
     """
 
     manifests: tuple[str, ...] = ()
@@ -111,20 +111,20 @@ class Sources:
 
 
 def now() -> str:
-    """The time, as snapshots write it."""
+    """The current time, as snapshots write it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def private_version(version: str) -> str:
-    """An ISTIO_VERSION never used before: pilot keys its route cache by this text, so that nothing cached answers it."""
+    """An ISTIO_VERSION never used before: pilot keys its route cache by it, so nothing cached can answer."""
     return f"{version}-xdsaudit-{int(time.time())}-{secrets.token_hex(4)}"
 
 
 def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
-    """Read every source once, all at the same time, each within its deadline.
+    """Read every source once, in parallel, each within its deadline.
 
     Raises:
-        InputError: the manifests, or files of keys and tokens, cannot be used.
+        InputError: the manifests, or key or token files, cannot be used.
     """
     kube = dict(sources.kube) if sources.kube is not None else {}
     infos: list[ViewInfo] = list(sources.known)
@@ -137,7 +137,7 @@ def read(sources: Sources, progress: Progress = lambda _: None) -> Snapshot:
         progress("read the manifests")
     if kube or sources.complaints:
         infos.append(kube_info(kube, sources))
-    # A gateway is asked for its node and its dump at once: a silent one costs its deadline once.
+    # A gateway's node and dump are requested in parallel: a silent one costs its deadline only once.
     clock = Budget(sources.access.timeout)
     gateways = [start(gateway_view, source, sources) for source in sources.gateways]
     node = node_to_show(sources)
@@ -188,7 +188,7 @@ def kube_info(kube: Mapping[str, bytes], sources: Sources) -> ViewInfo:
 
 
 def start(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> Future[T]:
-    """Run in a daemon thread: an executor would hold Ctrl-C back until the slowest source has reached its deadline."""
+    """Run in a daemon thread: an executor would delay Ctrl-C until the slowest source reaches its deadline."""
     future: Future[T] = Future()
 
     def run() -> None:
@@ -202,10 +202,10 @@ def start(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> Future
 
 
 def result_of(job: Future[T], within: Budget, subject: str) -> T:
-    """The result of a reader that was started.
+    """The result of a started reader.
 
     Raises:
-        ReadError: it has none in time, or it met what nobody expected.
+        ReadError: it did not finish in time, or failed unexpectedly.
         InputError: its own.
     """
     try:
@@ -223,7 +223,7 @@ def result_of(job: Future[T], within: Budget, subject: str) -> T:
 
 
 def error_text(error: ReadError, endpoint: str, sources: Sources) -> str:
-    """Words of an error, by the pod and the reason of the port-forward where the endpoint is one: nobody typed its address."""
+    """An error's text; for a port-forward it names the pod and the forward's reason instead of a local address."""
     text = str(error)
     tunnel = sources.tunnels.get(endpoint)
     if tunnel is None:
@@ -235,7 +235,7 @@ def error_text(error: ReadError, endpoint: str, sources: Sources) -> str:
 
 
 def replica_names(sources: tuple[str, ...], known: Mapping[str, str]) -> list[str]:
-    """A replica name per source, fit for a folder: the pod's where it is known, else host_port, numbered where several are alike."""
+    """A replica name per source, usable as a folder: the pod's name if known, otherwise host_port; duplicates are numbered."""
     names: list[str] = []
     for source in sources:
         if source in known:
@@ -251,18 +251,18 @@ def replica_names(sources: tuple[str, ...], known: Mapping[str, str]) -> list[st
 
 
 def node_to_show(sources: Sources) -> Node:
-    """The node to show: told, or taken from a gateway, so that pilot answers from the line this gateway reads."""
-    told = sources.node != Node(namespace=sources.node.namespace)
-    gateway = sources.node_from or (sources.gateways[0] if sources.gateways and sources.ads and not told else None)
+    """The node to present: the given one, or a gateway's, so that pilot answers from the cache line this gateway reads."""
+    given = sources.node != Node(namespace=sources.node.namespace)
+    gateway = sources.node_from or (sources.gateways[0] if sources.gateways and sources.ads and not given else None)
     if gateway is None:
         return sources.node
     try:
         node = fetch_node(gateway, sources.access.timeout)
     except ReadError:
         if sources.node_from is None:
-            return sources.node  # that gateway's view will say why; Higress's usual identity is the best guess
+            return sources.node  # that gateway's view will report why; Higress's default identity is the best guess
         raise
-    # The id stays ours, to be told apart in pilot's list of clients; pilot goes by the metadata.
+    # The id stays ours, to be recognisable in pilot's list of clients; pilot only uses the metadata.
     shown = node.metadata
     labels = shown.get("LABELS")
     return replace(
@@ -303,13 +303,13 @@ def _core(endpoint: str, sources: Sources) -> tuple[tuple[bytes, ...], list[View
 
 
 Gateway = Callable[[float, int], tuple[dict[str, bytes], list[str]]]
-"""Reads the pages of one gateway, within so many seconds and bytes."""
+"""Reads one gateway's pages within a limit of seconds and bytes."""
 
 
 def gateway_view(
     source: str, sources: Sources, reading: Gateway | None = None
 ) -> tuple[dict[str, bytes], list[ViewInfo]]:
-    """Pages of a gateway, and how it was read; the replica is the caller's to name."""
+    """A gateway's pages and how they were read; the caller names the replica."""
     access = sources.access
     try:
         pages, complaints = (reading or partial(fetch_gateway, source))(access.timeout, access.max_bytes)

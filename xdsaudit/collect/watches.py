@@ -1,4 +1,4 @@
-"""Kubernetes objects kept up to date: list, then watch; bookmarks, resumption, and a new list when the version is too old."""
+"""Kubernetes objects kept current: list, then watch, with bookmarks, resumption, and a new list if the version is too old."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _WATCH_SECONDS: Final = 300
 _MAPS_SECONDS: Final = 10.0
 _ABSENT_SECONDS: Final = 30.0
-"""Between two looks for a kind that the cluster lacks."""
+"""Seconds between two attempts to list a kind that the cluster lacks."""
 _BACKOFF: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -46,7 +46,7 @@ _META: Final = msgspec.json.Decoder(_Meta)
 
 
 class KubeStore:
-    """The lists of a snapshot, followed by one watch a kind; a context manager."""
+    """The lists of a snapshot, followed with one watch per kind; a context manager."""
 
     def __init__(self, api: KubeApi, namespace: str) -> None:
         """Follow all kinds."""
@@ -81,7 +81,7 @@ class KubeStore:
             thread.join(timeout=max(deadline - time.monotonic(), 0))
 
     def read(self) -> tuple[dict[str, bytes], tuple[str, ...]]:
-        """The lists by plural, and why some of them could not be followed."""
+        """The lists by plural, and why some could not be followed."""
         with self._lock:
             for kind in self._api.kinds:
                 if kind.plural in self._items and kind.plural not in self._lists:
@@ -109,16 +109,16 @@ class KubeStore:
                 failures = 0
             except GoneError:
                 version = ""  # too old: list again
-            except Exception as error:  # a watch must not die silently: its list would stay fresh for ever
+            except Exception as error:  # a watch must not die silently: its list would look current for ever
                 if left_alone(kind, error):
                     version = ""
                     self._ready[kind.plural].set()
                     self._stop.wait(_ABSENT_SECONDS)
                     continue
-                known = isinstance(error, (ReadError, InputError))
-                said = f"Kubernetes {self._api.host}: {kind.plural} could not be followed ({outline(error)})"
-                self._complaints[kind.plural] = str(error) if known else said
-                version = version if known else ""
+                expected = isinstance(error, (ReadError, InputError))
+                text = f"Kubernetes {self._api.host}: {kind.plural} could not be followed ({outline(error)})"
+                self._complaints[kind.plural] = str(error) if expected else text
+                version = version if expected else ""
                 self._ready[kind.plural].set()
                 self._stop.wait(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
                 failures += 1
@@ -153,7 +153,7 @@ class KubeStore:
             if self._stop.is_set():
                 return version
             raise ReadError(
-                f"Kubernetes {self._api.host}: the watch of {kind.plural} broke off ({error}); it is resumed"
+                f"Kubernetes {self._api.host}: the watch of {kind.plural} was cut off ({error}); resuming"
             ) from error
         finally:
             self._open.pop(kind.plural, None)
@@ -171,7 +171,7 @@ class KubeStore:
             key = item_key(event.object)
         except BROKEN as error:
             raise ReadError(
-                f"Kubernetes {self._api.host}: a watch of {kind.plural} said what is not an event ({error})"
+                f"Kubernetes {self._api.host}: the watch of {kind.plural} sent something that is not an event ({error})"
             ) from error
         with self._lock:
             items = self._items.setdefault(kind.plural, {})
@@ -190,6 +190,6 @@ class KubeStore:
 
 
 def _abort(response: BaseHTTPResponse) -> None:
-    """Wake a thread that waits for the next event."""
+    """Wake a thread that is waiting for the next event."""
     with contextlib.suppress(Exception):
         response.shutdown()

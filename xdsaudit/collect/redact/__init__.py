@@ -1,11 +1,11 @@
-"""Redaction: a snapshot holds what the readers read and no credential, and says the same as before.
+"""Redaction: a snapshot keeps what the readers read, contains no credential, and gives the same audit.
 
-**Keep by list.** Of every object, message and page only the fields are kept that the readers decode; unknown fields, filters that are
-not modelled and pages that nobody reads are dropped (a filter keeps its type).
+**Keep by list.** Of every object, message and page only the fields that the readers decode are kept; unknown fields, unmodelled
+filters and pages that are not read are dropped (a filter keeps its type).
 
 **Hide by literal.** A credential's value becomes ``redacted:`` and the first 12 hex digits of an HMAC-SHA256 under a key made for
-this capture and thrown away, in every view alike, so that equal values stay equal. A value that was hidden once is also hidden wherever
-else it stands: in other annotations, in matchers, in messages. Names stay.
+this capture and thrown away, the same in every view, so that equal values stay equal. A value hidden once is hidden everywhere:
+in other annotations, in matchers, in messages. Names stay.
 
 The laws (tested): ``audit(redact(s)) == audit(s)``; redacting twice changes nothing; no planted credential is in any byte.
 """
@@ -30,7 +30,7 @@ def redact(snapshot: Snapshot, key: bytes | None = None) -> Snapshot:
 
     Args:
         snapshot: as it was read.
-        key: for tests; otherwise made anew and forgotten.
+        key: for tests; by default a new one is made and forgotten.
 
     Returns:
         A snapshot that gives the same audit. Bytes that cannot be decoded are left out: what cannot be read cannot be cleaned.
@@ -38,7 +38,7 @@ def redact(snapshot: Snapshot, key: bytes | None = None) -> Snapshot:
     literals = Literals(key or secrets.token_bytes(32))
     cleaned = _cleaned(snapshot, literals)
     if literals.seen:
-        literals.scrub = True  # now that all are known, they go wherever else they stand
+        literals.scrub = True  # now that all credentials are known, replace them everywhere else
         cleaned = _cleaned(snapshot, literals)
     return cleaned
 

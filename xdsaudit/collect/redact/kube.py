@@ -1,4 +1,4 @@
-"""Kubernetes lists: of each object the fields that are decoded, of its annotations those that Higress reads."""
+"""Kubernetes lists: each object's decoded fields, and the annotations that Higress reads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CERTIFICATES: Final = "higress-https"
 
 
 def clean_list(plural: str, data: bytes, literals: Literals) -> bytes:
-    """A list without what is not read; empty for a kind that nobody reads, and ``{}`` for bytes that are no list."""
+    """A list with only what is read; empty for a kind that is not read, and ``{}`` for bytes that are not a list."""
     if plural not in KINDS:
         return b""
     try:
@@ -62,7 +62,7 @@ def _item(plural: str, item: Mapping[str, Plain], literals: Literals) -> Mapping
 
 
 def _kept(value: Plain, shape: inspect.Type) -> Plain:
-    """The part of a value that a type reads; what has another type than it must keeps its emptiness alone."""
+    """The part of a value that a type reads; of a value of the wrong type only whether it is empty."""
     if isinstance(shape, inspect.UnionType):
         fits = next((t for t in shape.types if isinstance(t, _FITTING.get(type(value), ()))), None)
         return _kept(value, fits) if fits is not None else _empty(value)
@@ -82,12 +82,12 @@ _FITTING: Final[dict[type, tuple[type[inspect.Type], ...]]] = {
 
 
 def _empty(value: Plain) -> Plain:
-    """A scalar as it is, and of anything else that it was a mapping or a list."""
+    """A scalar unchanged; anything else as an empty mapping or list."""
     return {} if isinstance(value, dict) else [] if isinstance(value, list) else value
 
 
 def _annotations(annotations: Mapping[str, Plain], literals: Literals) -> dict[str, Plain]:
-    """Keys that can mean anything to Higress; the value of one that it does not read is dropped."""
+    """Keys that could mean anything to Higress; the value of one it does not read is dropped."""
     kept: dict[str, Plain] = {}
     for key, value in annotations.items():
         if not isinstance(value, str) or key in _ALWAYS_KEPT:
@@ -119,12 +119,12 @@ def _canary_header_is_sensitive(annotations: Mapping[str, Plain]) -> bool:
 
 
 def _by_line(value: str, hide: Callable[[str], str]) -> str:
-    """Hide what a parser yields: the text with each line trimmed."""
+    """Hide what a parser would yield: the text with each line trimmed."""
     return hide("\n".join(line.strip() for line in value.split("\n")))
 
 
 def _header_line(line: str, literals: Literals) -> str:
-    """One ``NAME VALUE`` of a header operation, at any blank between them, as Higress splits it."""
+    """One ``NAME VALUE`` of a header operation, split at whitespace as Higress does."""
     words = re.split(r"[\t\n\f\r ]+", line.strip(), maxsplit=1)
     if len(words) != 2:
         return literals.text(line)
@@ -140,7 +140,7 @@ def _bare(word: str) -> str:
 
 
 def _config(item: Mapping[str, Plain], literals: Literals) -> dict[str, str]:
-    """The one text that is read of a ConfigMap: the certificates by domain, as Higress reads them."""
+    """The only text read from a ConfigMap: the certificates by domain, as Higress reads them."""
     data = item.get("data")
     if part(item, "metadata", "name") != _CERTIFICATES or not isinstance(data, dict) or "cert" not in data:
         return {}

@@ -1,6 +1,6 @@
-"""Pseudonyms: one for each credential, and the rules by which patterns around one keep their shape.
+"""Pseudonyms: one per credential, and rules that preserve the shape of patterns around it.
 
-Knows no view; the same value gets the same pseudonym wherever it stands.
+Knows no view; the same value gets the same pseudonym everywhere.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _DONE: Final = re.compile(r"redacted:[0-9a-f]{12}\(?")
 _USERINFO: Final = re.compile(r"(?<=://)[^/@\s?#]{1,1024}@")
 _COOKIE_CANARY: Final = re.compile(r"\^\(\.\*\?;\\s\*\)\?\([^()]*=always\)\(;\.\*\)\?\$")
 _SHORTEST: Final = 8
-"""Shorter credentials are hidden where they stand, and not searched for elsewhere: they may be words."""
+"""Shorter credentials are hidden in place but not searched for elsewhere: they may be ordinary words."""
 
 
 class Literals:
@@ -25,7 +25,7 @@ class Literals:
     """
 
     def __init__(self, key: bytes) -> None:
-        """Start with none seen."""
+        """No credential has been seen yet."""
         self._key = key
         self._seen: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
@@ -33,11 +33,11 @@ class Literals:
 
     @property
     def seen(self) -> bool:
-        """Whether a credential was hidden that is long enough to be searched for."""
+        """Whether any hidden credential is long enough to be searched for."""
         return bool(self._seen)
 
     def hide(self, value: str) -> str:
-        """The pseudonym of a value; an empty one and a pseudonym stay as they are."""
+        """A value's pseudonym; an empty value or a pseudonym stays unchanged."""
         pseudonym = self.veil(value)
         if pseudonym != value and len(value) >= _SHORTEST and value not in self._seen:
             self._seen[value] = pseudonym
@@ -45,7 +45,7 @@ class Literals:
         return pseudonym
 
     def veil(self, value: str) -> str:
-        """The same for what may be a credential or any word: it is hidden here, and not searched for elsewhere."""
+        """The same for what may be a credential or an ordinary word: hidden here, but not searched for elsewhere."""
         if not value or _DONE.fullmatch(value):
             return value
         return (
@@ -53,7 +53,7 @@ class Literals:
         )
 
     def hide_regex(self, pattern: str) -> str:
-        """The same for a regex: what Higress writes around a canary's value stays, and a bad one stays a bad one."""
+        """The same for a regex: what Higress writes around a canary's value stays, and an invalid regex stays invalid."""
         if pattern in ("", "*", "always") or _COOKIE_CANARY.fullmatch(pattern):
             return pattern
         if pattern.startswith("always|"):
@@ -68,7 +68,7 @@ class Literals:
         return value if value == "always" else self.hide(value)
 
     def text(self, text: str) -> str:
-        """A text without the credentials that were hidden elsewhere, and without user and password in URLs."""
+        """A text without credentials that were hidden elsewhere, and without user and password in URLs."""
         if "://" in text and "@" in text:
             text = _USERINFO.sub("redacted@", text)
         if not self.scrub or len(text) < _SHORTEST:

@@ -1,4 +1,4 @@
-"""Protobuf responses: every message without unknown fields, credentials hidden where the field's meaning tells."""
+"""Protobuf responses: messages without unknown fields, and credentials hidden in the fields that hold them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NAMED: Final = ("envoy.config.route.v3.HeaderMatcher", "envoy.config.route.v3.Q
 
 
 def clean_response(data: bytes, literals: Literals) -> bytes:
-    """One DiscoveryResponse; empty for bytes that are none, and without the resources that do not decode."""
+    """One DiscoveryResponse, without resources that do not decode; empty for bytes that are not one."""
     try:
         response = message("envoy.service.discovery.v3.DiscoveryResponse").FromString(data)
     except Exception:  # protobuf's own errors share no base class with others
@@ -69,8 +69,8 @@ def _clean(message: Message, literals: Literals) -> None:
                 for key in list(value):
                     _clean(value[key], literals)
         elif field.is_repeated:
-            for each in value:
-                _clean(each, literals)
+            for item in value:
+                _clean(item, literals)
         else:
             _clean(value, literals)
 
@@ -119,7 +119,7 @@ def _http_match(match: Message, literals: Literals) -> None:
 
 
 def _metadata(metadata: Message, literals: Literals) -> None:  # noqa: ARG001 - one signature for all
-    """Of metadata only the name of the Istio object that a route was made of is read."""
+    """Of metadata only the name of the Istio object behind a route is read."""
     origin = ""
     if "istio" in metadata.filter_metadata and "config" in metadata.filter_metadata["istio"].fields:
         origin = metadata.filter_metadata["istio"].fields["config"].string_value

@@ -1,4 +1,4 @@
-"""Pages of Envoy's admin port and of pilot's debug port: what the readers read of each, and no other page."""
+"""Pages of Envoy's admin port and pilot's debug port: what the readers read of each, and no other page."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _METRICS: Final = re.compile(rb"^pilot_xds_[a-z]+_reject\{", re.MULTILINE)
 
 
 def _page(clean: Callable[[Plain, Literals], Plain]) -> Cleaner:
-    """A cleaner of JSON; ``{}`` for what is none or has another shape: what cannot be read cannot be cleaned."""
+    """Clean JSON; ``{}`` for anything else or another shape: what cannot be read cannot be cleaned."""
 
     def run(data: bytes, literals: Literals) -> bytes:
         try:
@@ -94,7 +94,7 @@ def _error(state: Mapping[str, Plain], literals: Literals) -> dict[str, Plain]:
 
 
 def _listeners(section: Mapping[str, Plain], literals: Literals) -> dict[str, Plain]:
-    listed = []
+    cleaned = []
     for entry in as_mappings(section.get("dynamic_listeners")):
         kept: dict[str, Plain] = {"name": entry.get("name", "")}
         for state in ("active_state", "warming_state", "draining_state"):
@@ -102,8 +102,8 @@ def _listeners(section: Mapping[str, Plain], literals: Literals) -> dict[str, Pl
                 kept[state] = _entry(as_mapping(entry[state]), *_LISTENER, literals)
         if "error_state" in entry:
             kept["error_state"] = _error(as_mapping(entry["error_state"]), literals)
-        listed.append(kept)
-    return {"dynamic_listeners": listed} if "dynamic_listeners" in section else {}
+        cleaned.append(kept)
+    return {"dynamic_listeners": cleaned} if "dynamic_listeners" in section else {}
 
 
 def _scopes(section: Mapping[str, Plain], literals: Literals) -> dict[str, Plain]:
@@ -119,15 +119,15 @@ def _scopes(section: Mapping[str, Plain], literals: Literals) -> dict[str, Plain
 
 
 def _secrets(section: Mapping[str, Plain], literals: Literals) -> dict[str, Plain]:  # noqa: ARG001 - one signature for all
-    """Names of certificates, and the chains that every client is shown; no key."""
+    """Names of certificates, and the chains that every client sees; no keys."""
     kept: dict[str, Plain] = {}
     if "dynamic_warming_secrets" in section:
         warming = as_mappings(section["dynamic_warming_secrets"])
         kept["dynamic_warming_secrets"] = [{"name": s.get("name", "")} for s in warming]
     active: list[Plain] = []
-    for each in as_mappings(section.get("dynamic_active_secrets")):
-        entry: dict[str, Plain] = {"name": each.get("name", "")}
-        chain = part(each, "secret", "tls_certificate", "certificate_chain")
+    for secret in as_mappings(section.get("dynamic_active_secrets")):
+        entry: dict[str, Plain] = {"name": secret.get("name", "")}
+        chain = part(secret, "secret", "tls_certificate", "certificate_chain")
         if isinstance(chain, dict):
             public = {k: _certificates(as_text(chain[k])) for k in ("inline_bytes", "inline_string") if k in chain}
             entry["secret"] = {"tls_certificate": {"certificate_chain": public}}
@@ -138,7 +138,7 @@ def _secrets(section: Mapping[str, Plain], literals: Literals) -> dict[str, Plai
 
 
 def _certificates(text: str) -> str:
-    """A chain as it is, unless a key slipped in beside the certificates."""
+    """A chain unchanged, unless it also contains a key."""
     import base64
 
     try:
@@ -149,15 +149,15 @@ def _certificates(text: str) -> str:
 
 
 def _extensions(section: Mapping[str, Plain], literals: Literals) -> dict[str, Plain]:
-    """Extension configurations, those of plugins with what is read of them."""
-    listed = [
+    """Extension configurations; those of plugins with the parts that are read."""
+    cleaned = [
         {
             **{k: e[k] for k in _STATE if k in e},
             "ecds_filter": cleaned_extension(e.get("ecds_filter"), literals),
         }
         for e in as_mappings(section.get("ecds_filters"))
     ]
-    return {"ecds_filters": listed} if "ecds_filters" in section else {}
+    return {"ecds_filters": cleaned} if "ecds_filters" in section else {}
 
 
 def _bootstrap(section: Mapping[str, Plain], literals: Literals) -> dict[str, Plain]:
@@ -196,7 +196,7 @@ _SPECIAL_SECTIONS: Final[Mapping[str, Callable[[Mapping[str, Plain], Literals], 
 
 # --- messages as JSON ------------------------------------------------------------------------------------------------
 def _message(value: Plain, message: str, literals: Literals) -> Plain:
-    """The fields of a message that are read; of a message that is not modelled nothing but its type."""
+    """The fields of a message that are read; of an unmodelled message only its type."""
     if isinstance(value, list):
         return [_message(v, message, literals) for v in value]
     if not isinstance(value, Mapping):
@@ -228,8 +228,8 @@ def _field(key: str, value: Plain, kind: str, hidden: bool, literals: Literals) 
             return literals.hide(value) if hidden else literals.text(value)
         return value
     if key == "string_match" and isinstance(value, dict):
-        known = known_fields()[kind]
-        return {k: _field(k, v, known[k], hidden, literals) for k, v in value.items() if k in known}
+        fields = known_fields()[kind]
+        return {k: _field(k, v, fields[k], hidden, literals) for k, v in value.items() if k in fields}
     if key in _REGEXES and isinstance(value, dict):
         regex = str(value.get("regex", ""))
         return {"regex": literals.hide_regex(regex) if hidden else literals.text(regex)} if "regex" in value else {}
@@ -253,14 +253,14 @@ def _stats(page: Plain, literals: Literals) -> Plain:  # noqa: ARG001 - one sign
 
 
 def _server_info(page: Plain, literals: Literals) -> Plain:
-    said = as_mapping(page)
-    kept = {k: said[k] for k in ("version", "state") if isinstance(said.get(k), str)}
-    return {**kept, "node": _node(said["node"], literals)} if "node" in said else kept
+    info = as_mapping(page)
+    kept = {k: info[k] for k in ("version", "state") if isinstance(info.get(k), str)}
+    return {**kept, "node": _node(info["node"], literals)} if "node" in info else kept
 
 
 def _syncz(page: Plain, literals: Literals) -> Plain:  # noqa: ARG001 - one signature for all
     keys = re.compile(r"^(?:proxy|[a-z_]+_(?:sent|acked))$")
-    return [{k: v for k, v in each.items() if keys.match(k)} for each in as_list(page) if isinstance(each, dict)]
+    return [{k: v for k, v in proxy.items() if keys.match(k)} for proxy in as_list(page) if isinstance(proxy, dict)]
 
 
 def _adsz(page: Plain, literals: Literals) -> Plain:  # noqa: ARG001 - one signature for all
@@ -283,4 +283,4 @@ PILOT_PAGES: Final[Mapping[str, Cleaner]] = {
     "adsz.json": _page(_adsz),
     "metrics.txt": _metrics,
 }
-"""The pages that are read, each with what is kept of it."""
+"""The pages that are read, each with the parts that are kept."""

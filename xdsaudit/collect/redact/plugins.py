@@ -1,6 +1,6 @@
-"""Plugins: of a configuration the names of its keys stay, and of each value a pseudonym, so that equal ones stay equal.
+"""Plugins: a configuration keeps its keys and gets a pseudonym for each value, so that equal ones stay equal.
 
-Conditions of match rules stay as they are: they name routes, services and domains. Truth values stay too: they hide nothing.
+Conditions of match rules stay unchanged: they name routes, services and domains. Booleans stay too: they reveal nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _POLICY: Final = "ISTIO_META_WASM_IMAGE_PULL_POLICY"
 
 
 def veiled(value: Plain, literals: Literals, key: str = "") -> Plain:
-    """A configuration with a pseudonym for each value; ``key`` is what it stands under."""
+    """A configuration with a pseudonym for each value; ``key`` is the key above it."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, dict):
@@ -32,9 +32,9 @@ def veiled(value: Plain, literals: Literals, key: str = "") -> Plain:
         return [veiled(v, literals, "" if key == RULES else key) for v in value]
     if not isinstance(value, str):
         return literals.veil(f"number {canonical(value)}")
-    # What stands under such a key is a credential, unless it is a word like the name of a header.
-    known = sensitive(key) and len(value) >= _LONG and not _WORD.fullmatch(value)
-    return literals.hide(value) if known else literals.veil(value)
+    # A value under such a key is a credential, unless it is a word such as a header's name.
+    secret = sensitive(key) and len(value) >= _LONG and not _WORD.fullmatch(value)
+    return literals.hide(value) if secret else literals.veil(value)
 
 
 def _named(value: Plain, literals: Literals) -> Plain:
@@ -55,7 +55,7 @@ def veiled_text(text: str, literals: Literals) -> str:
 
 
 def clean_object(item: Mapping[str, Plain], kept: Mapping[str, Plain], literals: Literals) -> None:
-    """Put the configurations of a WasmPlugin, veiled, into what is kept of it."""
+    """Add a WasmPlugin's veiled configurations to the parts that are kept."""
     spec, mine = item.get("spec"), kept.get("spec")
     if not isinstance(spec, dict) or not isinstance(mine, dict):
         return
@@ -69,13 +69,13 @@ def clean_object(item: Mapping[str, Plain], kept: Mapping[str, Plain], literals:
         if isinstance(rule, dict) and isinstance(rule.get("config"), dict):
             other["config"] = veiled(rule["config"], literals)
     machine = mine.get("vmConfig")
-    for each in (machine.get("env") or ()) if isinstance(machine, dict) else ():
-        if isinstance(each, dict) and isinstance(each.get("value"), str):
-            each["value"] = literals.veil(each["value"])
+    for variable in (machine.get("env") or ()) if isinstance(machine, dict) else ():
+        if isinstance(variable, dict) and isinstance(variable.get("value"), str):
+            variable["value"] = literals.veil(variable["value"])
 
 
 def clean_wasm_plugin(plugin: Message, literals: Literals) -> None:
-    """A WasmPlugin of core, in place."""
+    """Clean core's WasmPlugin in place."""
     from google.protobuf import json_format
 
     plugin.url = literals.text(plugin.url)
@@ -88,20 +88,20 @@ def clean_wasm_plugin(plugin: Message, literals: Literals) -> None:
 
 
 def clean_config(config: Message, literals: Literals) -> None:
-    """A PluginConfig of Envoy in protobuf, in place."""
+    """Clean Envoy's PluginConfig message in place."""
     from xdsaudit.xds.pool import message
 
-    said = config.configuration
-    if said.type_url == TEXT:
+    packed = config.configuration
+    if packed.type_url == TEXT:
         try:
-            text = message("google.protobuf.StringValue").FromString(said.value)
+            text = message("google.protobuf.StringValue").FromString(packed.value)
         except Exception:  # protobuf's own errors share no base class with others
-            said.Clear()
+            packed.Clear()
         else:
             text.value = veiled_text(text.value, literals)
-            said.value = text.SerializeToString()
+            packed.value = text.SerializeToString()
     elif config.HasField("configuration"):
-        said.value = b""
+        packed.value = b""
     machine = config.vm_config
     if machine.code.remote.http_uri.uri:
         machine.code.remote.http_uri.uri = literals.text(machine.code.remote.http_uri.uri)
@@ -119,7 +119,7 @@ def _variables(values: Mapping[str, str], literals: Literals) -> dict[str, str]:
 
 
 def cleaned_config(config: Plain, literals: Literals) -> dict[str, Plain]:
-    """A PluginConfig of Envoy as JSON: what is read of it."""
+    """Envoy's PluginConfig as JSON, with the parts that are read."""
     if not isinstance(config, Mapping):
         return {}
     kept: dict[str, Plain] = {
@@ -127,11 +127,11 @@ def cleaned_config(config: Plain, literals: Literals) -> dict[str, Plain]:
         for k in ("name", "root_id", "fail_open", "failure_policy")
         if isinstance(config.get(k), (str, bool))
     }
-    said = config.get("configuration")
-    if isinstance(said, Mapping):
-        kind, text = str(said.get("@type", "")), said.get("value")
-        told = {"value": veiled_text(text, literals)} if kind == TEXT and isinstance(text, str) else {}
-        kept["configuration"] = {"@type": kind, **told}
+    packed = config.get("configuration")
+    if isinstance(packed, Mapping):
+        kind, text = str(packed.get("@type", "")), packed.get("value")
+        inner = {"value": veiled_text(text, literals)} if kind == TEXT and isinstance(text, str) else {}
+        kept["configuration"] = {"@type": kind, **inner}
     machine = config.get("vm_config")
     if isinstance(machine, dict):
         kept["vm_config"] = _machine(machine, literals)
@@ -159,7 +159,7 @@ def _machine(machine: Mapping[str, Plain], literals: Literals) -> dict[str, Plai
 
 
 def cleaned_extension(resource: Plain, literals: Literals) -> dict[str, Plain]:
-    """An extension configuration of a config dump; of another filter than Wasm the type alone."""
+    """An extension configuration in a config dump; only the type, unless the filter is Wasm."""
     if not isinstance(resource, dict):
         return {}
     typed = resource.get("typed_config")
