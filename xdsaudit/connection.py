@@ -117,15 +117,17 @@ class Connection:
         what is still moving is pending.
         """
         from xdsaudit.audit import audit
+        from xdsaudit.audit.memory import Memory
         from xdsaudit.audit.questions.confirm import alarming, confirmed
         from xdsaudit.audit.questions.narrow import Scope, narrow
 
         snapshot = self.snapshot()
-        result = audit(snapshot)
+        memory = Memory()  # the second look costs what has changed
+        result = audit(snapshot, memory=memory)
         if alarming(result):
             time.sleep(BETWEEN_LOOKS)
             snapshot = self.snapshot()
-            result = confirmed(result, audit(snapshot))
+            result = confirmed(result, audit(snapshot, memory=memory))
         return narrow(result, snapshot, Scope(ingresses=self.reach.refs)) if self.reach.refs else result
 
     def explain(self, url: str, *, method: str = "GET", headers: Sequence[str] = ()) -> Explanation:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from tests import worlds
+from tests.steps import growth
 from xdsaudit import audit
 from xdsaudit.audit.questions.confirm import alarming, confirmed
 from xdsaudit.model.snapshot import Snapshot
-from xdsaudit.model.verdict import Verdict
+from xdsaudit.model.verdict import Rule, RuleVerdict, Verdict
 from xdsaudit.testing import ingress
 
 A, B, C = (ingress(n, "a.test", f"/{n}") for n in "abc")
@@ -64,3 +66,15 @@ def test_a_route_is_extra_when_both_looks_say_so() -> None:
 def test_another_loss_does_not_confirm_this_one() -> None:
     found = confirmed(audit(look([A, B, C], [A, B])), audit(look([A, B, C], [A, C])))
     assert verdicts(found) == {"a": Verdict.IN_SYNC, "b": Verdict.PENDING, "c": Verdict.IN_SYNC}
+
+
+def test_many_moving_rules_take_time_in_proportion() -> None:
+    def make(size: int) -> Callable[[], object]:
+        rules = [Rule("default", f"i{n}", "a.test", f"/{n}", None) for n in range(size)]
+        one, two = (
+            replace(audit(look([A], [A])), rules=tuple(RuleVerdict(rule, verdict) for rule in rules))
+            for verdict in (Verdict.IN_SYNC, Verdict.LOST)
+        )
+        return lambda: confirmed(one, two)
+
+    assert growth(make, 50) < 5

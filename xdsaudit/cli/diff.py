@@ -40,11 +40,12 @@ def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
     xdsaudit diff -f ingresses.yaml --ads 127.0.0.1:15010 --gateway http://127.0.0.1:15000
     """  # noqa: D301 - click reads \b as "do not wrap"
     from xdsaudit.audit import audit
+    from xdsaudit.audit.memory import Memory
     from xdsaudit.audit.questions.coarse import cache_would_tell
     from xdsaudit.audit.questions.confirm import alarming, confirmed
     from xdsaudit.audit.questions.narrow import Scope, narrow
     from xdsaudit.audit.questions.suppress import by_code, since
-    from xdsaudit.collect.connect import looked_again, snapshot_of
+    from xdsaudit.collect.connect import can_change, looked_again, snapshot_of
 
     if options["all_namespaces"] and options["namespaces"]:
         raise InputError(f"-A and -n {options['namespaces'][0]} contradict each other: leave one out")
@@ -52,12 +53,13 @@ def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
     only, skip = (codes_of(option, options[option]) for option in ("only", "skip"))
     sources = sources_of(options)
     snapshot, refs = snapshot_of(sources, progress())
-    result = audit(snapshot)
+    memory = Memory() if can_change(sources) else None  # the second look costs what has changed
+    result = audit(snapshot, memory=memory)
     if alarming(result):
         probe = options["probe_cache"] is None and cache_would_tell(result)
         again = looked_again(sources, probe=probe, progress=progress())
         if again is not None:
-            snapshot, result = again, confirmed(result, audit(again))
+            snapshot, result = again, confirmed(result, audit(again, memory=memory))
     clear_progress()
     scope = Scope(frozenset(options["namespaces"]), frozenset(options["ingresses"]) | refs, options["selector"])
     result = by_code(narrow(result, snapshot, scope), only=only, skip=skip)

@@ -152,6 +152,15 @@ def snapshot_of(options: SourceOptions, progress: Progress = lambda _: None) -> 
         return read(reach.sources, progress), reach.refs
 
 
+def can_change(options: SourceOptions) -> bool:
+    """Whether a second look may see something else than the first: a snapshot and files stay as they are."""
+    from xdsaudit.collect.admin import is_url
+
+    explicit = options.manifests and options.explicit and not (options.kubeconfig or options.context)
+    files = explicit and not (options.ads or options.core or any(map(is_url, options.gateways)))
+    return not (options.snapshot or files)
+
+
 def looked_again(options: SourceOptions, *, probe: bool, progress: Progress = lambda _: None) -> Snapshot | None:
     """A second snapshot of live sources, a moment after the first; None if nothing can have changed (a snapshot or files).
 
@@ -166,11 +175,7 @@ def looked_again(options: SourceOptions, *, probe: bool, progress: Progress = la
         InputError: as in ``snapshot_of``.
         ReadError: as in ``snapshot_of``.
     """
-    from xdsaudit.collect.admin import is_url
-
-    explicit = options.manifests and options.explicit and not (options.kubeconfig or options.context)
-    still = explicit and not (options.ads or options.core or any(map(is_url, options.gateways)))
-    if options.snapshot or still:
+    if not can_change(options):
         return None
     progress(
         "something is missing or different: reading everything again"
