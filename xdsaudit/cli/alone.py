@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from xdsaudit.cli.parameters import Options
 
 if TYPE_CHECKING:
     from xdsaudit.model.snapshot import Snapshot
 
 
-def alone(options: Mapping[str, Any]) -> bool:
+def alone(options: Options) -> bool:
     """Whether manifests are the only source."""
-    others = ("snapshot", "kubeconfig", "context", "ads", "core", "gateways")
-    return bool(options["manifests"]) and not any(options[name] for name in others)
+    named = options["snapshot"] or options["ads"] or options["core"] or options["gateways"]
+    return bool(options["manifests"]) and not (named or options["kubeconfig"] or options["context"])
 
 
-def snapshot_of_manifests(options: Mapping[str, Any]) -> Snapshot:
+def snapshot_of_manifests(options: Options) -> Snapshot:
     """A snapshot of nothing but the -f manifests; complaints about them go to stderr.
 
     Raises:
@@ -29,6 +30,4 @@ def snapshot_of_manifests(options: Mapping[str, Any]) -> Snapshot:
     given = read_manifests(options["manifests"])
     for complaint in given.complaints:
         say(f"xdsaudit: {complaint}")
-    return Snapshot(
-        controller={"kind": "higress", **controller_of(dict(options))}, kube=given.lists, origins=given.origins
-    )
+    return Snapshot(controller={"kind": "higress", **controller_of(options)}, kube=given.lists, origins=given.origins)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, gaps, progress
+from xdsaudit.cli.parameters import Options
 from xdsaudit.model.plain import as_mapping
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _ROUNDS = 5
 @click.option("-O", "--out", required=True, metavar="PATH", help="Directory, .tar.gz, .tar.xz or .zip to write.")
 @xds_options
 @profile_options
-def capture(out: str, **options: Any) -> int:
+def capture(out: str, **options: Unpack[Options]) -> int:
     """Read every source until two rounds agree, and save the raw answers for a later diff or for a colleague.
 
     Data that xdsaudit never reads is left out. Credentials are replaced by pseudonyms that are valid in this snapshot only.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
@@ -19,8 +19,10 @@ from xdsaudit.cli.options import (
     xds_options,
 )
 from xdsaudit.cli.output import FOR_PEOPLE, clear_progress, emit, progress, say, show
+from xdsaudit.cli.parameters import JudgeOptions, Options
 from xdsaudit.cli.values import codes_of, fail_on_of
 from xdsaudit.errors import InputError, ReadError
+from xdsaudit.model.plain import Plain
 
 if TYPE_CHECKING:
     from xdsaudit.audit.check.case import Case
@@ -29,6 +31,13 @@ if TYPE_CHECKING:
 
 
 _ENVOY_SECONDS = 60.0
+
+
+class CheckOptions(Options, JudgeOptions):
+    """What check is given beside what it names itself."""
+
+    validate_with_envoy: bool
+    envoy: str | None
 
 
 @click.command(
@@ -61,7 +70,7 @@ def check(
     offline: bool,
     origin: str | None,
     statistics: bool,
-    **options: Any,
+    **options: Unpack[CheckOptions],
 ) -> int:
     """Predict what applying the -f manifests would do: which rules would be refused, rejected by Envoy or never reached, which
     live rules they would disable, which Services, ports and Secrets are missing, and what would crash the controller.
@@ -107,8 +116,8 @@ def check(
 
 
 def _live(
-    options: dict[str, Any], *, offline: bool
-) -> tuple[KubeObjects | None, frozenset[str] | None, dict[str, Any], str]:
+    options: CheckOptions, *, offline: bool
+) -> tuple[KubeObjects | None, frozenset[str] | None, dict[str, Plain], str]:
     """Live objects, what the gateways can decode, the controller's options, and why the cluster could not be read."""
     from xdsaudit.audit.case import abilities
     from xdsaudit.cli.options import controller_of
@@ -131,7 +140,7 @@ def _live(
     return live, None, controller, ""
 
 
-def _validated(result: Audit, case: Case, options: dict[str, Any]) -> Audit:
+def _validated(result: Audit, case: Case, options: CheckOptions) -> Audit:
     """The result, with a real Envoy's opinion added.
 
     Raises:
@@ -155,7 +164,7 @@ def _count(result: Audit, output: str) -> None:
             say(line)
 
 
-def cluster_of(options: dict[str, Any], controller: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def cluster_of(options: Options, controller: dict[str, Plain]) -> tuple[KubeObjects | None, dict[str, Plain]]:
     """Live objects of the cluster and its controller's options; None if no cluster is configured.
 
     Raises:

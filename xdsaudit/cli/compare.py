@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from xdsaudit.cli.options import GroupedCommand, controller_of, files, profile_options, source_options, xds_options
 from xdsaudit.cli.output import clear_progress, emit, progress
+from xdsaudit.cli.parameters import Options
 from xdsaudit.errors import InputError
+from xdsaudit.model.plain import Plain
 
 if TYPE_CHECKING:
     from xdsaudit.audit.compare.comparison import Comparison
@@ -34,7 +36,9 @@ _ARCHIVES = (".tar.gz", ".tar.xz", ".tgz", ".zip", ".tar")
 @source_options
 @xds_options
 @profile_options
-def compare(places: tuple[str, ...], output: str, to_version: str | None, served: bool, **options: Any) -> int:
+def compare(
+    places: tuple[str, ...], output: str, to_version: str | None, served: bool, **options: Unpack[Options]
+) -> int:
     """Show which requests are answered differently, with an example of each kind, and whether anything else changes.
 
     BEFORE and AFTER are snapshots, or folders or files of manifests. With only one of them, --to is the version of an upgrade, and
@@ -62,8 +66,9 @@ def compare(places: tuple[str, ...], output: str, to_version: str | None, served
         if len(places) != 2:
             raise InputError("--served compares two snapshots: give BEFORE and AFTER")
         return _said(_served(*places), output)
-    if places or options["snapshot"]:
-        before, controller = _side(places[0] if places else options["snapshot"])
+    first = places[0] if places else options["snapshot"]
+    if first:
+        before, controller = _side(first)
     else:
         before, controller = _live(options, given)
     controller = {**controller, **given}
@@ -107,7 +112,7 @@ def _served(*places: str) -> Comparison:
     return of_views(views[0], views[1], world.expectation.profile)
 
 
-def _side(place: str) -> tuple[KubeObjects, dict[str, Any]]:
+def _side(place: str) -> tuple[KubeObjects, dict[str, Plain]]:
     """The objects of a snapshot or of manifests, and what a snapshot says about its controller."""
     from xdsaudit.collect.manifests import read_whole
     from xdsaudit.collect.snapshot import load
@@ -120,7 +125,7 @@ def _side(place: str) -> tuple[KubeObjects, dict[str, Any]]:
     return read_objects(read_whole([place]).lists)[0], {}
 
 
-def _live(options: dict[str, Any], controller: dict[str, Any]) -> tuple[KubeObjects, dict[str, Any]]:
+def _live(options: Options, controller: dict[str, Plain]) -> tuple[KubeObjects, dict[str, Plain]]:
     from xdsaudit.cli.check import cluster_of
 
     progress()("reading the cluster")

@@ -10,11 +10,12 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from xdsaudit.errors import InputError
+from xdsaudit.model.plain import as_mapping
 
 CONFIG: Final = "XDSAUDIT_CONFIG"
 _PREFIX: Final = "XDSAUDIT_"
@@ -40,7 +41,7 @@ _NEVER_IN_FILES: Final = frozenset(
 )
 
 
-def defaults(command: click.Command, name: str, environment: Mapping[str, str], start: Path) -> dict[str, Any]:
+def defaults(command: click.Command, name: str, environment: Mapping[str, str], start: Path) -> dict[str, object]:
     """Defaults of a command's options by parameter name.
 
     Args:
@@ -53,7 +54,7 @@ def defaults(command: click.Command, name: str, environment: Mapping[str, str], 
         InputError: the file is not TOML, or sets an unknown option.
     """
     options = {_long(p): p for p in command.params if isinstance(p, click.Option)}
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     file, table = _table(environment, start)
     if file is not None:
         for key, value in _chosen(table, name):
@@ -69,7 +70,7 @@ def _long(parameter: click.Option) -> str:
     return next((o for o in parameter.opts if o.startswith("--")), parameter.opts[0]).lstrip("-")
 
 
-def _table(environment: Mapping[str, str], start: Path) -> tuple[Path | None, dict[str, Any]]:
+def _table(environment: Mapping[str, str], start: Path) -> tuple[Path | None, dict[str, object]]:
     """The nearest file with settings for us, and those settings."""
     named = environment.get(CONFIG)
     if named is not None:
@@ -83,19 +84,22 @@ def _table(environment: Mapping[str, str], start: Path) -> tuple[Path | None, di
     return None, {}
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> dict[str, object]:
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        table: dict[str, object] = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{file}: {error.strerror or error}; correct {CONFIG}") from error
     except ValueError as error:
         raise InputError(f"{file}: is not TOML ({error}); correct it") from error
     if file.name == "pyproject.toml":
-        table = table.get("tool", {}).get("xdsaudit", {})
+        try:
+            return dict(as_mapping(as_mapping(table.get("tool")).get("xdsaudit")))
+        except ValueError as error:
+            raise InputError(f"{file}: tool.xdsaudit is not a table; correct it") from error
     return table
 
 
-def _chosen(table: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
+def _chosen(table: Mapping[str, object], name: str) -> Iterator[tuple[str, object]]:
     """Settings for all commands, then for this one."""
     yield from ((key, value) for key, value in table.items() if not isinstance(value, dict))
     own = table.get(name, {})
@@ -103,8 +107,8 @@ def _chosen(table: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _of_file(
-    file: Path, key: str, value: Any, options: Mapping[str, click.Option], command: click.Command
-) -> dict[str, Any]:
+    file: Path, key: str, value: object, options: Mapping[str, click.Option], command: click.Command
+) -> dict[str, object]:
     option = key.rpartition(".")[2].replace("_", "-")
     if option in _NEVER_IN_FILES:
         raise InputError(
@@ -126,7 +130,7 @@ def _of_file(
     return {parameter.name or option: value}
 
 
-def _of_others(parameter: click.Option, value: Any) -> bool:
+def _of_others(parameter: click.Option, value: object) -> bool:
     """Whether a value set for all commands is one that only other commands accept (an output format)."""
     if not isinstance(parameter.type, click.Choice) or value in parameter.type.choices:
         return False

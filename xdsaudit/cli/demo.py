@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -37,8 +37,8 @@ def demo() -> int:
         return _run(_Lab(snapshot, stack))
 
 
-def _say(text: str, **style: Any) -> None:
-    click.echo(click.style(text, **style) if colored() else text)
+def _say(text: str, *, fg: str | None = None, bold: bool | None = None) -> None:
+    click.echo(click.style(text, fg=fg, bold=bold) if colored() else text)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import click
 
@@ -19,8 +19,14 @@ from xdsaudit.cli.options import (
     xds_options,
 )
 from xdsaudit.cli.output import FOR_PEOPLE, clear_progress, gaps, on_one_screen, progress, show
+from xdsaudit.cli.parameters import JudgeOptions, Options, ScopeOptions
 from xdsaudit.cli.values import codes_of, fail_on_of
 from xdsaudit.errors import InputError
+from xdsaudit.model.plain import Plain
+
+
+class DiffOptions(Options, ScopeOptions, JudgeOptions):
+    """What diff is given beside what it names itself."""
 
 
 @click.command(cls=GroupedCommand, short_help="Compare all views once and name the stage of every loss.")
@@ -30,7 +36,7 @@ from xdsaudit.errors import InputError
 @output_options
 @xds_options
 @profile_options
-def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
+def diff(output: str, reports: tuple[str, ...], **options: Unpack[DiffOptions]) -> int:
     """Compare what the Ingresses ask for with what the control plane serves and Envoy runs.
 
     Every rule gets one verdict; a lost rule also gets the stage that lost it, the proof and the remedy.
@@ -50,7 +56,7 @@ def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
     if options["all_namespaces"] and options["namespaces"]:
         raise InputError(f"-A and -n {options['namespaces'][0]} contradict each other: leave one out")
     fail_on = fail_on_of(options["fail_on"])
-    only, skip = (codes_of(option, options[option]) for option in ("only", "skip"))
+    only, skip = codes_of("only", options["only"]), codes_of("skip", options["skip"])
     sources = sources_of(options)
     snapshot, refs = snapshot_of(sources, progress())
     memory = Memory() if can_change(sources) else None  # the second look costs what has changed
@@ -71,7 +77,7 @@ def diff(output: str, reports: tuple[str, ...], **options: Any) -> int:
     return result.exit_code(fail_on)
 
 
-def _baseline(path: Path) -> dict[str, Any]:
+def _baseline(path: Path) -> dict[str, Plain]:
     try:
         report = json.loads(path.read_bytes())
     except OSError as error:

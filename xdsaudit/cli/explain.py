@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 from urllib.parse import urlsplit
 
 import click
@@ -16,11 +16,14 @@ from xdsaudit.cli import offers
 from xdsaudit.cli.alone import alone, snapshot_of_manifests
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, emit, gaps, progress, say
+from xdsaudit.cli.parameters import Options
 from xdsaudit.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from xdsaudit.audit.case import World
+    from xdsaudit.audit.causes.cause import Cause
     from xdsaudit.audit.questions.explain import Explanation
+    from xdsaudit.model.plugin_verdict import PluginVerdict
     from xdsaudit.model.snapshot import Snapshot
     from xdsaudit.model.verdict import Audit
 
@@ -51,7 +54,7 @@ _CODE = re.compile(r"^(XA\w+|[a-z]+(-[a-z0-9]+)*)$", re.IGNORECASE)
 @xds_options
 @profile_options
 def explain(
-    subject: str | None, method: str, headers: tuple[str, ...], groups: int, output: str, **options: Any
+    subject: str | None, method: str, headers: tuple[str, ...], groups: int, output: str, **options: Unpack[Options]
 ) -> int:
     """Explain a request, an Ingress, an access log or a code.
 
@@ -102,12 +105,12 @@ def _code(word: str | None, output: str) -> int:
     return 0
 
 
-def _listed(rows: Any) -> str:
+def _listed(rows: Iterable[Cause]) -> str:
     return "".join(f"{row.code}  {row.slug:<27}  {row.title}\n" for row in rows)
 
 
 def _judged(
-    options: dict[str, Any],
+    options: Options,
     concerned: Callable[[World, Audit], Audit] | None = None,
     part: Callable[[Snapshot], tuple[World, Audit] | None] | None = None,
 ) -> tuple[World, Audit]:
@@ -137,12 +140,12 @@ def _judged(
     return world, audit
 
 
-def _ports(world: Any) -> dict[str, int]:
+def _ports(world: World) -> dict[str, int]:
     profile = world.expectation.profile
     return {"http_port": profile.http_port, "https_port": profile.https_port}
 
 
-def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: dict[str, Any]) -> int:
+def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: Options) -> int:
     from xdsaudit.audit.questions.explain import explain_request
     from xdsaudit.audit.questions.of_hosts import judged_for
     from xdsaudit.audit.requests.request import parse_request
@@ -180,7 +183,7 @@ def _url(url: str, method: str, headers: tuple[str, ...], output: str, options: 
     return view.exit_code() or (3 if audit.gaps else 0)
 
 
-def _ingress(ref: str, output: str, options: dict[str, Any]) -> int:
+def _ingress(ref: str, output: str, options: Options) -> int:
     from xdsaudit.audit.questions.explain import journeys
     from xdsaudit.audit.questions.narrow import Scope, narrow
     from xdsaudit.report.explanation import journeys_object, journeys_text
@@ -205,7 +208,7 @@ def _ingress(ref: str, output: str, options: dict[str, Any]) -> int:
     return narrowed.exit_code()
 
 
-def _plugin(plugin: Any, audit: Any, output: str) -> int:
+def _plugin(plugin: PluginVerdict, audit: Audit, output: str) -> int:
     from xdsaudit.report.json import as_json
     from xdsaudit.report.plugins import plugin_object, plugin_text
 
@@ -214,10 +217,10 @@ def _plugin(plugin: Any, audit: Any, output: str) -> int:
         as_json({"plugin": plugin_object(plugin)}) if output == "json" else None,
     )
     gaps(audit)
-    return int(replace(audit, rules=(), extra=(), findings=(), plugins=(plugin,)).exit_code())
+    return replace(audit, rules=(), extra=(), findings=(), plugins=(plugin,)).exit_code()
 
 
-def _log(subject: str, groups: int, output: str, options: dict[str, Any]) -> int:
+def _log(subject: str, groups: int, output: str, options: Options) -> int:
     from xdsaudit.audit.questions.explain import explain_request
     from xdsaudit.audit.requests.access_log import is_log_line, read_log
     from xdsaudit.report.explanation import CONTRADICTION, explanation_object, log_text

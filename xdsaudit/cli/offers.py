@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
+
+from xdsaudit.model.plain import as_mappings, as_text, part
 
 Offer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -56,10 +57,10 @@ def _contexts(context: click.Context) -> Iterator[tuple[str, str]]:
 
     place = context.params.get("kubeconfig") or os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
     try:
-        kubeconfig: Any = yaml.safe_load(Path(place or "~/.kube/config").expanduser().read_bytes())
-        for entry in kubeconfig["contexts"]:
-            yield str(entry["name"]), str(entry["context"].get("cluster", ""))
-    except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError):
+        kubeconfig = yaml.safe_load(Path(place or "~/.kube/config").expanduser().read_bytes())
+        for entry in as_mappings(part(kubeconfig, "contexts")):
+            yield as_text(entry["name"]), as_text(part(entry, "context", "cluster"))
+    except (OSError, yaml.YAMLError, KeyError, ValueError):
         return
 
 

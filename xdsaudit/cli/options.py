@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from xdsaudit.cli import offers
+from xdsaudit.cli.parameters import ControllerOptions, Options
 from xdsaudit.cli.values import Seconds, size_of
 from xdsaudit.errors import InputError
+from xdsaudit.model.plain import Plain
 from xdsaudit.report import FORMATS
 
 if TYPE_CHECKING:
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
     from xdsaudit.collect.connect import SourceOptions
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+CommandFunction = Callable[..., int]
+"""What a command runs; it returns the exit code."""
+Decorator = Callable[[CommandFunction], CommandFunction]
 _EXISTING = click.Path(path_type=Path)
 
 
@@ -33,25 +37,18 @@ def files(_: click.Context, parameter: click.Parameter, incomplete: str) -> list
 class GroupedCommand(click.Command):
     """A command whose help lists options in the groups they were declared in."""
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        """Accept -h even when called without the group; click caches its help option."""
-        settings["context_settings"] = {
-            "help_option_names": ["-h", "--help"],
-            **(settings.get("context_settings") or {}),
-        }
-        super().__init__(*arguments, **settings)
-
     def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object
     ) -> click.Context:
-        """Apply the defaults of the configuration file and the environment."""
+        """Apply the defaults of the configuration file and the environment, and accept -h even when called without the group."""
         from xdsaudit.cli.config import defaults
 
         if not {"--help", "-h"} & {*args}:
             extra.setdefault("default_map", defaults(self, self.name or "", os.environ, Path.cwd()))
+        extra.setdefault("help_option_names", ["-h", "--help"])
         return super().make_context(info_name, args, parent, **extra)
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         """Run the command, with libraries' log lines kept off the terminal."""
         from xdsaudit.cli.process import quiet_libraries
 
@@ -75,7 +72,7 @@ _GROUPS: dict[click.Parameter, str] = {}
 
 
 def _stack(group: str, *options: Decorator) -> Decorator:
-    def wrap(command: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(command: CommandFunction) -> CommandFunction:
         for option in reversed(options):
             command = option(command)
             _GROUPS[command.__click_params__[-1]] = group  # type: ignore[attr-defined]
@@ -137,12 +134,12 @@ _snapshot_option: Decorator = _stack(
 _no_snapshot: Decorator = _stack("Sources", click.option("--snapshot", hidden=True, metavar="PATH"))
 
 
-def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def source_options(command: CommandFunction) -> CommandFunction:
     """Options for sources: a snapshot, a cluster or named endpoints."""
     return _snapshot_option(_live_options(command))
 
 
-def live_source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def live_source_options(command: CommandFunction) -> CommandFunction:
     """The same for commands that follow live sources and reject a snapshot with an explanation."""
     return _no_snapshot(_live_options(command))
 
@@ -231,7 +228,7 @@ cluster_options: Decorator = _stack(
 )
 
 
-def xds_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def xds_options(command: CommandFunction) -> CommandFunction:
     """Options for reading pilots and finding pods."""
     return _reading_options(cluster_options(command))
 
@@ -329,21 +326,7 @@ output_options: Decorator = _stack(
 )
 
 
-_PROFILE_KEYS = {
-    "controller_version": "version",
-    "system_namespace": "system_namespace",
-    "ingress_class": "ingress_class",
-    "watch_namespace": "watch_namespace",
-    "domain_suffix": "domain_suffix",
-    "scoped_rds": "scoped_rds",
-    "on_demand_rds": "on_demand_rds",
-    "merge_subset": "host_rds_merge_subset",
-    "http_port": "http_port",
-    "https_port": "https_port",
-}
-
-
-def controller_of(options: dict[str, Any]) -> dict[str, Any]:
+def controller_of(options: ControllerOptions) -> dict[str, Plain]:
     """What the profile options say about the controller, under the snapshot's names.
 
     Raises:
@@ -351,13 +334,25 @@ def controller_of(options: dict[str, Any]) -> dict[str, Any]:
     """
     from xdsaudit.ingress.profile import parse_version
 
-    controller = {key: options[name] for name, key in _PROFILE_KEYS.items() if options.get(name) is not None}
-    if "version" in controller and parse_version(controller["version"]) is None:
-        raise InputError(f"--controller-version {controller['version']!r}: is not a version; write it as 2.0.1")
-    return controller
+    version = options["controller_version"]
+    if version is not None and parse_version(version) is None:
+        raise InputError(f"--controller-version {version!r}: is not a version; write it as 2.0.1")
+    said = {
+        "version": version,
+        "system_namespace": options["system_namespace"],
+        "ingress_class": options["ingress_class"],
+        "watch_namespace": options["watch_namespace"],
+        "domain_suffix": options["domain_suffix"],
+        "scoped_rds": options["scoped_rds"],
+        "on_demand_rds": options["on_demand_rds"],
+        "host_rds_merge_subset": options["merge_subset"],
+        "http_port": options["http_port"],
+        "https_port": options["https_port"],
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
-def sources_of(options: dict[str, Any]) -> SourceOptions:
+def sources_of(options: Options) -> SourceOptions:
     """The source, reading and profile options as one value.
 
     Raises:
@@ -367,7 +362,7 @@ def sources_of(options: dict[str, Any]) -> SourceOptions:
 
     from xdsaudit.collect.connect import SourceOptions
 
-    chosen = {f.name: options[f.name] for f in fields(SourceOptions) if f.name in options}
-    if "probe_cache" in chosen:
-        chosen["probe_cache"] = bool(chosen["probe_cache"])
-    return SourceOptions(**{**chosen, "controller": controller_of(options)})
+    given: Mapping[str, object] = options
+    chosen = {f.name: given[f.name] for f in fields(SourceOptions) if f.name in given}
+    make: Callable[..., SourceOptions] = SourceOptions
+    return make(**{**chosen, "probe_cache": bool(options["probe_cache"]), "controller": controller_of(options)})

@@ -14,9 +14,12 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from xdsaudit.errors import InputError, Interrupted
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _ENDING: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -28,7 +31,7 @@ class OutputError(InputError):
 class _Output(io.FileIO):
     """Standard output, whose failures can be told from those of other files."""
 
-    def write(self, data: Any) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         """Write; a failure becomes an OutputError."""
         try:
             return super().write(data)
@@ -46,7 +49,7 @@ class _ClosedInput(io.RawIOBase):
         """Claim to be readable."""
         return True
 
-    def readinto(self, _: Any) -> int:
+    def readinto(self, _: object) -> int:
         """Refuse to read."""
         raise InputError("standard input is closed: give a file instead of -, or open it")
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from xdsaudit.cli.alone import alone, snapshot_of_manifests
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, emit, gaps, progress
+from xdsaudit.cli.parameters import Options
 from xdsaudit.errors import InputError, did_you_mean
+from xdsaudit.model.plain import Plain
 
 if TYPE_CHECKING:
     from xdsaudit.audit.case import World
@@ -39,7 +41,7 @@ _VIEWS = ("expected", "core", "fresh", "pilot", "gateway")
 @source_options
 @xds_options
 @profile_options
-def routes(subject: str | None, view: str | None, compare: str | None, output: str, **options: Any) -> int:
+def routes(subject: str | None, view: str | None, compare: str | None, output: str, **options: Unpack[Options]) -> int:
     """Show the routes of a host in the order they are tried: what each matches, where it goes, whose it is.
 
     \b
@@ -68,7 +70,7 @@ def routes(subject: str | None, view: str | None, compare: str | None, output: s
     if pair is not None:
         first, second = pair
         sides = compared(world, wanted, first, second)
-        data: list[dict[str, Any]] = view_pair_objects(sides)
+        data: list[dict[str, Plain]] = view_pair_objects(sides)
         _show(lambda width, color: view_pairs_text(sides, width=width, color=color), data, output)
         any_route, same = bool(sides), all(s.equal for s in sides)
     else:
@@ -128,7 +130,7 @@ def _known(world: World, wanted: RouteQuery) -> None:
         )
 
 
-def _snapshot(options: dict[str, Any]) -> Snapshot:
+def _snapshot(options: Options) -> Snapshot:
     from xdsaudit.collect.connect import snapshot_of
 
     snapshot, _ = snapshot_of(sources_of(options), progress())
@@ -136,12 +138,12 @@ def _snapshot(options: dict[str, Any]) -> Snapshot:
     return snapshot
 
 
-def _show(text: Callable[[int, bool], str], data: list[dict[str, Any]], output: str) -> None:
+def _show(text: Callable[[int, bool], str], data: list[dict[str, Plain]], output: str) -> None:
     if data or output != "table":
         emit(text, _data(data, output))
 
 
-def _data(data: list[dict[str, Any]], output: str) -> str | None:
+def _data(data: list[dict[str, Plain]], output: str) -> str | None:
     if output == "table":
         return None
     if output == "json":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 import click
 
 from xdsaudit.cli.options import GroupedCommand, profile_options, source_options, sources_of, xds_options
 from xdsaudit.cli.output import clear_progress, emit, gaps, progress
+from xdsaudit.cli.parameters import Options
 
 
 @click.command(cls=GroupedCommand, short_help="One line per gateway and pilot: connected, attached, NACK, warming.")
@@ -15,7 +16,7 @@ from xdsaudit.cli.output import clear_progress, emit, gaps, progress
 @source_options
 @xds_options
 @profile_options
-def status(output: str, **options: Any) -> int:
+def status(output: str, **options: Unpack[Options]) -> int:
     """Show every core, pilot and gateway: whether it was read, is connected, to which pilot, how old it is, what it rejects.
 
     Pilot's debug pages (--ads-debug) say which gateway is connected to which pilot.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
@@ -22,6 +22,7 @@ from xdsaudit.cli.options import (
     xds_options,
 )
 from xdsaudit.cli.output import Block, clear_progress, progress, say, show
+from xdsaudit.cli.parameters import Options, ScopeOptions
 from xdsaudit.cli.process import lasting
 from xdsaudit.cli.values import Seconds
 from xdsaudit.errors import InputError
@@ -32,6 +33,15 @@ if TYPE_CHECKING:
     from xdsaudit.collect.connect import Opened
     from xdsaudit.live.wait import Outcome, SomeTerms
     from xdsaudit.model.verdict import Audit
+
+
+class WaitOptions(Options, ScopeOptions):
+    """What wait is given beside what it names itself."""
+
+    interval: float
+    rounds: int
+    deadline: float
+    grace: float
 
 
 @click.command(
@@ -79,7 +89,9 @@ if TYPE_CHECKING:
 @output_options
 @xds_options
 @profile_options
-def wait(output: str, reports: tuple[str, ...], command: str | None, batch: int | None, **options: Any) -> int:
+def wait(
+    output: str, reports: tuple[str, ...], command: str | None, batch: int | None, **options: Unpack[WaitOptions]
+) -> int:
     """Block until every rule of the -f manifests, or of the named Ingresses, is in effect in every gateway.
 
     \b
@@ -115,7 +127,7 @@ def wait(output: str, reports: tuple[str, ...], command: str | None, batch: int 
     return _rollout(options, terms, words, batch, output, reports)
 
 
-def _once(options: dict[str, Any], terms: SomeTerms) -> Outcome:
+def _once(options: WaitOptions, terms: SomeTerms) -> Outcome:
     from xdsaudit.connection import Connection
 
     with Connection(sources_of(options), progress()) as connection:
@@ -125,7 +137,7 @@ def _once(options: dict[str, Any], terms: SomeTerms) -> Outcome:
             return connection.wait(*sorted(refs), tell=tell, **terms)
 
 
-def _refs(options: dict[str, Any], reach: Opened) -> frozenset[str]:
+def _refs(options: WaitOptions, reach: Opened) -> frozenset[str]:
     from xdsaudit.audit import audit
     from xdsaudit.audit.questions.narrow import Scope, narrow
     from xdsaudit.model.snapshot import Snapshot
@@ -180,7 +192,7 @@ def _finish(outcome: Outcome, output: str, reports: tuple[str, ...]) -> int:
 
 
 def _rollout(
-    options: dict[str, Any],
+    options: WaitOptions,
     terms: SomeTerms,
     command: list[str],
     size: int | None,

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
@@ -18,6 +18,7 @@ from xdsaudit.cli.options import (
     xds_options,
 )
 from xdsaudit.cli.output import clear_progress, colored, progress, say, write_whole
+from xdsaudit.cli.parameters import Options
 from xdsaudit.cli.process import lasting
 from xdsaudit.cli.values import Seconds, size_of
 from xdsaudit.errors import InputError
@@ -31,6 +32,15 @@ if TYPE_CHECKING:
 
 _HANGS = 60.0
 """Seconds on top of three intervals after which a watch without a round counts as stuck."""
+
+
+class WatchOptions(Options):
+    """What watch is given beside what it names itself."""
+
+    grace: float | None
+    record: Path | None
+    record_keep: int
+    record_bytes: int
 
 
 @click.command(cls=GroupedCommand, short_help="Keep auditing, print changes, export metrics.")
@@ -88,7 +98,12 @@ _HANGS = 60.0
 @xds_options
 @profile_options
 def watch(
-    output: str, interval: float, listen: str | None, textfile: Path | None, max_rounds: int | None, **options: Any
+    output: str,
+    interval: float,
+    listen: str | None,
+    textfile: Path | None,
+    max_rounds: int | None,
+    **options: Unpack[WatchOptions],
 ) -> int:
     """Keep auditing and print each change of a verdict once, with time, stage and code. Stop it with Ctrl-C or SIGTERM.
 
@@ -151,7 +166,7 @@ def _alive(watcher: Watcher) -> None:
     progress()(f"round {watcher.rounds:,} at {watcher.audit.captured_at}: {_standing(watcher)}")
 
 
-def _recorder(options: dict[str, Any]) -> Recorder | None:
+def _recorder(options: WatchOptions) -> Recorder | None:
     from xdsaudit.collect.recorder import Recorder
 
     if options["record"] is None:

@@ -1,0 +1,77 @@
+"""What commands are given: the names and types of shared options, a class for each set that ``options`` declares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypedDict
+
+
+class ControllerOptions(TypedDict):
+    """What is said about the controller; None where nothing is said."""
+
+    controller_version: str | None
+    system_namespace: str | None
+    ingress_class: str | None
+    watch_namespace: str | None
+    domain_suffix: str | None
+    scoped_rds: bool | None
+    on_demand_rds: bool | None
+    merge_subset: bool | None
+    http_port: int | None
+    https_port: int | None
+
+
+class Options(ControllerOptions):
+    """What nearly every command is given: sources, how to read pilots, where pods are, and the controller."""
+
+    snapshot: str | None
+    kubeconfig: str | None
+    context: str | None
+    manifests: tuple[str, ...]
+    ads: tuple[str, ...]
+    ads_debug: tuple[str, ...]
+    core: tuple[str, ...]
+    gateways: tuple[str, ...]
+    probe_cache: bool | None
+    node_from: str | None
+    node_id: str | None
+    node_labels: tuple[str, ...]
+    istio_version: str | None
+    ads_tls: bool
+    ca: Path | None
+    cert: Path | None
+    key: Path | None
+    token_file: Path | None
+    mint_token: str | None
+    tls_server_name: str | None
+    timeout: float
+    max_bytes: int
+    controller_name: str | None
+    controller_selector: str
+    gateway_selector: str
+    gateway_namespace: str | None
+    no_gateway: bool
+    no_secrets: bool
+    pilot_port: int | None
+    pilot_debug_port: int
+    core_port: int
+    admin_port: int
+
+
+class ScopeOptions(TypedDict):
+    """The Ingresses that are asked about."""
+
+    namespaces: tuple[str, ...]
+    all_namespaces: bool
+    selector: str
+    ingresses: tuple[str, ...]
+
+
+class JudgeOptions(TypedDict):
+    """What counts, and what is left out."""
+
+    grace: float | None
+    fail_on: str | None
+    only: tuple[str, ...]
+    skip: tuple[str, ...]
+    baseline: Path | None
