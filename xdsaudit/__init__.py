@@ -10,7 +10,7 @@ Example:
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xdsaudit.version import __version__
 
@@ -100,7 +100,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load a public name on first use, so that importing the package costs next to nothing."""
     if name == "audit":
         return import_module("xdsaudit.audit")  # the package is callable, see there

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from xdsaudit.collect.connect import BETWEEN_LOOKS, Opened, Progress, SourceOptions, live_reader, opened
 from xdsaudit.errors import InputError
+from xdsaudit.model.plain import Plain
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -27,11 +29,53 @@ if TYPE_CHECKING:
     from xdsaudit.model.snapshot import Snapshot
     from xdsaudit.model.verdict import Audit
 
+Texts = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+"""Some texts or paths; a single one stands for a list of one."""
+
+
+class SourceArguments(TypedDict, total=False):
+    """What `connect` takes: the fields of ``SourceOptions``, lists as anything that lists texts."""
+
+    kubeconfig: str | None
+    context: str | None
+    manifests: Texts
+    ads: Texts
+    ads_debug: Texts
+    core: Texts
+    gateways: Texts
+    probe_cache: bool
+    node_from: str | None
+    node_id: str | None
+    node_labels: Texts
+    istio_version: str | None
+    ads_tls: bool
+    ca: Path | None
+    cert: Path | None
+    key: Path | None
+    token_file: Path | None
+    mint_token: str | None
+    tls_server_name: str | None
+    controller_name: str | None
+    controller_selector: str
+    gateway_selector: str
+    gateway_namespace: str | None
+    no_gateway: bool
+    no_secrets: bool
+    pilot_port: int | None
+    pilot_debug_port: int
+    core_port: int
+    admin_port: int
+    timeout: float
+    max_bytes: int
+    controller: Mapping[str, Plain]
+    grace: float | None
+
+
 _LISTS = frozenset({"manifests", "ads", "ads_debug", "core", "gateways", "node_labels"})
-_NAMES = tuple(f.name for f in fields(SourceOptions) if f.name != "snapshot")
+_NAMES = frozenset(f.name for f in fields(SourceOptions)) - {"snapshot"}
 
 
-def connect(*, sources: Sources | None = None, **options: Any) -> Connection:
+def connect(*, sources: Sources | None = None, **options: Unpack[SourceArguments]) -> Connection:
     """Connect to a cluster, or to the named pilots and gateways.
 
     Args:
@@ -47,13 +91,17 @@ def connect(*, sources: Sources | None = None, **options: Any) -> Connection:
     """
     if sources is not None:
         return Connection(Opened(sources))
-    unknown = sorted(set(options) - set(_NAMES))
+    unknown = sorted(set(options) - _NAMES)
     if unknown:
         raise TypeError(f"{unknown[0]!r} is not one of {', '.join(sorted(_NAMES))}")
-    for name in _LISTS & set(options):
-        value = options[name]
-        options[name] = (str(value),) if isinstance(value, (str, os.PathLike)) else tuple(map(str, value))
-    return Connection(SourceOptions(**options))
+    return Connection(SourceOptions.of({k: _texts(v) if k in _LISTS else v for k, v in options.items()}))
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """The items of a list, or the only one."""
+    if isinstance(value, str | os.PathLike) or not isinstance(value, Iterable):
+        return (str(value),)
+    return tuple(map(str, value))
 
 
 class Connection:

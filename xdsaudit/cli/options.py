@@ -364,5 +364,5 @@ def sources_of(options: Options) -> SourceOptions:
 
     given: Mapping[str, object] = options
     chosen = {f.name: given[f.name] for f in fields(SourceOptions) if f.name in given}
-    make: Callable[..., SourceOptions] = SourceOptions
-    return make(**{**chosen, "probe_cache": bool(options["probe_cache"]), "controller": controller_of(options)})
+    said = {"probe_cache": bool(options["probe_cache"]), "controller": controller_of(options)}
+    return SourceOptions.of({**chosen, **said})

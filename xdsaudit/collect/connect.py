@@ -104,6 +104,12 @@ class SourceOptions:
     controller: Mapping[str, Plain] = field(default_factory=dict)
     grace: float | None = None
 
+    @classmethod
+    def of(cls, values: Mapping[str, object]) -> SourceOptions:
+        """Options from their names and values, of whose types the caller is sure."""
+        make: Callable[..., SourceOptions] = cls
+        return make(**values)
+
     @property
     def explicit(self) -> bool:
         """Whether pilots, cores or gateways are named explicitly."""
