@@ -96,6 +96,13 @@ def test_a_code_loads_the_catalogue_alone() -> None:
     assert loaded(["explain", "XA401"], (*HEAVY, "xdsaudit.audit.verdicts", "xdsaudit.report.json")) == []
 
 
+def test_the_audit_of_a_folder_loads_nothing_that_reads_archives_or_networks(recordings: Path) -> None:
+    unused = ("xdsaudit.collect.sources", "xdsaudit.collect.archive", "tarfile", "zipfile", "lzma", "shutil")
+    elsewhere = ("grpc", "kubernetes", "ssl", "socket", "concurrent.futures", "logging", "tomllib")
+    arguments = ["diff", "--snapshot", str(recordings / "batch-loss")]
+    assert loaded(arguments, (*unused, *elsewhere, "tempfile", "importlib.resources")) == []
+
+
 def test_the_audit_itself_loads_no_protobuf() -> None:
     script = "import sys, xdsaudit.audit.verdicts; print([m for m in sys.modules if m.startswith('google.protobuf')])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

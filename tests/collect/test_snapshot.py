@@ -23,7 +23,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import xdsaudit.collect.archive as archives
+import xdsaudit.collect.files as files_on_disk
 from xdsaudit import FormatError, InputError, Snapshot, audit, load, save
 from xdsaudit.collect.snapshot import from_files, to_files
 from xdsaudit.model.snapshot import PilotCapture
@@ -139,7 +139,7 @@ def test_zip_slip(tmp_path: Path) -> None:
 
 
 def test_archive_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xdsaudit.collect.archive.MAX_BYTES", 10)
+    monkeypatch.setattr("xdsaudit.collect.files.MAX_BYTES", 10)
     info = member("big")
     info.size = 11
     with pytest.raises(InputError, match="GiB"):
@@ -215,9 +215,9 @@ def test_an_interrupted_save_leaves_nothing_and_can_be_repeated(
         _directory(part, {"snapshot.json": b"{}"})
         raise error
 
-    _directory = archives._to_directory
+    _directory = files_on_disk._to_directory
     with monkeypatch.context() as broken:
-        broken.setattr(archives, "_writer", lambda _: interrupted)
+        broken.setattr(files_on_disk, "_writer", lambda _: interrupted)
         with pytest.raises((error, InputError)):
             save(recording("batch-loss"), place)
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,6 @@ that name credentials, endpoints or a command to run are taken from the command 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -85,6 +84,8 @@ def _table(environment: Mapping[str, str], start: Path) -> tuple[Path | None, di
 
 
 def _read(file: Path) -> dict[str, object]:
+    import tomllib
+
     try:
         table: dict[str, object] = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:

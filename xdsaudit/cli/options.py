@@ -49,10 +49,11 @@ class GroupedCommand(click.Command):
         return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command, with libraries' log lines kept off the terminal."""
-        from xdsaudit.cli.process import quiet_libraries
+        """Run the command, with libraries' log lines kept off the terminal; where a snapshot is read, no library is used that logs."""
+        if not ctx.params.get("snapshot"):
+            from xdsaudit.cli.process import quiet_libraries
 
-        quiet_libraries()
+            quiet_libraries()
         return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

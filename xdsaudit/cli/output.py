@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from shutil import get_terminal_size
 
 import click
 
@@ -61,6 +60,13 @@ def on_one_screen() -> bool:
     return sys.stdout.isatty() and sys.stderr.isatty()
 
 
+def terminal_width() -> int:
+    """Columns of the terminal."""
+    from shutil import get_terminal_size
+
+    return get_terminal_size((80, 24)).columns
+
+
 def show(audit: Audit, form: str, reports: tuple[str, ...]) -> None:
     """Print an audit and write the additional reports, each ``FORMAT=FILE``.
 
@@ -89,8 +95,7 @@ def emit(text: str | Callable[[int, bool], str], data: str | None = None) -> Non
         click.echo(data.encode("utf-8", "backslashreplace"), nl=False)
         return
     if not isinstance(text, str):
-        width = get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
-        text = text(max(width, 40), colored())
+        text = text(max(terminal_width() if sys.stdout.isatty() else 80, 40), colored())
     click.echo(text, nl=False, color=True)
 
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Unpack
 
 import click
@@ -21,7 +20,7 @@ from xdsaudit.cli.options import (
     sources_of,
     xds_options,
 )
-from xdsaudit.cli.output import Block, clear_progress, progress, say, show
+from xdsaudit.cli.output import Block, clear_progress, progress, say, show, terminal_width
 from xdsaudit.cli.parameters import Options, ScopeOptions
 from xdsaudit.cli.process import lasting
 from xdsaudit.cli.values import Seconds
@@ -160,7 +159,7 @@ def _telling() -> Iterator[Callable[[Audit], None]]:
     def tell(result: Audit) -> None:
         text = standing(result)
         if sys.stderr.isatty():
-            width = max(get_terminal_size((80, 24)).columns, 20)
+            width = max(terminal_width(), 20)
             head = f"{time.monotonic() - began:5.1f} s  {text}"[: width - 1]
             drawn.replace([head, *grid(result, width - 1)])
         elif text != last[0]:

@@ -143,10 +143,9 @@ def snapshot_of(options: SourceOptions, progress: Progress = lambda _: None) -> 
         InputError: the options name no source, or contradict each other.
         ReadError: the cluster cannot be read.
     """
-    from xdsaudit.collect.snapshot import load
-    from xdsaudit.collect.sources import read
-
     if options.snapshot:
+        from xdsaudit.collect.snapshot import load
+
         if options.manifests or options.kubeconfig or options.context or options.explicit:
             raise InputError(
                 "--snapshot contains all views: leave out -f, --ads, --core, --gateway and --context, or drop --snapshot"
@@ -154,17 +153,20 @@ def snapshot_of(options: SourceOptions, progress: Progress = lambda _: None) -> 
         snapshot = load(options.snapshot)
         controller = {**snapshot.controller, **options.controller}
         return replace(snapshot, controller=controller, grace=options.grace or 0.0), frozenset()
+    from xdsaudit.collect.sources import read
+
     with opened(options, progress) as reach:
         return read(reach.sources, progress), reach.refs
 
 
 def can_change(options: SourceOptions) -> bool:
     """Whether a second look may see something else than the first: a snapshot and files stay as they are."""
+    if options.snapshot:
+        return False
     from xdsaudit.collect.admin import is_url
 
     explicit = options.manifests and options.explicit and not (options.kubeconfig or options.context)
-    files = explicit and not (options.ads or options.core or any(map(is_url, options.gateways)))
-    return not (options.snapshot or files)
+    return not explicit or bool(options.ads or options.core or any(map(is_url, options.gateways)))
 
 
 def looked_again(options: SourceOptions, *, probe: bool, progress: Progress = lambda _: None) -> Snapshot | None:

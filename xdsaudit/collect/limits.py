@@ -6,7 +6,6 @@ Contains the budget and the HTTP connections it can cut; must not know what is r
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 import time
 import zlib
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 from xdsaudit.errors import ReadError
 
 if TYPE_CHECKING:
+    import socket
+
     from urllib3 import BaseHTTPResponse, PoolManager
 
 MAX_BYTES: Final = 512 << 20
@@ -114,6 +115,8 @@ def too_large(subject: str, limit: int) -> str:
 
 
 def _shutdown(handle: socket.socket) -> None:
+    import socket
+
     with contextlib.suppress(OSError):
         handle.shutdown(socket.SHUT_RDWR)
 

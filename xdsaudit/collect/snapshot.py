@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from xdsaudit.collect.archive import read_files, write_files
+from xdsaudit.collect.files import read_files, write_files
 from xdsaudit.errors import FormatError, InputError
 from xdsaudit.model.plain import Plain, as_mappings, as_text
 from xdsaudit.model.snapshot import FORMAT, PilotCapture, Snapshot

@@ -118,7 +118,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})|%")
 _PORT: Final = re.compile(r"(?::[0-9]*)?\Z")
 _USER: Final = re.compile(r"[A-Za-z0-9._:~!$&'()*+,;=%@-]*\Z")
-_HOST: Final = re.compile(r"""[A-Za-z0-9._~!$&'()*+,;=:\[\]<>"\x80-\U0010ffff-]\Z""")
+_HOST: Final = re.compile(r"[^\x00-\x20\x7f#%/?@\\^`{|}]\Z")
 
 
 def parse_url(text: str) -> URL | None:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
-import yaml
 from msgspec import Struct
 
 from xdsaudit.ingress.objects import Ingress, KubeObjects
@@ -94,6 +93,8 @@ def read_config(text: str | None) -> tuple[Https | None, str | None]:
     """
     if text is None:
         return None, "it has no key cert"
+    import yaml
+
     try:
         raw = yaml.safe_load(text)
         if isinstance(raw, dict) and set(raw) == {"void"}:  # what a redacted snapshot keeps of a text that is void

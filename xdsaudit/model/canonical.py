@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
+from pkgutil import get_data
 from typing import Final
 
 from xdsaudit.model.plain import Plain, as_mapping, as_mappings, as_text, part
@@ -34,8 +34,7 @@ _MATCH_KNOWN: Final = frozenset(
 @cache
 def known_fields() -> Mapping[str, Mapping[str, str]]:
     """Message name to its fields that this package reads (generated from proto/)."""
-    text = resources.files("xdsaudit.model").joinpath("fields.json").read_text(encoding="utf-8")
-    table: Mapping[str, Mapping[str, str]] = json.loads(text)
+    table: Mapping[str, Mapping[str, str]] = json.loads(get_data("xdsaudit.model", "fields.json") or b"")
     return table
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from importlib import resources
+from pkgutil import get_data
 from typing import Any, Final, Literal, TypeAlias
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -46,7 +46,7 @@ def pool() -> descriptor_pool.DescriptorPool:
     """The pool, built once from the packaged descriptor set: views are read in threads, and two pools have different classes."""
     with _LOCK:
         if not _POOLS:
-            data = resources.files("xdsaudit.xds").joinpath("descriptors.binpb").read_bytes()
+            data = get_data("xdsaudit.xds", "descriptors.binpb") or b""
             made = descriptor_pool.DescriptorPool()
             for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
                 made.Add(file)
