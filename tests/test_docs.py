@@ -148,7 +148,7 @@ def code_pages() -> Any:
 def test_the_page_of_a_code_shows_the_verdict_that_its_world_gets(code_pages: Any, row: Any) -> None:
     page = code_pages.page(row)
     assert page.startswith(f"# {row.code} {row.slug}\n")
-    shown = page.split("## As it is printed")[1].split("\n## ")[0]
+    shown = page.split("## As printed")[1].split("\n## ")[0]
     if row.slug not in ("partly-shadowed", "unreadable", "class-not-ours", "namespace-not-watched"):
         assert row.slug in shown, "what is printed is of this code"
     assert "/tmp" not in page

@@ -42,7 +42,7 @@ def judged(row: Row) -> str:
     if row.effect == "rpc":
         return "no: a field of its routes is uncertain"
     if not row.effect:
-        return "no: it changes no route, and what it shapes is not judged"
+        return "no: it changes no route, and its effect is not judged"
     return _JUDGED.get(row.shapes, "yes")
 
 
@@ -134,25 +134,25 @@ def effect(row: Row) -> str:
     if changed:
         more = [f"... and {len(changed) - _SHOWN} lines more"] if len(changed) > _SHOWN else []
         body = "\n".join([*changed[:_SHOWN], *more])
-        return f"In a route of port 80, as Envoy holds it:\n\n```diff\n{body}\n```"
+        return f"In a route of port 80, as in Envoy:\n\n```diff\n{body}\n```"
     if with_it.policies != without.policies:
-        return (
-            "It leaves the routes as they are and shapes the cluster's policy (a DestinationRule), which is compared."
-        )
+        return "It does not change the routes, but the cluster's policy (a DestinationRule), which is compared."
     slugs = [{p.refusal for p in found.plans if p.refusal} for found in (without, with_it)]
     if slugs[0] != slugs[1]:
-        said = [f"refused (`{', '.join(sorted(each))}`)" if each else "taken" for each in slugs]
-        return f"Without it this Ingress, beside an older one of the same path, is {said[0]}; with it, it is {said[1]}."
+        said = [f"refused (`{', '.join(sorted(each))}`)" if each else "accepted" for each in slugs]
+        return (
+            f"Without it, this Ingress beside an older one with the same path is {said[0]}; with it, it is {said[1]}."
+        )
     if row.effect:
-        return "It leaves this example's routes as they are: what it shapes shows beside other annotations or kinds of backend."
-    return f"It changes no route. What it shapes ({row.shapes}) is not judged."
+        return "It does not change this example's routes: its effect shows with other annotations or kinds of backend."
+    return f"It changes no route. Its effect ({row.shapes}) is not judged."
 
 
 def coming_from_nginx(row: Row) -> list[str]:
     """What somebody who comes from ingress-nginx has to know: the prefix, and what differs in this example, as check tells it."""
     key = f"nginx.ingress.kubernetes.io/{row.key}"
     said = [
-        f"`{key}` works too. Where both are there, nginx's prefix is looked up first."
+        f"`{key}` works too. If both are present, nginx's prefix is looked up first."
         if row.nginx
         else f"`{key}` is **not** read: it has no effect, and XA220 says so."
     ]
@@ -166,7 +166,7 @@ def coming_from_nginx(row: Row) -> list[str]:
     for each in differing:
         told = each.message.split(": ", 2)[-1]
         said.append(f"What differs: {prose(told)}.")
-    said.append("`xdsaudit check -f k8s/ --from nginx` tells of what differs in your own Ingresses.")
+    said.append("`xdsaudit check -f k8s/ --from nginx` reports what differs in your own Ingresses.")
     return said
 
 
@@ -176,14 +176,14 @@ def lost_from_nginx() -> list[str]:
     lines = [
         "## Annotations of ingress-nginx that Higress does not read",
         "",
-        "They have no effect, and XA220 names them; `xdsaudit check` makes an error of one that is meant to keep somebody out. "
+        "They have no effect, and XA220 names them; `xdsaudit check` reports one that is meant to protect a route as an error. "
         "Annotations that tune nginx itself are left out here.",
         "",
         "| `nginx.ingress.kubernetes.io/` | lost with it | instead |",
         "| --- | --- | --- |",
     ]
-    lost = {PROTECTS: "protection", SHAPES: "what a request or its answer is"}
-    lines += [f"| `{r.key}` | {lost[r.weight]} | {prose(r.instead) or 'nothing of the kind'} |" for r in sorted(rows)]
+    lost = {PROTECTS: "protection", SHAPES: "a change of the request or response"}
+    lines += [f"| `{r.key}` | {lost[r.weight]} | {prose(r.instead) or 'no equivalent'} |" for r in sorted(rows)]
     return [*lines, ""]
 
 
@@ -192,19 +192,15 @@ def page(row: Row) -> str:
     with_it, _ = pair(row)
     nginx = " ".join(coming_from_nginx(row))
     first, last = since(row), until(row)
-    versions = (
-        f"Read since Higress {first}; an older controller does as if it were not there."
-        if first
-        else "Read by 2.0.0 and later."
-    )
+    versions = f"Read since Higress {first}; older controllers ignore it." if first else "Read by 2.0.0 and later."
     if last:
-        versions = f"Read by controllers older than Higress {last}; a newer one does as if it were not there."
+        versions = f"Read by controllers older than Higress {last}; newer ones ignore it."
     return (
         "\n\n".join(
             [
                 f"# {row.key}",
                 f"`higress.io/{row.key}` shapes: {row.shapes}. {versions}",
-                f"## Value\n\n{_SYNTAX[row.kind][0].upper()}{_SYNTAX[row.kind][1:]}. Of odd values: {odd(row)}.",
+                f"## Value\n\n{_SYNTAX[row.kind][0].upper()}{_SYNTAX[row.kind][1:]}. Unusual values: {odd(row)}.",
                 f"## Example\n\n```yaml\n{manifest(example(row, with_it))}\n```",
                 f"## Effect\n\n{effect(row)}",
                 f"## Coming from nginx\n\n{nginx}",
@@ -219,10 +215,10 @@ def overview() -> str:
     """The table of all annotations."""
     lines = [
         "# Annotations\n",
-        "Every annotation key Higress reads, whether what it shapes is computed, and what Higress makes of odd values; each has a page with an "
-        "example and its effect. `higress.io/` always works; `nginx.ingress.kubernetes.io/` where the table says so, and then it is looked up "
-        "first. A controller older than *since*, or not older than *until*, does as if the key were not there.\n",
-        "| key | nginx prefix | shapes | since | until | modelled | an odd value |",
+        "Every annotation key Higress reads, whether its effect is computed, and what Higress does with unusual values; each has a page with an "
+        "example and its effect. `higress.io/` always works; `nginx.ingress.kubernetes.io/` only where the table says so, and then it is looked up "
+        "first. Controllers older than *since*, or not older than *until*, ignore the key.\n",
+        "| key | nginx prefix | shapes | since | until | modelled | unusual values |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in TABLE:
@@ -240,9 +236,9 @@ def overview() -> str:
     lines += [
         "",
         "Match keys are `higress.io/KIND-match-header-NAME`, `-match-pseudo-header-NAME` and `-match-query-NAME`, KIND one "
-        "of `exact`, `prefix`, `regex`. Higress reads them in random order: a key whose kind does not stand right behind "
-        "the prefix ends the reading, so that beside others the routes cannot be foretold (`unknown`); alone it asks for "
-        "nothing. One name under two kinds, and several values of Host in one `request-header-control-update`, are unknown likewise.",
+        "of `exact`, `prefix`, `regex`. Higress reads them in random order: a key whose kind does not directly follow "
+        "the prefix ends the reading, so that with other keys the routes cannot be predicted (`unknown`); alone it has "
+        "no effect. One name under two kinds, and several values of Host in one `request-header-control-update`, are also unknown.",
         "",
         *lost_from_nginx(),
         *("```{toctree}", ":hidden:", "", *(f"annotations/{row.key}" for row in TABLE), "```"),

@@ -227,8 +227,10 @@ def how_far(row: Cause) -> str:
         more = f" and {len(seen) - 3} more" if len(seen) > 3 else ""
         said.append(f"recordings of a real Higress: {', '.join(seen[:3])}{more}")
     if not said:
-        return "By simulation only: a world built from the protocol and from Higress's code gets it, and a near miss does not."
-    return f"By {'; '.join(said)}. A world of the tests must get it, and a near miss must not."
+        return (
+            "By simulation only: a scenario based on the protocol and Higress's code gets it, and a near miss does not."
+        )
+    return f"By {'; '.join(said)}. A scenario in the tests must get it, and a near miss must not."
 
 
 def how_far_in_a_word(row: Cause) -> str:
@@ -253,7 +255,7 @@ def commands(row: Cause) -> list[str]:
     if not row.fix:
         return []
     blocks = [f"{fix.title}:\n\n```sh\n{fix.command}\n```" for fix in examples(row)]
-    return ["### Commands\n\nAn audit prints them with the real names. xdsaudit runs none of them.", *blocks]
+    return ["### Commands\n\nAn audit prints them with the real names. xdsaudit never runs them.", *blocks]
 
 
 def page(row: Cause) -> str:
@@ -283,20 +285,16 @@ def page(row: Cause) -> str:
         shown = world.text or "\n---\n".join(map(manifest, items))
         if shown:
             what = "A WasmPlugin" if "kind: WasmPlugin" in shown else "An Ingress"
-            heading = f"{what} that gets it" if intake else f"{what} that it was seen on"
+            heading = f"{what} that gets it" if intake else f"{what} it was seen on"
             parts.append(f"## {heading}\n\n```yaml\n{shown}\n```")
             fine = miss.text or "\n---\n".join(manifest(i) for i in _chosen(miss.items, refs) if i not in items)
             if intake and fine:
                 parts.append(f"This one does not get it:\n\n```yaml\n{fine}\n```")
-        parts.append(f"## As it is printed\n\n```text\n{printed(result, row)}\n```")
+        parts.append(f"## As printed\n\n```text\n{printed(result, row)}\n```")
     elif row.slug == "partly-shadowed":
-        parts.append(
-            "## As it is printed\n\nBy `xdsaudit explain NS/INGRESS`, for a rule of which others take requests."
-        )
+        parts.append("## As printed\n\nBy `xdsaudit explain NS/INGRESS`, for a rule that loses requests to others.")
     elif row.slug == "unreadable":
-        parts.append(
-            "## As it is printed\n\nAs a line on stderr and in the head of the report, with what to do about it."
-        )
+        parts.append("## As printed\n\nAs a line on stderr and at the top of the report, with what to do about it.")
     else:
         raise ValueError(f"{row.code}: its world in tests/audit/test_codes.py makes no audit that says it")
     parts += [
@@ -304,17 +302,20 @@ def page(row: Cause) -> str:
         *commands(row),
         f"## How to prevent it\n\n{prose(row.prevention)}",
         f"## How far it is proven\n\n{how_far(row)}",
-        f"## More\n\n`xdsaudit explain {row.code}` prints this without a network; `--only {row.code}` and `--skip {row.code}` choose it. "
+        f"## More\n\n`xdsaudit explain {row.code}` prints this without a network; `--only {row.code}` and `--skip {row.code}` select it. "
         "[How to read an audit](../../verdicts.md).",
     ]
     if row.issues:
-        parts.append(f"Told of in {', '.join(map(issue, row.issues))}.")
+        parts.append(f"Reported in {', '.join(map(issue, row.issues))}.")
     return "\n\n".join(parts) + "\n"
 
 
 def overview() -> str:
     """The table of all codes."""
-    parts = ["# Codes\n", "Every code an audit can give, each with a page. `xdsaudit explain CODE` prints the same.\n"]
+    parts = [
+        "# Codes\n",
+        "Every code an audit can report, each with a page. `xdsaudit explain CODE` prints the same.\n",
+    ]
     for digit, place in _PLACES.items():
         rows = [row for row in CATALOGUE if row.code[2] == digit]
         if rows:

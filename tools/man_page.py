@@ -12,10 +12,10 @@ from command_line import Command, commands
 from xdsaudit import __version__
 
 CODES = {
-    0: "everything that was asked for was read and is in sync",
+    0: "everything asked for was read and is in sync",
     1: "something is wrong: a rule is lost, changed, refused, shadowed or without upstream, a route is extra, or a finding is an error",
     2: "wrong usage or unreadable input",
-    3: "not everything could be looked at: a rule is unknown or pending, or a view could not be read",
+    3: "not everything could be judged: a rule is unknown or pending, or a view could not be read",
     4: "wait timed out",
     70: "a bug of xdsaudit",
     130: "interrupted; 143 by SIGTERM, 129 by SIGHUP",
@@ -50,8 +50,8 @@ def page() -> str:
         ".B xdsaudit\n[\\fIOPTIONS\\fR] \\fICOMMAND\\fR [\\fIARGS\\fR]...",
         ".SH DESCRIPTION",
         escaped(
-            "Works out the routes every Ingress must become, reads what the control plane serves and what Envoy runs, compares the views, "
-            "and names the rule, the stage that lost it, the proof and the remedy. It reads only. Installed as kubectl-xdsaudit too."
+            "Computes the routes that every Ingress must become, reads what the control plane serves and what Envoy runs, compares the views, "
+            "and names the rule, the stage that lost it, the proof and the remedy. It is read-only. Also installed as kubectl-xdsaudit."
         ),
         ".SH COMMANDS",
     ]
@@ -62,9 +62,9 @@ def page() -> str:
         lines += [".TP", f".B {code}", escaped(text)]
     lines += [
         ".SH ENVIRONMENT",
-        ".TP\n.B KUBECONFIG\nthe kubeconfig, where \\-\\-kubeconfig is not given",
+        ".TP\n.B KUBECONFIG\nthe kubeconfig, unless \\-\\-kubeconfig is given",
         ".TP\n.B NO_COLOR, FORCE_COLOR\nwhether output is coloured",
-        ".TP\n.B XDSAUDIT_DEBUG\nshows all of a bug, which may hold values that were read",
+        ".TP\n.B XDSAUDIT_DEBUG\nshows the full traceback of a bug, which may contain values that were read",
     ]
     return "\n".join(lines) + "\n"
 

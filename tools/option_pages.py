@@ -53,7 +53,7 @@ def page() -> str:
     lines = [
         "# Every option",
         "",
-        "Made from the command line itself. `xdsaudit COMMAND --help` prints the same; [the commands at a glance](cli.md), their exit codes and "
+        "Generated from the command line. `xdsaudit COMMAND --help` prints the same; [the commands at a glance](cli.md), their exit codes and "
         "limits have a page of their own.",
         "",
     ]

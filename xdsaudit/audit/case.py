@@ -121,7 +121,7 @@ def build(snapshot: Snapshot, memory: Memory, asked: Collection[str] | None = No
     notes += [f"assumed: {a}" for a in profile.assumed]
     notes += untested(profile)
     if snapshot.verified is False:
-        notes.append("the snapshot does not list its files: whether it is whole was not verified")
+        notes.append("the snapshot does not list its files, so its completeness was not verified")
     world = World(snapshot, objects, _translated(snapshot, objects, profile, memory, hosts), notes=notes)
     serving = ViewName.GATEWAY if any(v.name is ViewName.GATEWAY for v in views) else ViewName.PILOT
     tolerated = unmodelled_names(world.expectation)

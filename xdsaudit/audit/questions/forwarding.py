@@ -72,7 +72,7 @@ def _request(route: Route, request: Request) -> Iterator[str]:
         path = f"{route.get('prefix_rewrite')}{tail}"
     host = route.get("host_rewrite_literal")
     if path is not None and path != request.path:
-        odd = " - with two slashes at its beginning" if path.startswith("//") else ""
+        odd = " - with two slashes at the start" if path.startswith("//") else ""
         yield f"the backend gets the path {path}{odd}"
     if host:
         yield f"the backend gets the Host {host}"
@@ -94,9 +94,9 @@ def _patience(route: Route) -> Iterator[str]:
     timeout, retries = as_text(route.get("timeout")), part(route.get("retry_policy"), "num_retries")
     words = []
     if timeout and timeout != "0s":
-        words.append(f"it is given up after {timeout.removesuffix('s')} s")
+        words.append(f"times out after {timeout.removesuffix('s')} s")
     if retries:
-        words.append(f"it is tried again up to {retries} times")
+        words.append(f"retried up to {retries} times")
     if words:
         yield ", ".join(words)
 
@@ -104,9 +104,9 @@ def _patience(route: Route) -> Iterator[str]:
 def _clusters(route: Route, view: View) -> Iterator[str]:
     names = (route.cluster,) if route.cluster is not None else clusters_of_fields(route.fields)
     for fallback in as_list(part(fallback_config(route.fields), "fallback_clusters")):
-        yield f"{names[0] if names else 'its cluster'} is asked first, and {fallback} where that has no healthy endpoint"
+        yield f"{names[0] if names else 'its cluster'} is asked first, and {fallback} if that has no healthy endpoint"
     for name in names:
         if view.clusters is not None and name not in view.clusters:
-            yield f"the cluster {name} is not there: 503 NC"
+            yield f"the cluster {name} does not exist: 503 NC"
     for mirror in as_mappings(route.get("request_mirror_policies")):
         yield f"a copy goes to {mirror.get('cluster', '')}"
