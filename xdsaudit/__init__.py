@@ -65,6 +65,7 @@ _PLACES = {
 }
 _HOME = {name: module for module, names in _PLACES.items() for name in names}
 
+# Written out a third time: type checkers read only literals. Made from _HOME, mypy loses the names of `import *`.
 __all__ = [
     "Audit",
     "Connection",

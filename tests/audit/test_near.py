@@ -85,14 +85,14 @@ def effect(
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"regex_rewrite": {"pattern": {"regex": "/api"}, "substitution": "/"}}, "the path //x - with two slashes at its beginning"),
+        ({"regex_rewrite": {"pattern": {"regex": "/api"}, "substitution": "/"}}, "the path //x - with two slashes at the start"),
         ({"regex_rewrite": {"pattern": {"regex": "/api/(.*)"}, "substitution": "/\\1/y"}}, "the path /x/y"),
         ({"prefix_rewrite": "/v2"}, "the path /v2/x"),
         ({"host_rewrite_literal": "in.test"}, "the Host in.test"),
         ({"request_headers_to_add": [{"header": {"key": "x-a", "value": "1"}}]}, "the request gets the header x-a: 1"),
         ({"response_headers_to_remove": ["x-a", "x-b"]}, "the answer loses the headers x-a, x-b"),
         ({"timeout": "5s", "retry_policy": {"num_retries": 2}}, "times out after 5 s, retried up to 2 times"),
-        ({"cluster": "outbound|80||a"}, "is not there: 503 NC"),
+        ({"cluster": "outbound|80||a"}, "does not exist: 503 NC"),
         ({"redirect": {"https_redirect": True, "response_code": "PERMANENT_REDIRECT"}}, "308 to https://a.test/api/x?q=1"),
         ({"redirect": {"path_redirect": "/api/x"}}, "the same URL again"),
         ({"redirect": {"host_redirect": "b.test", "path_redirect": "/z?y=2"}}, "301 to http://b.test/z?y=2"),
