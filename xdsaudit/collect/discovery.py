@@ -339,8 +339,10 @@ def _options(containers: tuple[_Container, ...]) -> dict[str, Plain]:
         for flag, value in _flags([*(container.command or ()), *(container.args or ())]):
             if flag in _FLAGS:
                 name = _FLAGS[flag]
-                port = name.endswith("_port") and value.isascii() and value.isdigit()
-                options[name] = int(value[:9]) if port else value
+                if not name.endswith("_port"):
+                    options[name] = value
+                elif value.isascii() and value.isdigit():
+                    options[name] = int(value[:9])
         for entry in container.env or ():
             if entry.name in _ENV and entry.value is not None:
                 text = entry.value

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from xdsaudit.errors import ReadError
+from xdsaudit.ingress.go import parse_bool
 from xdsaudit.model.plain import Plain
 
 Version = tuple[int, int, int]
@@ -140,6 +141,7 @@ _OPTIONS: Final = (
     ("http_port", "http_port"),
     ("https_port", "https_port"),
 )
+_SWITCHES: Final = frozenset({"scoped_rds", "merge_subset", "on_demand_rds"})
 _SAID: Final = {
     "ingress_class": "the controller takes the class higress (--ingress-class says another)",
     "system_namespace": "the controller is in the namespace higress-system (--system-namespace says another)",
@@ -173,6 +175,8 @@ def profile_of(controller: Mapping[str, Plain], *, scoped: bool | None = None) -
         values["version"] = version
     for key, name in _OPTIONS:
         value = controller.get(key)
+        if isinstance(value, str) and name in _SWITCHES:
+            value = parse_bool(value)  # of a container's environment; istio takes what is no switch as not set
         if value is None and key == "scoped_rds" and scoped is not None:
             value = scoped
         if value is not None:
