@@ -424,7 +424,7 @@ def test_without_the_right_to_list_workloads_it_says_what_is_unknown(tmp_path: P
         kube.forbidden = {"deployments"}
         found = discover(api_of(kube, tmp_path))
     assert found.missing == ()
-    assert any("the number of replicas" in text for text in found.said)
+    assert any("the number of replicas" in text for text in found.remarks)
 
 
 def test_secrets_that_are_not_meant_to_be_listed_are_no_gap(capsys, tmp_path: Path, recording) -> None:

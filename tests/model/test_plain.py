@@ -31,7 +31,7 @@ def test_parts_are_reached_as_they_are() -> None:
         (as_list, {}, "expected a list, not an object"),
         (as_mappings, [{}, 5], "expected an object, not a number"),
         (as_text, 5, "expected text, not a number"),
-        (as_text, False, "expected text, not a truth value"),
+        (as_text, False, "expected text, not a boolean"),
     ],
 )
 def test_another_shape_is_never_taken_for_absent(take: Callable[[object], object], value: object, said: str) -> None:

@@ -338,7 +338,7 @@ def controller_of(options: ControllerOptions) -> dict[str, Plain]:
     version = options["controller_version"]
     if version is not None and parse_version(version) is None:
         raise InputError(f"--controller-version {version!r}: is not a version; write it as 2.0.1")
-    said = {
+    settings = {
         "version": version,
         "system_namespace": options["system_namespace"],
         "ingress_class": options["ingress_class"],
@@ -350,7 +350,7 @@ def controller_of(options: ControllerOptions) -> dict[str, Plain]:
         "http_port": options["http_port"],
         "https_port": options["https_port"],
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def sources_of(options: Options) -> SourceOptions:
@@ -365,5 +365,5 @@ def sources_of(options: Options) -> SourceOptions:
 
     given: Mapping[str, object] = options
     chosen = {f.name: given[f.name] for f in fields(SourceOptions) if f.name in given}
-    said = {"probe_cache": bool(options["probe_cache"]), "controller": controller_of(options)}
-    return SourceOptions.of({**chosen, **said})
+    settings = {"probe_cache": bool(options["probe_cache"]), "controller": controller_of(options)}
+    return SourceOptions.of({**chosen, **settings})

@@ -1,4 +1,4 @@
-"""What commands are given: the names and types of shared options, a class for each set that ``options`` declares."""
+"""The names and types of shared options, one class for each set that ``options`` declares."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypedDict
 
 
 class ControllerOptions(TypedDict):
-    """What is said about the controller; None where nothing is said."""
+    """Options about the controller; None if not given."""
 
     controller_version: str | None
     system_namespace: str | None
@@ -22,7 +22,7 @@ class ControllerOptions(TypedDict):
 
 
 class Options(ControllerOptions):
-    """What nearly every command is given: sources, how to read pilots, where pods are, and the controller."""
+    """Options of nearly every command: sources, how to read pilots, where pods are, and the controller."""
 
     snapshot: str | None
     kubeconfig: str | None

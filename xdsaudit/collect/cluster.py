@@ -129,7 +129,7 @@ def reach(
         given = {ViewName.PILOT: bool(sources.ads), ViewName.GATEWAY: bool(sources.gateways)}
         missing = [i for i in higress.missing if not given[i.name]]
         access = _access(api, higress, sources, way.mint)
-        for remark in higress.said:
+        for remark in higress.remarks:
             progress(remark)
         progress(f"found {len(pilots.ads)} pilots and {len(gateways)} gateways in {higress.namespace}")
         yield replace(

@@ -93,7 +93,7 @@ class Found:
         controllers: its pods, which run core and pilot.
         gateways: pods of the gateway.
         controller: version and options, under the names of ``snapshot.json``.
-        said: remarks for people.
+        remarks: notes for people.
         gateway_namespace: where the gateway runs.
         missing: replicas that should exist but do not, each as an unread view.
     """
@@ -102,7 +102,7 @@ class Found:
     controllers: tuple[Pod, ...]
     gateways: tuple[Pod, ...]
     controller: Mapping[str, Plain] = field(default_factory=dict)
-    said: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     gateway_namespace: str = ""
     missing: tuple[ViewInfo, ...] = ()
 

@@ -182,12 +182,12 @@ def _kept(pages: dict[str, bytes], stamps: _Stamps) -> _Kept | None:
         return None  # the audit reports what is wrong with it
     if not all(_stat(name) in stamps.tables for name in tables):
         return None
-    held = [{name: value.copy() for name, value in section.items()} for section in sections]
-    return _Kept(dict(pages), held, tables, stamps, time.monotonic())
+    copies = [{name: value.copy() for name, value in section.items()} for section in sections]
+    return _Kept(dict(pages), copies, tables, stamps, time.monotonic())
 
 
 def _named(entries: Iterable[Raw]) -> list[tuple[str, Raw]]:
-    """Route configurations with their names; each is a copy, so that one that stays does not hold the whole page it came with."""
+    """Route configurations by name, as copies, so that a kept one does not keep its whole page in memory."""
     return [
         (entry.route_config.name, raw.copy())
         for raw in entries

@@ -55,8 +55,8 @@ class Forward:
         self._server.close()
         with self._lock:
             open_, self._open = self._open, set()
-        for each in open_:
-            _shut(each)
+        for end in open_:
+            _shut(end)
 
     def _accept(self) -> None:
         while not self._closed:

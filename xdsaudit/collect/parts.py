@@ -118,9 +118,9 @@ def entries(connections: PoolManager, source: str, resource: str, names: str, bu
         raise ReadError(f"gateway {source}: {resource} is not JSON ({error}); is this Envoy's admin port?") from error
 
 
-def as_section(section: str, resource: str, listed: list[Raw]) -> Section:
-    """A section of a dump that holds these entries."""
-    return {"@type": as_raw(kind_of(section)), resource: as_raw(listed)}
+def as_section(section: str, resource: str, items: list[Raw]) -> Section:
+    """A section of a dump with these entries."""
+    return {"@type": as_raw(kind_of(section)), resource: as_raw(items)}
 
 
 def as_raw(value: str | list[Raw]) -> Raw:

@@ -156,8 +156,8 @@ class LiveReader:
             self._await_whole()
         asked = [sources[number] for number in left]
         wholes = _all(asked, [partial(fetch_dump, source, budget()) for source in asked], budget())
-        found = dict(zip(left, wholes, strict=True))
-        return [found[number] if answer is None else answer for number, answer in enumerate(answers)]
+        complete = dict(zip(left, wholes, strict=True))
+        return [complete[number] if answer is None else answer for number, answer in enumerate(answers)]
 
     def _await_whole(self) -> None:
         """Wait until a second has passed since the last whole dump, and count this moment as the next."""

@@ -1,4 +1,4 @@
-"""``/stats?format=json`` and ``/server_info``: counters and abilities that stand beside a config dump as evidence."""
+"""``/stats?format=json`` and ``/server_info``: counters and abilities, as evidence beside a config dump."""
 
 from __future__ import annotations
 

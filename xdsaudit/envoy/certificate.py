@@ -1,4 +1,4 @@
-"""The certificates a gateway shows: whom they are for and how long they hold. Private keys are never read."""
+"""The certificates a gateway presents: their names and validity. Private keys are never read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xdsaudit.model.view import Certificate
 def read_certificate(inline_bytes: str, inline_string: str = "") -> Certificate | None:
     """The first certificate of a chain: PEM, in base64 (``inline_bytes``) or as text; None when it is not one.
 
-    Names are the DNS names of subjectAltName; the common name stands in where there are none.
+    Names are the DNS names of subjectAltName; the common name is used if there are none.
     """
     try:
         pem = base64.b64decode(inline_bytes, validate=True) if inline_bytes else inline_string.encode()

@@ -1,6 +1,6 @@
 """``/config_dump`` to a view of the gateway.
 
-Decoding is typed, so that the 20 MB of a large gateway cost tens of milliseconds, and what nobody reads is skipped. RDS and
+Decoding is typed, so that the 20 MB of a large gateway cost tens of milliseconds, and unused parts are skipped. RDS and
 CDS rejections leave no trace here (measured on Envoy 1.40): they show in ``/stats`` only. Listeners do carry an error_state,
 and a rejected one may come back as a nameless duplicate entry.
 """
@@ -165,7 +165,7 @@ def read_config_dump(
         hosts: the hosts whose routes are asked for, None for all.
 
     Raises:
-        ReadError: the bytes are not a config dump, or one that is not whole, or of an Envoy that is not a gateway; the message
+        ReadError: the bytes are not a config dump, or an incomplete one, or from an Envoy that is not a gateway; the message
             names the JSON path or the section.
     """
     sections, tables, updated = _read(data, JsonRouteReader(hosts), decoded)
@@ -214,7 +214,7 @@ def _read(data: bytes, reader: JsonRouteReader, decoded: TableMemo | None) -> tu
 
 
 def _scopes(sections: Iterable[_Section], listeners: Iterable[Listener]) -> list[RouteScope] | None:
-    """Scopes of a dump; None where its routes are not scoped."""
+    """Scopes of a dump; None if its routes are not scoped."""
     groups = [g for s in sections for g in s.dynamic_scoped_route_configs]
     if not groups and not any(c.scoped for li in listeners for c in li.chains):
         return None
@@ -236,7 +236,7 @@ def _endpoints(sections: Iterable[_Section]) -> dict[str, int]:
 
 
 def _plugins(sections: Iterable[_Section], types: set[str], listeners: Iterable[Listener]) -> dict[str, Plugin] | None:
-    """Plugins by name; None where listeners have some and the dump does not tell of their configurations."""
+    """Plugins by name; None if listeners have some but the dump does not contain their configurations."""
     if "EcdsConfigDump" not in types and any(c.slots for li in listeners for c in li.chains):
         return None
     plugins = (read_extension(e.ecds_filter) for s in sections for e in s.ecds_filters if e.ecds_filter is not None)
@@ -244,7 +244,7 @@ def _plugins(sections: Iterable[_Section], types: set[str], listeners: Iterable[
 
 
 def _whole(types: set[str], listeners: Iterable[Listener]) -> None:
-    """Refuse a dump that lacks a section which this Envoy must have: what is not in it would look lost, or well."""
+    """Reject a dump that lacks a section which this Envoy must have: its absence would look like a loss, or like health."""
     chains = [c for li in listeners for c in li.chains]
     needed = {"ListenersConfigDump": True, "ClustersConfigDump": True}
     needed["ScopedRoutesConfigDump"] = any(c.scoped for c in chains)
@@ -252,18 +252,18 @@ def _whole(types: set[str], listeners: Iterable[Listener]) -> None:
     missing = [name for name, must in needed.items() if must and name not in types]
     if missing:
         raise ReadError(
-            f"config_dump.json is not whole: it has no {' and no '.join(missing)}; "
+            f"config_dump.json is incomplete: it has no {' and no '.join(missing)}; "
             "read /config_dump?include_eds without mask, resource or name_regex"
         )
 
 
 def _gateway(sections: Iterable[_Section]) -> None:
-    """Refuse the dump of an Envoy that is not a gateway: node ids of gateways begin with ``router~`` (Istio's node types)."""
+    """Reject the dump of an Envoy that is not a gateway: node ids of gateways start with ``router~`` (Istio's node types)."""
     for section in sections:
         node = section.bootstrap.node.id if section.bootstrap is not None else ""
         if node and not node.startswith("router~"):
             raise ReadError(
-                f"config_dump.json is of the Envoy {node!r}, which is not a Higress gateway (their node ids begin with router~); "
+                f"config_dump.json is from the Envoy {node!r}, which is not a Higress gateway (their node ids start with router~); "
                 "give the admin port of a gateway pod"
             )
 
@@ -290,7 +290,7 @@ def _tables(
 
 
 def _certificates(sections: Iterable[_Section]) -> dict[str, Certificate]:
-    """Certificates that the gateway shows, by the name of their secret; what is no certificate is left out."""
+    """Certificates that the gateway presents, by secret name; anything else is left out."""
     certificates = {}
     for section in sections:
         for entry in section.dynamic_active_secrets:

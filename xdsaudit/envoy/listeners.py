@@ -1,4 +1,4 @@
-"""Listeners of a config dump: their states, their filter chains, and what of those decides about routes and plugins."""
+"""Listeners of a config dump: their states, their filter chains, and the parts that decide about routes and plugins."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class DynamicListener(Struct):
 
 
 def read_listener(entry: DynamicListener) -> Listener | None:
-    """The listener in its first state that is there; None for an entry that holds none."""
+    """The listener in its first state present; None for an entry without any."""
     states: tuple[tuple[ListenerState, _ListenerState | None], ...] = (
         ("active", entry.active_state),
         ("warming", entry.warming_state),

@@ -1,6 +1,6 @@
-"""Routes as Envoy's own JSON has them, and a bootstrap that holds them: what a real Envoy can be asked about.
+"""Routes as Envoy's own JSON, and a bootstrap with them, to ask a real Envoy about.
 
-The way back from the canonical form of ``model/route.py``. It starts nothing and writes no file.
+The inverse of the canonical form in ``model/route.py``. It starts nothing and writes no file.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def plain_route(route: Canonical) -> dict[str, Plain]:
 
 
 def bootstrap(routes: Sequence[Mapping[str, Plain]]) -> dict[str, Plain]:
-    """A bootstrap with these routes in one table of one listener on loopback; their clusters are not looked for."""
+    """A bootstrap with these routes in one table of one listener on loopback; their clusters are not validated."""
     table: Plain = {
         "name": "routes",
         "validate_clusters": False,

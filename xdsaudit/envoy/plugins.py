@@ -1,4 +1,4 @@
-"""Plugins in a config dump: the extension configurations that Envoy runs, and the filters that ask for one."""
+"""Plugins in a config dump: the extension configurations that Envoy runs, and the filters that refer to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routes of a config dump to values. Routes that act alike share their canonical fields; what nobody reads is skipped."""
+"""Routes of a config dump to values. Routes that act alike share their canonical fields; unused parts are skipped."""
 
 from __future__ import annotations
 

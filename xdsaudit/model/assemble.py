@@ -23,7 +23,7 @@ class VirtualHost(NamedTuple):
 
 
 def concerns(name: str, domains: Iterable[str], hosts: Collection[str] | None) -> bool:
-    """Whether a virtual host may have a say about some hosts (None: about any); what it says of others is not asked for."""
+    """Whether a virtual host may affect some hosts (None: any host)."""
     if hosts is None or name.startswith("blackhole:"):
         return True
     return any(d == "*" or d in hosts or d.rpartition(":")[0] in hosts for d in domains)
@@ -39,7 +39,7 @@ class Memo(Protocol[T]):
     """What was decoded, by its bytes."""
 
     def get(self, key: bytes, /) -> T | None:
-        """What these bytes were decoded to, None where they were not."""
+        """What these bytes were decoded to, None if they were not."""
 
     def __setitem__(self, key: bytes, value: T, /) -> None: ...
 
@@ -55,7 +55,7 @@ class RouteScope(NamedTuple):
 
 
 def scope_of(name: str, fragments: Iterable[str], route_config: str) -> RouteScope:
-    """Scope from its key fragments, which Higress builds as [port, host]; the name serves when the key is foreign."""
+    """Scope from its key fragments, which Higress builds as [port, host]; if the key is foreign, from its name."""
     parts = tuple(fragments)
     if len(parts) == 2 and parts[0].isdigit():
         return RouteScope((int(parts[0]), parts[1]), route_config)
@@ -66,7 +66,7 @@ def scope_of(name: str, fragments: Iterable[str], route_config: str) -> RouteSco
 def assemble(
     tables: RouteTables, scopes: Iterable[RouteScope] | None, listeners: Iterable[Listener] | None
 ) -> tuple[dict[Place, Table], dict[Place, str] | None, frozenset[str]]:
-    """Places that answer, places by scope, and names of tables that something leads to and that are not there.
+    """Places that answer, places by scope, and names of tables that are referred to but missing.
 
     Scoped: the scope says which table answers a place. Not scoped: a table belongs to the listeners that name it; its
     port is in its name (``http.80``, ``https.443.…``), since a listener may be bound to the Service's target port.

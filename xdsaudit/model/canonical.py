@@ -25,7 +25,7 @@ _STRING_OPS: Final[Mapping[Op, Op]] = {
     "suffix": "suffix_i",
     "contains": "contains_i",
 }
-"""How a text is matched, and the same where the case of letters is ignored."""
+"""How a text is matched, and the same ignoring case."""
 _MATCH_KNOWN: Final = frozenset(
     {"path", "prefix", "safe_regex", "path_separated_prefix", "case_sensitive", "headers", "query_parameters"}
 )
@@ -39,7 +39,7 @@ def known_fields() -> Mapping[str, Mapping[str, str]]:
 
 
 def known(plain: Plain, message: str) -> Plain:
-    """The part of a plain message that this package reads; an unknown Any keeps its type alone.
+    """The part of a plain message that this package reads; an unknown Any keeps only its type.
 
     Both readers must drop the same fields, or a newer Envoy would make every route differ.
     """
@@ -66,7 +66,7 @@ def _known_field(value: Plain, kind: str) -> Plain:
 
 
 def clean(plain: Plain) -> Plain:
-    """Drop what means nothing: the engine of a regex, which is always RE2, and empty engine messages."""
+    """Drop what has no meaning: a regex's engine, which is always RE2, and empty engine messages."""
     if isinstance(plain, dict):
         return {k: clean(v) for k, v in plain.items() if not (k == "google_re2" and not v)}
     if isinstance(plain, list):

@@ -1,6 +1,6 @@
-"""What replicas report of themselves and of each other, beside what they serve: evidence, never content.
+"""What replicas report about themselves and each other, besides what they serve: evidence, never content.
 
-None stands for what was not read, as in a view; nothing here calls a rule lost.
+None means "not read", as in a view; nothing here makes a rule lost.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class ProxyState(NamedTuple):
 
     Attributes:
         node: ``pod.namespace``.
-        unacknowledged: short types whose last response the proxy has not accepted, refused or still on its way.
+        unacknowledged: short types whose last response the proxy has not accepted: rejected, or still on its way.
         connected_at: when it connected (RFC 3339), "" if unknown.
     """
 
@@ -30,8 +30,8 @@ class PilotFacts(NamedTuple):
     """What a pilot's debug pages report.
 
     Attributes:
-        proxies: the proxies connected to it, by node (``/debug/syncz``, ``/debug/adsz``); None when neither page was read.
-        rejects: short types that each node refused (``/metrics``); None when that page was not read.
+        proxies: the proxies connected to it, by node (``/debug/syncz``, ``/debug/adsz``); None if neither page was read.
+        rejects: short types that each node refused (``/metrics``); None if that page was not read.
     """
 
     proxies: Mapping[str, ProxyState] | None = None
@@ -39,12 +39,12 @@ class PilotFacts(NamedTuple):
 
 
 class GatewayFacts(NamedTuple):
-    """What an Envoy reports of itself; each text is "" if unknown.
+    """What an Envoy reports about itself; each text is "" if unknown.
 
     Attributes:
         updated: time of its newest route table (RFC 3339), from the config dump.
         node: its node id, ``router~IP~POD.NAMESPACE~DOMAIN`` (``/server_info``).
-        version: of Envoy (``/server_info``).
+        version: Envoy's version (``/server_info``).
         state: ``LIVE``, ``INITIALIZING``, … (``/server_info``).
         extensions_rejected: ``update_rejected`` counters above zero, by plugin (``/stats``).
     """
@@ -57,12 +57,12 @@ class GatewayFacts(NamedTuple):
 
 
 class CoreFacts(NamedTuple):
-    """What core serves beside VirtualServices.
+    """What core serves besides VirtualServices.
 
     Attributes:
         service_entries: hosts of the ServiceEntries.
         destination_rules: hosts of the DestinationRules.
-        credentials: name of the certificate by host, of the Gateways.
+        credentials: the Gateways' certificate names by host.
     """
 
     service_entries: frozenset[str]

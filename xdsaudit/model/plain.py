@@ -1,7 +1,7 @@
-"""Plain data: what JSON and YAML can say, and how its parts are reached.
+"""Plain data: what JSON and YAML can express, and access to its parts.
 
-What stands under a key may be anything. The functions here give it the shape that its reader counts on: absent is empty,
-and anything else of another shape is an error, never taken for something that is not there.
+The value of a key may be anything. These functions give it the shape that its reader expects: absent is empty,
+and any other shape is an error, never mistaken for an absent value.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Plain: TypeAlias = "str | int | float | bool | Sequence[Plain] | Mapping[str, Pl
 
 
 def as_mapping(value: object) -> Mapping[str, Plain]:
-    """An object, empty where there is none.
+    """An object, empty if absent.
 
     Raises:
         ValueError: it is something else.
@@ -27,7 +27,7 @@ def as_mapping(value: object) -> Mapping[str, Plain]:
 
 
 def as_list(value: object) -> Sequence[Plain]:
-    """A list, empty where there is none.
+    """A list, empty if absent.
 
     Raises:
         ValueError: it is something else.
@@ -40,7 +40,7 @@ def as_list(value: object) -> Sequence[Plain]:
 
 
 def as_mappings(value: object) -> list[Mapping[str, Plain]]:
-    """A list of objects, empty where there is none.
+    """A list of objects, empty if absent.
 
     Raises:
         ValueError: it is something else.
@@ -49,7 +49,7 @@ def as_mappings(value: object) -> list[Mapping[str, Plain]]:
 
 
 def as_text(value: object) -> str:
-    """A text, empty where there is none.
+    """A text, empty if absent.
 
     Raises:
         ValueError: it is something else.
@@ -62,10 +62,10 @@ def as_text(value: object) -> str:
 
 
 def part(value: Plain, *keys: str) -> Plain:
-    """What stands under these keys, each inside the one before; None where one is absent.
+    """The value under these keys, each inside the one before; None if one is absent.
 
     Raises:
-        ValueError: one of them stands in something that is not an object.
+        ValueError: one of them is looked up in something that is not an object.
     """
     for key in keys:
         value = as_mapping(value).get(key)
@@ -74,7 +74,7 @@ def part(value: Plain, *keys: str) -> Plain:
 
 def _named(value: object) -> str:
     if isinstance(value, bool):
-        return "a truth value"
+        return "a boolean"
     if isinstance(value, int | float):
         return "a number"
     return "text" if isinstance(value, str) else "a list" if isinstance(value, list | tuple) else "an object"

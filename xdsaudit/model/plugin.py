@@ -1,7 +1,7 @@
 """Plugins: one plain shape of a WasmPlugin, whichever view it was read from.
 
 Core speaks of WasmPlugins, pilot and Envoy of extension configurations. All end in the same fields, under the names of Envoy's
-messages where it has them; a field that a view does not tell is absent there. Configurations are compared as JSON: numbers as
+messages where they exist; a field that a view does not show is absent there. Configurations are compared as JSON: numbers as
 Go's protobuf Struct holds them (doubles), keys in any order.
 """
 
@@ -33,10 +33,10 @@ _IMAGE: Final = re.compile(
 
 
 class Settings(NamedTuple):
-    """A plugin's configuration, each part as canonical JSON; ``null`` where there is none.
+    """A plugin's configuration, each part as canonical JSON; ``null`` if absent.
 
     Attributes:
-        default: what holds where no match rule does.
+        default: what applies if no match rule does.
         rules: the match rules in order, each with its conditions.
     """
 
@@ -45,13 +45,13 @@ class Settings(NamedTuple):
 
 
 class Plugin(NamedTuple):
-    """A plugin as one view holds it.
+    """A plugin as one view has it.
 
     Attributes:
-        name: ``namespace.name``, as its filter is called.
+        name: ``namespace.name``, its filter's name.
         fields: what the view shows of it.
-        settings: its configuration, None where the view does not show it.
-        kind: type URL of what stands under its name.
+        settings: its configuration, None if the view does not show it.
+        kind: type URL of the resource with its name.
     """
 
     name: str
@@ -61,12 +61,12 @@ class Plugin(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """A place in a chain of HTTP filters whose configuration comes by name.
+    """A place in an HTTP filter chain whose configuration is referred to by name.
 
     Attributes:
         name: the plugin's.
-        open: whether requests pass where the configuration is missing.
-        resource: the name that the configuration is asked for by.
+        open: whether requests pass if the configuration is missing.
+        resource: the name of the configuration it asks for.
     """
 
     name: str
@@ -83,7 +83,7 @@ def plugin_name(resource: str) -> str:
 
 
 def canonical(value: object) -> str:
-    """A configuration as text that is equal for equal meanings."""
+    """A configuration as text; equal meanings give equal texts."""
     return _ENCODE(_doubles(value))
 
 
@@ -106,7 +106,7 @@ def _double(value: int | str) -> float | str:
 
 
 def settings_of(config: Mapping[str, object] | None, encode: Callable[[object], str] = canonical) -> Settings:
-    """A configuration as it is served, taken apart into what holds by default and its match rules."""
+    """A served configuration, split into its default and its match rules."""
     if not config:
         return Settings()
     rules = config.get(RULES)

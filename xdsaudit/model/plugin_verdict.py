@@ -1,4 +1,4 @@
-"""Verdicts of plugins and of their match rules, in the words of rules' verdicts."""
+"""Verdicts of plugins and their match rules, with the same words as for rules."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class PluginVerdict(NamedTuple):
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What makes it the same verdict as an earlier one: names, verdicts and codes, and no evidence."""
+        """What makes it the same verdict as an earlier one: names, verdicts and codes, but not evidence."""
         own = (self.namespace, self.name, self.verdict.value, self.code)
         return (*own, *((r.number, r.verdict.value, r.code) for r in self.rules))
 

@@ -1,4 +1,4 @@
-"""Why the controller itself leaves a rule or a plugin out: the translation says which, the catalogue of causes what it means."""
+"""Why the controller itself leaves out a rule or plugin: the translation says which reason, the catalogue of causes what it means."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Refusal(StrEnum):
-    """What the translation finds of a rule or a plugin that is not to be served. The value is the slug of its cause."""
+    """The translation's reason not to serve a rule or plugin. The value is the slug of its cause."""
 
     EMPTY_RULE = "empty-rule"
     INVALID_BACKEND_SERVICE = "invalid-backend-service"

@@ -32,7 +32,7 @@ Op = Literal[
     "present",
     "other",
 ]
-"""How a header or a query parameter is matched; ``_i`` ignores the case of letters, ``other`` is Envoy's own JSON."""
+"""How a header or a query parameter is matched; ``_i`` ignores case, ``other`` is Envoy's own JSON."""
 
 
 class HeaderMatch(NamedTuple):
@@ -56,7 +56,7 @@ class MatchKey(NamedTuple):
     Attributes:
         kind: how the path is matched.
         value: the text of the path matcher.
-        ignore_case: whether letters' case is ignored (always False for a regex, which ignores the flag).
+        ignore_case: whether case is ignored (always False for a regex, which ignores the flag).
         headers: sorted header conditions, the method among them.
         query: sorted query conditions.
         other: canonical JSON of every other condition, empty in what Higress generates.
@@ -85,7 +85,7 @@ class MatchKey(NamedTuple):
 
 
 def simple_key(kind: PathKind, value: str) -> MatchKey:
-    """A key with nothing but a path: by far the most, and built without going through the defaults."""
+    """A key with only a path, by far the most common; built without going through the defaults."""
     return tuple.__new__(MatchKey, (kind, value, False, (), (), ""))
 
 
@@ -96,10 +96,10 @@ Fields = Mapping[str, Plain]
 
 
 class Source(Protocol):
-    """Where a reader can find a route again: it decodes there what few ever ask for."""
+    """Where a reader can find a route again, to decode what is rarely needed."""
 
     def istio_object(self) -> str:
-        """Path of the Istio object the route was made of (``/apis/…/virtual-service/NAME``); "" when it names none."""
+        """Path of the Istio object behind the route (``/apis/…/virtual-service/NAME``); "" if it names none."""
 
 
 class Route(NamedTuple):
@@ -110,9 +110,9 @@ class Route(NamedTuple):
         name: its name, which is its Ingress's.
         fields: everything that decides or shapes a request; names are Envoy's.
         cluster: the one cluster it goes to, or None (weighted, plugin, redirect).
-        opaque: digests of the parts that could not be decoded; None where the view's encoding does not show them.
-        origin: path of the Istio object it was made of, where its reader decoded it, else empty.
-        source: where its reader can find it again; pilot's views alone have it.
+        opaque: digests of the parts that could not be decoded; None if the view's encoding does not show them.
+        origin: path of the Istio object behind it if its reader decoded it, otherwise empty.
+        source: where its reader can find it again; only in pilot's views.
     """
 
     key: MatchKey
@@ -134,7 +134,7 @@ class Route(NamedTuple):
 
 
 def clusters_of_fields(fields: Fields) -> tuple[str, ...]:
-    """Clusters that weights or a fallback plugin lead to, fallbacks left out; a single cluster is no field."""
+    """Clusters that weights or a fallback plugin lead to, without fallbacks; a single cluster is not a field."""
     weighted = weights_of(fields)
     if weighted:
         return tuple(name for c in weighted if (name := as_text(c.get("name"))))
@@ -149,7 +149,7 @@ def weights_of(fields: Fields) -> list[Mapping[str, Plain]]:
 
 
 def fallback_config(fields: Fields) -> Plain:
-    """What Higress's fallback plugin is told: the cluster to ask first, and those that stand in for it."""
+    """The configuration of Higress's fallback plugin: the cluster to try first, and its fallbacks."""
     plugin = fields.get("inline_cluster_specifier_plugin")
     return part(plugin, "extension", "typed_config", "cluster_config") if plugin else None
 

@@ -1,6 +1,6 @@
-"""Which names carry credentials, and how their values are shown: never.
+"""Which names carry credentials; their values are never shown.
 
-Shared by redaction, which writes pseudonyms, and by reports, which show that two values differ and not what they are.
+Shared by redaction, which writes pseudonyms, and by reports, which show that two values differ but not what they are.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NAMES: Final = re.compile(
     re.IGNORECASE,
 )
 _OWN_WORDS: Final = re.compile(r"always|[^=;]*=always|\^\(\.\*\?;\\s\*\)\?\([^()]*=always\)\(;\.\*\)\?\$")
-"""What Higress itself writes for canaries: no credential."""
+"""What Higress itself writes for canaries: not a credential."""
 HIDDEN: Final = "(hidden)"
 
 
@@ -26,19 +26,19 @@ def sensitive(name: str) -> bool:
 
 
 def shown(name: str, value: str) -> str:
-    """The value of a header or query parameter as people may see it."""
+    """The value of a header or query parameter in a form that may be shown."""
     return HIDDEN if value and sensitive(name) and not _OWN_WORDS.fullmatch(value) else value
 
 
 class Masks:
-    """Numbers for the credentials of one comparison, so that two that differ are told apart: ``(hidden 1)``, ``(hidden 2)``."""
+    """Numbers for the credentials in one comparison, so that different ones can be told apart: ``(hidden 1)``, ``(hidden 2)``."""
 
     def __init__(self) -> None:
-        """Start with nothing numbered."""
+        """Nothing is numbered yet."""
         self._numbers: dict[str, int] = {}
 
     def mask(self, value: str) -> str:
-        """What is shown in place of a value; equal values are shown alike."""
+        """What to show instead of a value; the same for equal values."""
         number = self._numbers.setdefault(value, len(self._numbers) + 1)
         return f"(hidden {number})"
 

@@ -34,7 +34,7 @@ SHORT: Final[Mapping[str, Short]] = {url: short for short, url in TYPES.items()}
 """The same, the other way round."""
 _MESSAGES: Final[Mapping[str, str]] = {short: url.rpartition("/")[2] for short, url in TYPES.items()}
 WHOLE: Final[frozenset[Short]] = frozenset({"LDS", "CDS", "SRDS"})
-"""Types of which each response holds everything and replaces what came before; of the others it adds or replaces by name."""
+"""Types whose responses contain everything and replace the previous one; for others, a response adds or replaces by name."""
 
 
 _LOCK: Final = threading.RLock()
@@ -73,13 +73,13 @@ def inside(name: str, data: bytes, of: str) -> Message:
     """The message of that full name that another one carries.
 
     Raises:
-        ReadError: the bytes are not such a message; the error names what carries them.
+        ReadError: the bytes are not such a message; the error names what contains them.
     """
     try:
         return message(name).FromString(data)
     except DecodeError as error:
         raise ReadError(
-            f"{of} does not hold a {name.rpartition('.')[2]}: {error}; read the control plane again"
+            f"{of} does not contain a {name.rpartition('.')[2]}: {error}; read the control plane again"
         ) from error
 
 

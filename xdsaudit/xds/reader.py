@@ -128,7 +128,7 @@ def read_pilot(
 def _plugins(
     folded: dict[Short, dict[str, Message]], listeners: tuple[Listener, ...] | None
 ) -> dict[str, Plugin] | None:
-    """Plugins by name; None where listeners name some and nobody asked for their configurations."""
+    """Plugins by name; None if listeners name some but their configurations were not requested."""
     if "ECDS" in folded:
         return {p.name: p for p in map(read_extension, folded["ECDS"].values())}
     if listeners is None or any(c.slots for li in listeners for c in li.chains):
@@ -210,7 +210,7 @@ def _decoded(data: bytes) -> Message:
 
 
 class Located(NamedTuple):
-    """Where a route stands: the bytes of its RouteConfiguration, and the positions of its virtual host and of itself."""
+    """Where a route is: the bytes of its RouteConfiguration, and the positions of its virtual host and itself."""
 
     data: bytes
     host: int

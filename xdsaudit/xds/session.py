@@ -97,7 +97,7 @@ class AdsSession:
         return tuple(self._responses)
 
     def prune(self) -> None:
-        """Drop responses that later ones replace, so that a stream that lives long holds no more than one of each resource."""
+        """Drop responses that later ones replace, so that a long-lived stream keeps no more than one of each resource."""
         kept, seen, wholes = [], set[tuple[Short, str]](), set[Short]()
         for response, (short, names) in zip(reversed(self._responses), reversed(self._names), strict=True):
             subscribed = self._subscriptions[short].names if short in self._subscriptions else None
@@ -125,12 +125,12 @@ class AdsSession:
 
     @property
     def enough(self) -> bool:
-        """Whether nothing but configurations of plugins is still to come: pilots leave them unanswered in some cases."""
+        """Whether only plugin configurations are still missing: pilots leave them unanswered in some cases."""
         return bool(self._subscriptions) and not set(self.waiting) - {"ECDS"}
 
     @property
     def waiting(self) -> tuple[Short, ...]:
-        """Short types that still owe an answer."""
+        """Short types that are still unanswered."""
         return tuple(short for short, s in self._subscriptions.items() if s.answered < s.asked)
 
     def start(self) -> list[bytes]:
@@ -167,7 +167,7 @@ class AdsSession:
         short = SHORT.get(decoded.type_url)
         subscription = self._subscriptions.get(short) if short else None
         if short is None or subscription is None:
-            return []  # never asked for: nothing to acknowledge
+            return []  # never requested: nothing to acknowledge
         subscription.nonce = decoded.nonce
         subscription.answered = subscription.asked
         try:

@@ -1,4 +1,4 @@
-"""The envoy-data-plane object of one route, for people who script. It decodes slowly: never on the audit's path."""
+"""The envoy-data-plane object of one route, for scripts. Decoding is slow: never used by an audit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def typed(route: Route) -> TypedRoute:
     """
     if not isinstance(route.source, Located):
         raise NotCaptured(
-            f"route {route.name!r} ({route.key}) was not read from pilot, which alone keeps its bytes; take it from a pilot view"
+            f"route {route.name!r} ({route.key}) was not read from pilot, and only those keep their bytes; take it from a pilot view"
         )
     data = route.source.message().SerializeToString()
     with warnings.catch_warnings():
