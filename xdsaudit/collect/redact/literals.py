@@ -10,6 +10,19 @@ import hmac
 import re
 from typing import Final
 
+MATCHER_TEXTS: Final = (
+    "exact",
+    "prefix",
+    "suffix",
+    "contains",
+    "exact_match",
+    "prefix_match",
+    "suffix_match",
+    "contains_match",
+)
+"""Fields of Envoy's string and header matchers that hold a value as it is sent."""
+MATCHER_REGEXES: Final = ("safe_regex", "safe_regex_match")
+"""Those that hold a message with a regex of it."""
 _DONE: Final = re.compile(r"redacted:[0-9a-f]{12}\(?")
 _USERINFO: Final = re.compile(r"(?<=://)[^/@\s?#]{1,1024}@")
 _COOKIE_CANARY: Final = re.compile(r"\^\(\.\*\?;\\s\*\)\?\([^()]*=always\)\(;\.\*\)\?\$")

@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from xdsaudit.collect.redact.literals import Literals
+from xdsaudit.collect.redact.literals import MATCHER_REGEXES, MATCHER_TEXTS, Literals
 from xdsaudit.collect.redact.plugins import clean_config, clean_wasm_plugin
 from xdsaudit.model.sensitive import sensitive
 from xdsaudit.xds.pool import Message, known_type, message
 
 _UNREAD_BODIES: Final = ("EnvoyFilter",)
-_TEXTS: Final = (
-    "exact",
-    "prefix",
-    "suffix",
-    "contains",
-    "exact_match",
-    "prefix_match",
-    "suffix_match",
-    "contains_match",
-)
 _NAMED: Final = ("envoy.config.route.v3.HeaderMatcher", "envoy.config.route.v3.QueryParameterMatcher")
 
 
@@ -97,11 +87,11 @@ def _matcher(matcher: Message, literals: Literals) -> None:
 
 def _string_match(match: Message, literals: Literals, hidden: bool) -> None:
     for field, value in match.ListFields():
-        if field.name in _TEXTS and isinstance(value, str):
+        if field.name in MATCHER_TEXTS and isinstance(value, str):
             setattr(match, field.name, literals.hide_exact(value) if hidden else literals.text(value))
         elif field.name == "regex" and isinstance(value, str):
             match.regex = literals.hide_regex(value) if hidden else literals.text(value)
-        elif field.name in ("safe_regex", "safe_regex_match"):
+        elif field.name in MATCHER_REGEXES:
             value.regex = literals.hide_regex(value.regex) if hidden else literals.text(value.regex)
 
 

@@ -9,24 +9,13 @@ from typing import Final
 
 import msgspec
 
-from xdsaudit.collect.redact.literals import Literals
+from xdsaudit.collect.redact.literals import MATCHER_REGEXES, MATCHER_TEXTS, Literals
 from xdsaudit.collect.redact.plugins import cleaned_config, cleaned_extension
 from xdsaudit.model.canonical import TYPE_PREFIX, known_fields
 from xdsaudit.model.plain import Plain, as_list, as_mapping, as_mappings, as_text, part
 from xdsaudit.model.sensitive import sensitive
 
 Cleaner = Callable[[bytes, Literals], bytes]
-_TEXTS: Final = (
-    "exact",
-    "prefix",
-    "suffix",
-    "contains",
-    "exact_match",
-    "prefix_match",
-    "suffix_match",
-    "contains_match",
-)
-_REGEXES: Final = ("safe_regex", "safe_regex_match")
 _METADATA: Final = "envoy.config.core.v3.Metadata"
 _PLUGIN: Final = "envoy.extensions.wasm.v3.PluginConfig"
 _NODE_METADATA: Final = ("ISTIO_VERSION", "NAMESPACE", "LABELS", "CLUSTER_ID", "SCOPE")
@@ -222,7 +211,7 @@ def _message(value: Plain, message: str, literals: Literals) -> Plain:
 
 def _field(key: str, value: Plain, kind: str, hidden: bool, literals: Literals) -> Plain:
     if isinstance(value, str):
-        if key in _TEXTS:
+        if key in MATCHER_TEXTS:
             return literals.hide_exact(value) if hidden else literals.text(value)
         if key == "value":
             return literals.hide(value) if hidden else literals.text(value)
@@ -230,7 +219,7 @@ def _field(key: str, value: Plain, kind: str, hidden: bool, literals: Literals) 
     if key == "string_match" and isinstance(value, dict):
         fields = known_fields()[kind]
         return {k: _field(k, v, fields[k], hidden, literals) for k, v in value.items() if k in fields}
-    if key in _REGEXES and isinstance(value, dict):
+    if key in MATCHER_REGEXES and isinstance(value, dict):
         regex = str(value.get("regex", ""))
         return {"regex": literals.hide_regex(regex) if hidden else literals.text(regex)} if "regex" in value else {}
     if kind.startswith("@map:"):
