@@ -19,7 +19,8 @@ from xdsaudit.model.view import ViewName
 from xdsaudit.testing.strategies import ingresses
 from xdsaudit.xds.plain import duration, to_plain
 from xdsaudit.xds.pool import TYPES, message, pool
-from xdsaudit.xds.reader import ProtoRouteReader, read_pilot
+from xdsaudit.xds.reader import read_pilot
+from xdsaudit.xds.routes import ProtoRouteReader
 
 
 def both(snapshot):
@@ -235,7 +236,7 @@ def test_conditions_that_are_not_judged_are_part_of_the_key_in_both_readers(cond
         message("envoy.config.route.v3.RouteConfiguration")(),
         descriptor_pool=pool(),
     )
-    (host,) = ProtoRouteReader().virtual_hosts(config)
+    _, (host,) = ProtoRouteReader().table(config.SerializeToString())
     _, (other,) = JsonRouteReader().table(
         json.dumps({"virtual_hosts": [{"domains": ["h"], "routes": [plain]}]}).encode()
     )

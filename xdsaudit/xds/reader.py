@@ -6,36 +6,29 @@ a response adds or replaces the names it carries ("Grouping Resources into Respo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable
 
 from xdsaudit.errors import ReadError
-from xdsaudit.model.assemble import RouteScope, TableMemo, VirtualHost, assemble, concerns, scope_of
-from xdsaudit.model.canonical import fields_of, match_of
-from xdsaudit.model.plain import as_mapping
+from xdsaudit.model.assemble import RouteScope, TableMemo, VirtualHost, assemble, scope_of
 from xdsaudit.model.plugin import Plugin
-from xdsaudit.model.route import Fields, Route, simple_key
 from xdsaudit.model.view import Cluster, FilterChain, Listener, View, ViewName
-from xdsaudit.xds.plain import enum_name, to_plain
+from xdsaudit.xds.plain import enum_name
 from xdsaudit.xds.plugins import read_extension, read_slots
 from xdsaudit.xds.pool import SHORT, TYPES, WHOLE, Message, Short, inside, message, resource_class
+from xdsaudit.xds.routes import ProtoRouteReader, named_table
 
 _PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 
 
-class Undecoded(NamedTuple):
-    """A RouteConfiguration as a message, and its bytes."""
+def fold(
+    responses: Iterable[bytes], table: Callable[[bytes], tuple[str, Message | tuple[VirtualHost, ...]]] = named_table
+) -> dict[Short, dict[str, Message]]:
+    """Resources by short type and name after all responses: messages of the pool, but what ``table`` makes of those of RDS.
 
-    config: Message
-    data: bytes
-
-
-def fold(responses: Iterable[bytes], decoded: TableMemo | None = None) -> dict[Short, dict[str, Message]]:
-    """Resources by short type and name after all responses, each a decoded message of the pool.
-
-    Of RDS an ``Undecoded``, or the virtual hosts where ``decoded`` knows them.
+    Args:
+        responses: raw DiscoveryResponses in the order they came.
+        table: what a RouteConfiguration of these bytes is called, and what to keep of it.
 
     Raises:
         ReadError: a response, or a resource in one, is not what it says it is.
@@ -60,20 +53,17 @@ def fold(responses: Iterable[bytes], decoded: TableMemo | None = None) -> dict[S
         kept = {} if short in WHOLE else folded.get(short, {})
         cls = resource_class(short)
         for index, resource in enumerate(response.resources):
-            if decoded is not None and short == "RDS" and (known := decoded.get(resource.value)) is not None:
-                kept[known[0]] = known[1]
-                continue
             try:
-                read = cls.FromString(resource.value)
+                if short == "RDS":
+                    name, kept[name] = table(resource.value)
+                else:
+                    read = cls.FromString(resource.value)
+                    kept[read.cluster_name if short == "EDS" else read.name] = read
             except Exception as error:
                 raise ReadError(
                     f"response {number}, resource {index} does not decode as {resource.type_url or TYPES[short]}: "
                     f"{error}; read the control plane again"
                 ) from error
-            if short == "RDS":
-                kept[read.name] = Undecoded(read, resource.value)
-            else:
-                kept[read.cluster_name if short == "EDS" else read.name] = read
         folded[short] = kept
     return folded
 
@@ -99,13 +89,8 @@ def read_pilot(
     Raises:
         ReadError: bytes that are not a DiscoveryResponse.
     """
-    folded = fold(responses, decoded)
-    reader = ProtoRouteReader(hosts)
-    tables: dict[str, tuple[VirtualHost, ...]] = {}
-    for table, resource in folded.get("RDS", {}).items():
-        tables[table] = reader.virtual_hosts(*resource) if isinstance(resource, Undecoded) else resource
-        if decoded is not None and isinstance(resource, Undecoded):
-            decoded[resource.data] = table, tables[table]
+    folded = fold(responses, ProtoRouteReader(hosts, decoded).table)
+    tables = folded.get("RDS", {})
     listeners = tuple(read_listener(m) for m in folded["LDS"].values()) if "LDS" in folded else None
     scopes = None
     if "SRDS" in folded or any(c.scoped for li in listeners or () for c in li.chains):
@@ -202,85 +187,3 @@ def _chain(chain: Message) -> FilterChain | None:
         read_slots(manager.http_filters),
         manager.HasField("normalize_path") and not manager.normalize_path.value,
     )
-
-
-@lru_cache(maxsize=2)
-def _decoded(data: bytes) -> Message:
-    return resource_class("RDS").FromString(data)
-
-
-class Located(NamedTuple):
-    """Where a route is: the bytes of its RouteConfiguration, and the positions of its virtual host and itself."""
-
-    data: bytes
-    host: int
-    position: int
-
-    def message(self) -> Message:
-        """The Route message; neighbours in one RouteConfiguration share its decoding."""
-        return _decoded(self.data).virtual_hosts[self.host].routes[self.position]
-
-    def istio_object(self) -> str:
-        """Path of the Istio object the route was made of (``/apis/…/virtual-service/NAME``); "" when it names none."""
-        metadata = self.message().metadata.filter_metadata
-        if "istio" not in metadata or "config" not in metadata["istio"].fields:
-            return ""
-        path: str = metadata["istio"].fields["config"].string_value
-        return path
-
-
-class ProtoRouteReader:
-    """Reads RouteConfigurations, sharing the canonical fields of routes that act alike.
-
-    It empties the messages it reads: they must not be used afterwards.
-
-    Args:
-        hosts: the hosts whose routes are asked for, None for all; a virtual host of others comes without its routes.
-    """
-
-    def __init__(self, hosts: Collection[str] | None = None) -> None:
-        """Start with nothing shared."""
-        self._hosts = hosts
-        self._fields: dict[bytes, tuple[Fields, tuple[str, ...]]] = {}
-
-    def virtual_hosts(self, config: Message, data: bytes | None = None) -> tuple[VirtualHost, ...]:
-        """Virtual hosts of one RouteConfiguration, in its order; ``data`` are its bytes."""
-        return tuple(
-            VirtualHost(
-                v.name,
-                tuple(v.domains),
-                tuple(self.route(r, None if data is None else Located(data, host, n)) for n, r in enumerate(v.routes))
-                if concerns(v.name, v.domains, self._hosts)
-                else (),
-                tuple(v.allow_server_names),
-            )
-            for host, v in enumerate(config.virtual_hosts)
-        )
-
-    def route(self, route: Message, source: Located | None = None) -> Route:
-        """One route."""
-        match = route.match
-        parts = match.ListFields()
-        if len(parts) == 2 and parts[1][0].number == 4 and parts[0][0].number <= 2 and parts[1][1].value:
-            key = simple_key("prefix" if parts[0][0].number == 1 else "path", parts[0][1])
-            opaque: tuple[str, ...] = ()
-        else:
-            unread: list[str] = []
-            key = match_of(as_mapping(to_plain(match, unread)))
-            opaque = tuple(unread)
-        name = route.name
-        action = route.route
-        cluster: str | None = action.cluster
-        if cluster:
-            action.cluster = ""  # keeps the action set; what is left decides the fields and repeats a lot
-        else:
-            cluster = None
-        for part in ("match", "name", "metadata", "decorator"):
-            route.ClearField(part)
-        rest = route.SerializeToString()
-        known = self._fields.get(rest)
-        if known is None:
-            hidden: list[str] = []
-            known = (fields_of(as_mapping(to_plain(route, hidden)))[0], tuple(hidden))
-            self._fields[rest] = known
-        return Route(key, name, known[0], cluster, opaque + known[1], "", source)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from xdsaudit.errors import NotCaptured
 from xdsaudit.model.route import Route
-from xdsaudit.xds.reader import Located
+from xdsaudit.xds.routes import Located
 
 if TYPE_CHECKING:
     from envoy_data_plane.envoy.config.route.v3 import Route as TypedRoute
