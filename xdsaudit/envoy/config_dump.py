@@ -26,6 +26,7 @@ from xdsaudit.model.view import Certificate, Cluster, Listener, View, ViewName
 
 _PROTOCOLS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _ABSENT: Final = Raw(b"")
+_NULL: Final = b"null"
 
 
 class _RouteConfigEntry(Struct):
@@ -168,7 +169,7 @@ def read_config_dump(
         ReadError: the bytes are not a config dump, or an incomplete one, or from an Envoy that is not a gateway; the message
             names the JSON path or the section.
     """
-    sections, tables, updated = _read(data, JsonRouteReader(hosts), decoded)
+    sections, tables, updated = _read(data, JsonRouteReader(hosts, decoded))
     types = {s.type.rpartition(".")[2] for s in sections}
     listeners = tuple(li for s in sections for d in s.dynamic_listeners if (li := read_listener(d)) is not None)
     _whole(types, listeners)
@@ -195,11 +196,11 @@ def read_config_dump(
     )
 
 
-def _read(data: bytes, reader: JsonRouteReader, decoded: TableMemo | None) -> tuple[list[_Section], RouteTables, str]:
+def _read(data: bytes, reader: JsonRouteReader) -> tuple[list[_Section], RouteTables, str]:
     """Sections of a config dump, its route tables, and when the newest of them came."""
     try:
         sections = _DECODER.decode(data).configs
-        tables, updated = _tables(sections, reader, decoded)
+        tables, updated = _tables(sections, reader)
     except BROKEN as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else error
         raise ReadError(
@@ -268,24 +269,15 @@ def _gateway(sections: Iterable[_Section]) -> None:
             )
 
 
-def _tables(
-    sections: Iterable[_Section], reader: JsonRouteReader, decoded: TableMemo | None
-) -> tuple[RouteTables, str]:
+def _tables(sections: Iterable[_Section], reader: JsonRouteReader) -> tuple[RouteTables, str]:
     """Virtual hosts by name of the route configuration, and when the newest of them came (RFC 3339, "" if unknown)."""
     tables: dict[str, tuple[VirtualHost, ...]] = {}
     updated = ""
     for section in sections:
         for entry in (*section.static_route_configs, *section.dynamic_route_configs):
             updated = max(updated, entry.last_updated)
-            raw = bytes(entry.route_config)
-            if not raw or raw == b"null":
-                continue
-            table = decoded.get(raw) if decoded is not None else None
-            if table is None:
-                table = reader.table(raw)
-                if decoded is not None:
-                    decoded[raw] = table
-            tables[table[0]] = table[1]
+            if len(entry.route_config) > len(_NULL) or bytes(entry.route_config) not in (b"", _NULL):
+                name, tables[name] = reader.table(entry.route_config)
     return tables, updated
 
 

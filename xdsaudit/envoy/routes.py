@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
-from xdsaudit.model.assemble import VirtualHost, concerns
+from xdsaudit.model.assemble import RouteConfiguration, TableMemo, VirtualHost, concerns
 from xdsaudit.model.canonical import ROUTE, fields_of, known, match_of
 from xdsaudit.model.plain import Plain, as_mapping
 from xdsaudit.model.route import Fields, MatchKey, Route, simple_key
@@ -18,7 +18,6 @@ _ROUTE_MATCH: Final = "envoy.config.route.v3.RouteMatch"
 _ISTIO_CONFIG: Final = re.compile(rb'"istio":\s*\{\s*"config":\s*"([^"\\]*)"')
 _LEADING_CLUSTER: Final = re.compile(rb'^\{\s*"cluster":\s*"([^"\\]*)"\s*,?')
 _ABSENT: Final = Raw(b"")
-_NO_ROUTES: Final = Raw(b"[]")
 
 
 class _Match(Struct):
@@ -62,20 +61,24 @@ _ROUTE_RAW: Final = _Route.__struct_fields__[3:-1]  # all but match, name, route
 _ALL_ABSENT: Final = (_ABSENT,) * len(_ROUTE_RAW)
 
 
-class _VirtualHost(Struct):
+T = TypeVar("T")
+
+
+class _VirtualHost(Struct, Generic[T]):
     name: str = ""
     domains: list[str] = []
-    routes: Raw = _NO_ROUTES
+    routes: T | UnsetType = UNSET
     allow_server_names: list[str] = []
 
 
-class _RouteConfig(Struct):
+class _RouteConfig(Struct, Generic[T]):
     name: str = ""
-    virtual_hosts: list[_VirtualHost] = []
+    virtual_hosts: list[_VirtualHost[T]] = []
 
 
-_ROUTE_CONFIG: Final = msgspec.json.Decoder(_RouteConfig)
 _ROUTES: Final = msgspec.json.Decoder(list[_Route])
+_OF_ALL_HOSTS: Final = msgspec.json.Decoder(_RouteConfig[list[_Route]])
+_OF_SOME_HOSTS: Final = msgspec.json.Decoder(_RouteConfig[Raw])
 
 
 class JsonRouteReader:
@@ -83,30 +86,42 @@ class JsonRouteReader:
 
     Args:
         hosts: the hosts whose routes are asked for, None for all; a virtual host of others comes without its routes.
+        memo: RouteConfigurations read before, by their bytes; those that are read are added.
     """
 
-    def __init__(self, hosts: Collection[str] | None = None) -> None:
+    def __init__(self, hosts: Collection[str] | None = None, memo: TableMemo | None = None) -> None:
         """Start with nothing shared."""
-        self._hosts = hosts
+        self._hosts, self._memo = hosts, memo
         self._fields: dict[tuple[bytes | bool | None, ...], Fields] = {}
         self._origins: dict[bytes, str] = {}
 
-    def table(self, raw: bytes) -> tuple[str, tuple[VirtualHost, ...]]:
+    def table(self, raw: Raw) -> RouteConfiguration:
         """Name and virtual hosts of one RouteConfiguration.
 
         Raises:
             msgspec.DecodeError: it is not one.
         """
-        config = _ROUTE_CONFIG.decode(raw)
-        hosts = config.virtual_hosts
-        return config.name, tuple(
-            VirtualHost(v.name, tuple(v.domains), self._routes(v), tuple(v.allow_server_names)) for v in hosts
-        )
+        if self._memo is None:
+            return self._table(raw)
+        data = bytes(raw)
+        table = self._memo.get(data)
+        if table is None:
+            table = self._memo[data] = self._table(raw)
+        return table
 
-    def _routes(self, host: _VirtualHost) -> tuple[Route, ...]:
-        if not concerns(host.name, host.domains, self._hosts):
-            return ()
-        return tuple(map(self.route, _ROUTES.decode(host.routes)))
+    def _table(self, raw: Raw) -> RouteConfiguration:
+        config = (_OF_ALL_HOSTS if self._hosts is None else _OF_SOME_HOSTS).decode(raw)
+        hosts = [
+            VirtualHost(v.name, tuple(v.domains), self._routes(v), tuple(v.allow_server_names))
+            for v in config.virtual_hosts
+        ]
+        return config.name, tuple(hosts)
+
+    def _routes(self, host: _VirtualHost[list[_Route]] | _VirtualHost[Raw]) -> tuple[Route, ...]:
+        routes = host.routes
+        if isinstance(routes, Raw):
+            routes = _ROUTES.decode(routes) if concerns(host.name, host.domains, self._hosts) else UNSET
+        return () if routes is UNSET else tuple(map(self.route, routes))
 
     def route(self, route: _Route) -> Route:
         """One route."""
