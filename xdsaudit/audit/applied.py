@@ -67,19 +67,7 @@ def _changed(verdict: RuleVerdict, each: Unapplied, snapshot: Snapshot) -> RuleV
         verdict.verdict is Verdict.NOT_SELECTED and any(d.field == "ingressClassName" for d in each.fields)
     ):
         return verdict._replace(fields=(*verdict.fields, *each.fields), evidence=(*verdict.evidence, *said))
-    cause = manifest.APPLIED_DIFFERENTLY
-    return verdict._replace(
-        verdict=Verdict.CHANGED,
-        stage=Stage.APPLY,
-        last_seen=ViewName.MANIFEST,
-        first_missing=ViewName.INGRESS,
-        code=cause.code,
-        slug=cause.slug,
-        by=None,
-        fields=each.fields,
-        evidence=said,
-        remedy=cause.remedy,
-    )
+    return manifest.applied_differently(verdict, each.fields, said)
 
 
 def _asked(each: Unapplied, snapshot: Snapshot) -> str:

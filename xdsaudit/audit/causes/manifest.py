@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from xdsaudit.audit.causes.cause import Cause, Command
 from xdsaudit.audit.causes.commands import APPLY
-from xdsaudit.model.verdict import Severity
+from xdsaudit.model.plugin_verdict import PluginVerdict
+from xdsaudit.model.verdict import FieldDelta, RuleVerdict, Severity, Stage, Verdict
+from xdsaudit.model.view import ViewName
+
+V = TypeVar("V", RuleVerdict, PluginVerdict)
 
 NOT_APPLIED = Cause(
     code="XA110",
@@ -68,3 +74,19 @@ OBJECT_REPEATED = Cause(
     shows="Rules of the earlier document are gone as soon as the later one is applied.",
     prevention="Give each Ingress one file.",
 )
+
+
+def applied_differently(verdict: V, fields: tuple[FieldDelta, ...], evidence: tuple[str, ...]) -> V:
+    """The verdict of what the API holds with other fields than the manifest, whatever later stages say of it."""
+    return verdict._replace(
+        verdict=Verdict.CHANGED,
+        stage=Stage.APPLY,
+        last_seen=ViewName.MANIFEST,
+        first_missing=ViewName.INGRESS,
+        code=APPLIED_DIFFERENTLY.code,
+        slug=APPLIED_DIFFERENTLY.slug,
+        by=None,
+        fields=fields,
+        evidence=evidence,
+        remedy=APPLIED_DIFFERENTLY.remedy,
+    )

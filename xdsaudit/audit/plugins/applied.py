@@ -86,19 +86,7 @@ def _changed(verdict: PluginVerdict, wanted: PluginPlan, held: PluginPlan, asked
     said = (asked, f"the API differs in {', '.join(d.field for d in names)}")
     if verdict.verdict in (Verdict.REFUSED, Verdict.LOST, Verdict.NOT_SELECTED):
         return verdict._replace(fields=(*verdict.fields, *names), evidence=(*verdict.evidence, *said))
-    cause = manifest.APPLIED_DIFFERENTLY
-    return verdict._replace(
-        verdict=Verdict.CHANGED,
-        stage=Stage.APPLY,
-        last_seen=ViewName.MANIFEST,
-        first_missing=ViewName.INGRESS,
-        code=cause.code,
-        slug=cause.slug,
-        by=None,
-        fields=names,
-        evidence=said,
-        remedy=cause.remedy,
-    )
+    return manifest.applied_differently(verdict, names, said)
 
 
 def _differing(wanted: PluginPlan, held: PluginPlan) -> tuple[FieldDelta, ...]:
