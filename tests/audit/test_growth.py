@@ -41,6 +41,69 @@ KEYS: dict[str, Callable[[int], MatchKey]] = {
 }
 
 
+def path(n: int, *headers: HeaderMatch, text: str = "/shop/x/{}") -> MatchKey:
+    return MatchKey("path", text.format(n), headers=tuple(sorted(headers)))
+
+
+def regex(n: int, *headers: HeaderMatch, text: str = "/shop/[0-9]+/{}") -> MatchKey:
+    return MatchKey("safe_regex", text.format(n), headers=tuple(sorted(headers)))
+
+
+BEHIND: dict[str, tuple[Callable[[int], MatchKey], Callable[[int], MatchKey]]] = {
+    "paths behind regexes that end differently": (regex, path),
+    "paths that each one regex takes": (regex, partial(path, text="/shop/7/{}")),
+    "paths behind regexes that differ in the middle": (partial(regex, text="/shop/[0-9]+/{}/[a-z]+"), path),
+    "paths behind regexes that differ in a group": (partial(regex, text="/shop/[a-z]*(a{0}|b{0})"), path),
+    "paths behind regexes of any case": (partial(regex, text="(?i)/shop/{}/[a-z]*"), path),
+    "prefixes behind regexes": (regex, lambda n: MatchKey("prefix", f"/shop/x/{n}")),
+    "regexes behind regexes": (regex, partial(regex, text="/shop/[a-z]+/{}")),
+    "headers of one path behind regexes": (regex, lambda n: path(0, *header(str(n)))),
+    "headers of one path behind regexes that differ in nothing plain": (
+        lambda n: MatchKey("safe_regex", f"/shop/[0-9]{{{n}}}"),
+        lambda n: path(0, *header(str(n))),
+    ),
+    "headers behind regexes with headers": (lambda n: regex(n, *header(str(n))), lambda n: path(n, *header(str(n)))),
+    "headers behind one regex with headers": (lambda n: regex(0, *header(str(n))), lambda n: path(n, *header(str(-n)))),
+    "one header behind regexes with that header": (lambda n: regex(n, *header("1")), lambda n: path(n, *header("1"))),
+    "ten headers on one path": (
+        lambda n: path(0, *(HeaderMatch(f"x{i}", "exact", "1") for i in range(9)), *header(str(n))),
+        path,
+    ),
+    "headers that begin alike": (
+        lambda n: path(0, HeaderMatch("x-tenant", "prefix", f"{n}-")),
+        lambda n: path(0, *header(f"{n}-x")),
+    ),
+    "cookies": (lambda n: path(0, HeaderMatch("cookie", "regex", f"^(.*?;\\s*)?(user={n})(;.*)?$")), path),
+}
+
+
+@pytest.mark.parametrize("name", BEHIND)
+def test_shadowing_of_one_half_by_the_other_is_linear(name: str) -> None:
+    earlier, later = BEHIND[name]
+
+    def make(size: int) -> Callable[[], object]:
+        keys = [*map(earlier, range(size)), *map(later, range(size))]
+        routes = [Route(key, f"r{n}", {}, f"c{n}") for n, key in enumerate(keys)]
+        return lambda: shadows(routes)
+
+    assert growth(make, 60) < LINEAR
+
+
+def test_where_every_regex_would_have_to_be_run_on_every_path_it_ends_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("xdsaudit.audit.compare.lookups.MOST_RUNS", 500)
+    keys = [MatchKey("safe_regex", f"/shop/[0-9]{{{n}}}") for n in range(50)]
+    keys += [MatchKey("path", f"/shop/{'1' * n}") for n in range(1, 50)]
+    routes = [Route(key, f"r{n}", {}, f"c{n}") for n, key in enumerate(keys)]
+    said: list[str] = []
+    found = shadows(routes, said.append)
+    assert found == {index: index - 49 for index in found}
+    assert 0 < len(found) < 49
+    assert len(said) == 1
+    assert "more rules may be shadowed" in said[0]
+
+
 @pytest.mark.parametrize("name", KEYS)
 def test_shadowing_is_linear(name: str) -> None:
     def make(size: int) -> Callable[[], object]:

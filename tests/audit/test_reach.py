@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests import worlds
 from xdsaudit import audit
 from xdsaudit.audit.compare.shadowing import _hides, matches_all_of, shadows
+from xdsaudit.audit.requests.needs import needs
 from xdsaudit.audit.requests.patterns import compiled, literal_prefix
 from xdsaudit.model.route import HeaderMatch, MatchKey, Route
 from xdsaudit.model.verdict import Verdict
@@ -124,6 +125,92 @@ def test_looking_up_finds_what_asking_every_pair_finds(routes: list[Route]) -> N
         if (earlier := next((e for e in range(later) if _hides(routes[e], routes[later])), None)) is not None
     }
     assert shadows(routes) == every_pair
+
+
+MANY = st.builds(
+    lambda kind, template, one, two, conditions: MatchKey(
+        kind,
+        template.format(one, two) if kind == "safe_regex" else f"/a/{one}{two}",
+        headers=tuple(sorted(conditions)),
+    ),
+    st.sampled_from(("path", "safe_regex", "safe_regex")),
+    st.sampled_from(
+        (
+            "/a/[ab]*{0}",
+            "/a/({0}|{1}b?)",
+            "(?i)/a/{0}.*",
+            "/a/{0}+{1}",
+            "/a/(?:[ab]|{0}{1})?{1}",
+            "/a/.*{0}(b|{1})",
+            "/a/",
+        )
+    ),
+    st.sampled_from(("a", "b", "ab", "ba", "B")),
+    st.sampled_from(("a", "b", "ab", "bb", "A")),
+    st.lists(
+        st.builds(
+            HeaderMatch,
+            st.sampled_from("xy"),
+            st.sampled_from(("exact", "prefix", "suffix", "contains", "exact_i", "prefix_i", "regex", "present")),
+            st.sampled_from(("", "a", "b", "ab", "aB", "a|b", "a.*")),
+        ),
+        max_size=3,
+        unique=True,
+    ),
+)
+
+
+@given(st.lists(MANY, min_size=20, max_size=50, unique=True))
+def test_looking_up_among_many_finds_what_asking_every_pair_finds(keys: list[MatchKey]) -> None:
+    routes = [Route(key, f"r{n}", {}, "c") for n, key in enumerate(keys)]
+    every_pair = {
+        later: earlier
+        for later in range(len(routes))
+        if (earlier := next((e for e in range(later) if _hides(routes[e], routes[later])), None)) is not None
+    }
+    assert shadows(routes) == every_pair
+
+
+@pytest.mark.parametrize(
+    ("regex", "texts"),
+    [
+        ("/a/[0-9]+/b", [{"/a/"}, {"/b"}]),
+        ("(?i)/A/(b|cd)", [{"/a/"}, {"b", "cd"}]),
+        ("/a(b)?c", [{"/a"}, {"c"}]),
+        ("/a(bc)+d{0,2}", [{"/a"}, {"bc"}]),
+        (r"/v1\.0/.*", [{"/v1.0/"}]),
+        ("/a|/bc|.*", []),
+        (r"/\pN/a", []),
+        ("/[[:alpha:]]/a", []),
+        ("/a(", []),
+    ],
+)
+def test_what_a_regex_needs(regex: str, texts: list[set[str]]) -> None:
+    assert needs(regex) == texts
+
+
+@given(
+    st.text(st.sampled_from("/aAb.()|*?+[]^$\\iQE{2}-:d"), max_size=12),
+    st.lists(st.sampled_from("/aAb.|(2Q"), max_size=6),
+)
+def test_every_match_of_a_regex_contains_what_it_needs(tail: str, letters: list[str]) -> None:
+    path = "".join(letters)
+    for regex in (tail, f"/{tail}", f"(?i)/{tail}"):
+        machine = compiled(regex)
+        if machine is not None and machine.fullmatch(path) is not None:
+            assert all(any(text in path.casefold() for text in need) for need in needs(regex))
+
+
+def test_where_regexes_are_too_many_to_be_run_the_audit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    items = [
+        ingress("exact", "foo.test", ("/foo", "Exact"), annotations={"higress.io/exact-match-header-x": "a"}),
+        ingress("regex", "foo.test", ("/foo", "Exact"), annotations={"higress.io/regex-match-header-x": "b.*"}),
+    ]
+    assert not any("more rules may be shadowed" in note for note in audit(worlds.world(items)).notes)
+    monkeypatch.setattr("xdsaudit.audit.compare.lookups.MOST_RUNS", 0)
+    notes = [note for note in audit(worlds.world(items)).notes if "more rules may be shadowed" in note]
+    assert notes
+    assert all("foo.test on port 80" in note for note in notes)
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def _audit(world: World, memory: Memory) -> Held:
         not_selected=tuple(others),
         extra=tuple(sorted(served)) if whole else (),
         findings=(*findings(world, rejected, rules), *plugins.findings),
-        notes=(*world.notes, *plugins.notes),
+        notes=(*world.notes, *_left_open(world), *plugins.notes),
         enough=ViewName.INGRESS in read and bool(read & {ViewName.PILOT, ViewName.GATEWAY}),
         origins=snapshot.origins,
         plugins=plugins.verdicts,
@@ -134,6 +134,13 @@ def _verdicts(judge_rule: _Judge, memory: Memory) -> tuple[list[RuleVerdict], li
     if memory.lasting:
         memory.verdicts = frame, now
     return [*chain.from_iterable([s.rules for s in every])], [*chain.from_iterable([s.others for s in every])]
+
+
+def _left_open(world: World) -> Iterator[str]:
+    """Of which hosts there may be more to say than is said."""
+    for judgement in chain.from_iterable(world.judgements.values()):
+        for (port, host), why in judgement.open.items():
+            yield f"{judgement.view.label}: {host} on port {port}: {why}"
 
 
 def _repeated(world: World, extra: Extra) -> bool:

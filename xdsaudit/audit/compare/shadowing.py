@@ -7,29 +7,27 @@ covers its path. Regexes are compared by their literal beginning, by running the
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
-from xdsaudit.audit.requests.patterns import SPECIAL, compiled, literal_prefix, only_text
+from xdsaudit.audit.compare.lookups import MOST_RUNS, NONE, Asking, Conditions, Loose, Patience, Runs, full_match
+from xdsaudit.audit.requests.patterns import SPECIAL, literal_prefix, only_text
 from xdsaudit.audit.requests.routing import condition_holds
 from xdsaudit.ingress.expectation import ExpectedRoute, RuleIndex
 from xdsaudit.model.route import HeaderMatch, MatchKey, Route
 
 _Reach = Literal["path", "path, any case", "prefix", "prefix, any case", "regex", "run"]
-_Conditions = frozenset[object]
-_Texts = dict[str, dict[_Conditions, list[int]]]
 _BEGINNINGS: Final = frozenset({"prefix", "prefix, any case", "run"})
 _ANY_CASE: Final = frozenset({"path, any case", "prefix, any case"})
-_NONE: Final[_Conditions] = frozenset()
-_FEW_SETS: Final = 16
-"""Of up to so many sets of conditions at one path, those that imply others are looked for; of more, equal conditions alone count."""
-_FEW: Final = 8
-"""Up to so many conditions of a route, their subsets are looked up; beyond, all that stand at its path are gone through."""
 
 
-def shadows(routes: Sequence[Route]) -> dict[int, int]:
-    """Index of each shadowed route to the index of the first earlier route that takes all its requests."""
+def shadows(routes: Sequence[Route], doubt: Callable[[str], object] = lambda _: None) -> dict[int, int]:
+    """Index of each shadowed route to the index of the first earlier route that takes all its requests.
+
+    Args:
+        routes: of one host, in order.
+        doubt: is told why more of them may be shadowed.
+    """
     winners: dict[int, int] = {}
     if _plainly_apart([r.key for r in routes]):
         return winners
@@ -39,6 +37,8 @@ def shadows(routes: Sequence[Route]) -> dict[int, int]:
         if winner is not None:
             winners[index] = winner
         earlier.add(index)
+    if earlier.patience.spent:
+        doubt(f"after {MOST_RUNS:,} trials of a regex the rest was left out: more rules may be shadowed")
     return winners
 
 
@@ -70,8 +70,15 @@ class _Earlier:
     def __init__(self, routes: Sequence[Route]) -> None:
         self._routes = routes
         self._alike: dict[MatchKey, list[int]] = {}
-        self._at: dict[_Reach, _Texts] = {}
+        self._at: dict[_Reach, dict[str, Asking]] = {}
         self._lengths: dict[_Reach, set[int]] = {}
+        self._runs: dict[tuple[str, Conditions], Runs] = {}
+        self._loose = {
+            "header": Loose(h for route in routes for h in route.key.headers),
+            "query": Loose(q for route in routes for q in route.key.query),
+        }
+        self._implied: dict[object, Conditions] = {}
+        self.patience = Patience()
 
     def add(self, index: int) -> None:
         """Let a route stand before those that are asked about from now on."""
@@ -83,51 +90,72 @@ class _Earlier:
         alike.append(index)
         conditions = _conditions(route.key)
         for reach, text in _places(route.key):
-            self._at.setdefault(reach, {}).setdefault(text, {}).setdefault(conditions, []).append(index)
+            texts = self._at.setdefault(reach, {})
+            if text not in texts:
+                texts[text] = Asking()
+            texts[text].add(conditions, index)
             if reach in _BEGINNINGS:
                 self._lengths.setdefault(reach, set()).add(len(text))
 
     def candidates(self, key: MatchKey) -> list[int]:
         """Indices of the routes that may take every request of a key."""
         indices: list[int] = []
-        conditions = _conditions(key)
+        conditions = self._fulfilled(key)
         regex = key.kind == "safe_regex"
         text = literal_prefix(key.value) if regex else key.value
         whole = only_text(key.value) if regex else key.value if key.kind == "path" else None
         for reach, texts in self._at.items():
             asked = text.lower() if reach in _ANY_CASE else text
             if reach in _BEGINNINGS:
-                if reach != "run" or key.kind == "path":
-                    for length in self._lengths[reach]:
-                        if length <= len(asked) and (held := texts.get(asked[:length])) is not None:
-                            indices += _asking_no_more(held, conditions)
+                starts = [asked[:length] for length in self._lengths[reach] if length <= len(asked)]
+                for start in starts if reach != "run" else ():
+                    indices += _within(texts, start, conditions)
+                if reach == "run" and key.kind == "path" and not key.ignore_case:
+                    indices += self._run(texts, starts, key.value, conditions)
                 continue
             one = (None if key.kind == "path" else key.value) if reach == "regex" else whole
             if one is not None:
-                held = texts.get(one.lower() if reach in _ANY_CASE else one)
-                indices += _asking_no_more(held, conditions) if held is not None else ()
+                indices += _within(texts, one.lower() if reach in _ANY_CASE else one, conditions)
         return indices
 
+    def _run(
+        self, texts: Mapping[str, Asking], starts: Iterable[str], path: str, conditions: Conditions
+    ) -> Iterator[int]:
+        """Of regexes, the first of each beginning and set of conditions that takes a path."""
+        for start in starts:
+            asking = texts.get(start)
+            for asked in asking.within(conditions) if asking is not None else ():
+                runs = self._runs.get((start, asked))
+                if runs is None:
+                    runs = self._runs[start, asked] = Runs(self._routes, texts[start].held[asked])
+                first = runs.first(path, self.patience)
+                if first is not None:
+                    yield first
 
-def _asking_no_more(held: Mapping[_Conditions, list[int]], conditions: _Conditions) -> Iterable[int]:
-    """Routes with some of these conditions, or all, and no other; of few sets of conditions, those that these imply too."""
-    if not conditions:
-        return held.get(conditions, ())
-    if len(held) <= _FEW_SETS:
-        return [i for asked, indices in held.items() if _no_more(asked, conditions) for i in indices]
-    if len(conditions) > _FEW or len(held) <= 1 << len(conditions):
-        return [i for asked, indices in held.items() if asked <= conditions for i in indices]
-    sizes = range(len(conditions) + 1)
-    return [i for n in sizes for some in combinations(conditions, n) for i in held.get(frozenset(some), ())]
+    def _fulfilled(self, key: MatchKey) -> Conditions:
+        """The conditions of a key, and those of other routes that are fulfilled with them."""
+        conditions = _conditions(key)
+        return conditions.union(*map(self._implied_by, conditions)) if conditions else conditions
+
+    def _implied_by(self, condition: object) -> Conditions:
+        if not isinstance(condition, tuple):
+            return NONE
+        found = self._implied.get(condition)
+        if found is None:
+            part, by = condition
+            texts = _only_texts(by)
+            near = [*self._loose[part].near(by, texts[0] if texts else None, self.patience)]
+            near += [HeaderMatch(by.name, "exact", text) for text in texts[:1]]
+            found = self._implied[condition] = frozenset((part, other) for other in near if _implies(by, other))
+        return found
 
 
-def _no_more(asked: _Conditions, conditions: _Conditions) -> bool:
-    rest = asked - conditions
-    return all(
-        isinstance(c, tuple)
-        and any(c[0] == by[0] and _all_implied([c[1]], [by[1]]) for by in conditions if isinstance(by, tuple))
-        for c in rest
-    )
+def _within(texts: Mapping[str, Asking], text: str, conditions: Conditions) -> Iterator[int]:
+    """Routes at a text that ask for some of these conditions, for all or for none, and for nothing else."""
+    asking = texts.get(text)
+    if asking is not None:
+        for asked in asking.within(conditions):
+            yield from asking.held[asked]
 
 
 def _places(key: MatchKey) -> Iterator[tuple[_Reach, str]]:
@@ -144,9 +172,9 @@ def _places(key: MatchKey) -> Iterator[tuple[_Reach, str]]:
             yield "prefix", body
 
 
-def _conditions(key: MatchKey) -> _Conditions:
+def _conditions(key: MatchKey) -> Conditions:
     if not (key.headers or key.query or key.other):
-        return _NONE
+        return NONE
     return frozenset(
         (*(("header", h) for h in key.headers), *(("query", q) for q in key.query), *filter(None, (key.other,)))
     )
@@ -198,9 +226,16 @@ def _implies(one: HeaderMatch, other: HeaderMatch) -> bool:
         return other.value != "no" and one.op in {"exact", "prefix", "suffix", "contains", "regex"}
     if one.op == other.op == "prefix":
         return one.value.startswith(other.value)
-    texts = [one.value] if one.op == "exact" else one.value.split("|") if one.op == "regex" else []
-    plain = one.op == "exact" or not any(SPECIAL.search(t) for t in texts)
-    return bool(texts) and plain and all(condition_holds(other, (t,)) is True for t in texts)
+    texts = _only_texts(one)
+    return bool(texts) and all(condition_holds(other, (t,)) is True for t in texts)
+
+
+def _only_texts(condition: HeaderMatch) -> list[str]:
+    """The texts for which a condition holds and no other; none where that is not plain to see."""
+    if condition.op == "exact":
+        return [condition.value]
+    texts = condition.value.split("|") if condition.op == "regex" else []
+    return [] if any(SPECIAL.search(t) for t in texts) else texts
 
 
 def matches_all_of(earlier: MatchKey, later: MatchKey) -> bool:
@@ -223,7 +258,7 @@ def matches_all_of(earlier: MatchKey, later: MatchKey) -> bool:
         return later.kind in ("path", "prefix", "safe_regex") and theirs.startswith(mine)
     if earlier.kind == "safe_regex":
         if later.kind == "path":
-            return not later.ignore_case and _full_match(earlier.value, later.value)
+            return not later.ignore_case and full_match(earlier.value, later.value)
         if later.kind == "safe_regex" and earlier.value == later.value:
             return True
         body = _open_end(earlier.value)
@@ -231,8 +266,3 @@ def matches_all_of(earlier: MatchKey, later: MatchKey) -> bool:
             text = literal_prefix(theirs) if later.kind == "safe_regex" else theirs
             return not later.ignore_case and later.kind in ("prefix", "safe_regex") and text.startswith(body)
     return False
-
-
-def _full_match(regex: str, path: str) -> bool:
-    machine = compiled(regex)
-    return machine is not None and machine.fullmatch(path) is not None

@@ -49,7 +49,8 @@ class Judgement:
     """What one view says, by rule index; a rule that is fine is in none of the maps.
 
     ``foreign`` counts the routes by the Istio object they were made of, where that is none of an Ingress. ``reordered`` has a
-    sentence with a request that another rule answers. ``fine`` are the expected places of which there is nothing to say.
+    sentence with a request that another rule answers. ``open`` says of a place why there may be more to say, ``fine`` are the
+    expected places of which there is nothing to say.
     """
 
     view: View
@@ -60,6 +61,7 @@ class Judgement:
     extra: list[Extra] = field(default_factory=list)
     foreign: dict[str, int] = field(default_factory=dict)
     reordered: dict[RuleIndex, str] = field(default_factory=dict)
+    open: dict[Place, str] = field(default_factory=dict)
     fine: set[Place] = field(default_factory=set)
 
     def differ(self, indices: Iterable[RuleIndex], deltas: Iterable[FieldDelta]) -> None:
@@ -208,8 +210,8 @@ def _compare(lists: _Lists, comparer: Comparer, tolerated: frozenset[str], *, re
         _extras(result, place, [served[i] for i in rest], _copies(expectation, place), tolerated)
     stolen: list[tuple[int, int]] = []
     if reach:
-        hidden = shadows(served)
-        if hidden:
+        hidden = shadows(served, lambda why: result.open.update({place: why}))
+        if hidden or place in result.open:
             clean = False
             stolen = _reach(lists, pairs, hidden)
     return not _order(lists, pairs, stolen) and clean

@@ -87,10 +87,11 @@ def checked(
     """A check with the translations it rests on, for further questions about them; arguments as of ``check_batch``."""
     case = _case(batch, live, profile)
     compared = changes(case)
+    left: list[str] = []
     found = [
         *findings_of(batch.complaints),
         *check_plugins(case.mine, case.objects, case.after, batch.origins, live=live is not None),
-        *(finding_of(remark, batch.origins) for remark in _remarks(case, batch, extensions)),
+        *(finding_of(remark, batch.origins) for remark in _remarks(case, batch, extensions, left)),
     ]
     if from_nginx:
         own = written.ANNOTATION_WITHOUT_EFFECT.slug
@@ -114,6 +115,7 @@ def checked(
             *notes_of(batch.complaints),
             *(migration.notes(case) if from_nginx else ()),
             *(f"assumed: {a}" for a in profile.assumed),
+            *left,
             *(notes(compared) if compared is not None else (_BATCH_ALONE,)),
         ),
         origins=batch.origins,
@@ -130,12 +132,12 @@ def _case(batch: Batch, live: KubeObjects | None, profile: Profile) -> Case:
     return Case(batch.objects, objects, live, before, after, frozenset(i.ref for i in batch.objects.ingresses))
 
 
-def _remarks(case: Case, batch: Batch, extensions: frozenset[str] | None) -> Iterator[Remark]:
-    """What is said of the batch's Ingresses, whoever wrote them and for whichever controller."""
+def _remarks(case: Case, batch: Batch, extensions: frozenset[str] | None, left: list[str]) -> Iterator[Remark]:
+    """What is said of the batch's Ingresses, whoever wrote them and for whichever controller; ``left`` gets what was left open."""
     after, refs, live = case.after, set(case.refs), case.live
     yield from _crashes(after, refs)
     yield from _rejected(after, refs, extensions)
-    yield from _shadowed(after, refs)
+    yield from _shadowed(after, refs, left)
     yield from _unmatchable(after, refs)
     yield from _backends(after, refs, batch, live)
     yield from _certificates(after, batch, live)
@@ -263,10 +265,16 @@ def _rejected(after: Expectation, refs: set[str], extensions: frozenset[str] | N
             yield Remark(rejection.ENVOY_REJECTED, rule, text)
 
 
-def _shadowed(after: Expectation, refs: set[str]) -> Iterator[Remark]:
+def _shadowed(after: Expectation, refs: set[str], left: list[str]) -> Iterator[Remark]:
+    """What is hidden where the batch has routes; of hosts where not all was looked into, that is noted."""
     for place, routes in after.tables.items():
+        if not any(after.plans[i].rule.ref in refs for route in routes for i in route.rules):
+            continue
         plain = [Route(e.key, e.name, e.fields, e.cluster) for e in routes]
-        for index, (_, by) in hidden_rules(enumerate(routes), shadows(plain)).items():
+        said: list[str] = []
+        hidden = shadows(plain, said.append)
+        left += [f"{place[1]} on port {place[0]}: {why}" for why in said]
+        for index, (_, by) in hidden_rules(enumerate(routes), hidden).items():
             winner = routes[by]
             other = after.plans[winner.rules[0]].rule if winner.rules else None
             mine = after.plans[index].rule

@@ -104,6 +104,21 @@ def automaton(op: str, value: str, fold: bool, alphabet: frozenset[str] = SURVIV
     return made
 
 
+def tree_of(regex: str) -> Parsed:
+    """The tree that Python's parser makes of a regex.
+
+    Raises:
+        TooHardError: Python cannot read it.
+    """
+    parser: Parsed = importlib.import_module("re._parser")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return parser.parse(regex)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise TooHardError(regex) from error
+
+
 class _Regex:
     """Builds the automaton of a regex out of the tree that Python's own parser makes of it."""
 
@@ -111,13 +126,7 @@ class _Regex:
         self.made = made
 
     def build(self, regex: str) -> int:
-        parser: Parsed = importlib.import_module("re._parser")
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                tree = parser.parse(regex)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise TooHardError(regex) from error
+        tree = tree_of(regex)
         return self._all(0, tree, bool(tree.state.flags & re.IGNORECASE))
 
     def _all(self, at: int, tree: Parsed, fold: bool) -> int:

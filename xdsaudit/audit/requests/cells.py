@@ -18,7 +18,8 @@ STATES: Final = 30_000
 """Sets of states looked at before it is too hard."""
 
 _PREFERRED: Final = "xy1a0z"
-_UNCERTAIN: Final = re.compile(r"\[\[:|\\[pPQCzZAbB]")
+UNCERTAIN: Final = re.compile(r"\[\[:|\\[pPQCzZAbB]")
+"""Signs that Python and RE2 read differently."""
 
 
 def exact(op: str, value: str, fold: bool, alphabet: frozenset[str] = SURVIVING) -> Automaton:
@@ -32,7 +33,7 @@ def exact(op: str, value: str, fold: bool, alphabet: frozenset[str] = SURVIVING)
         value = value.removeprefix(".*") if value.startswith(".*^") else value
         value = _scoped(value)
         inner = value.removeprefix("^").rstrip("$")
-        if _UNCERTAIN.search(value) or re.search(r"(?<!\\)(?:\\\\)*[$]|(?<![\\\[])\^", inner):
+        if UNCERTAIN.search(value) or re.search(r"(?<!\\)(?:\\\\)*[$]|(?<![\\\[])\^", inner):
             raise TooHardError(value)
     return automaton(op, value, fold, alphabet)
 
