@@ -40,13 +40,16 @@ class GroupedCommand(click.Command):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object
     ) -> click.Context:
-        """Apply the defaults of the configuration file and the environment, and accept -h even when called without the group."""
+        """Apply the defaults of the configuration file and the environment."""
         from xdsaudit.cli.config import defaults
 
         if not {"--help", "-h"} & {*args}:
             extra.setdefault("default_map", defaults(self, self.name or "", os.environ, Path.cwd()))
-        extra.setdefault("help_option_names", ["-h", "--help"])
         return super().make_context(info_name, args, parent, **extra)
+
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
+        """Accept -h in any context, with the group or without: click makes the option once and keeps it."""
+        return ["-h", "--help"]
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command, with libraries' log lines kept off the terminal; where a snapshot is read, no library is used that logs."""
