@@ -409,7 +409,7 @@ def test_a_default_backend_answers_where_the_service_has_no_endpoints() -> None:
     (first, *_) = worlds.expectation(items).tables[80, "*"]
     route = Route(first.key, first.name, first.fields, first.cluster)
     said = effects(route, request("any.test/menu"), View(ViewName.INGRESS, None))
-    assert any("outbound|80||web.default.svc.cluster.local where that has no healthy endpoint" in line for line in said)
+    assert any("outbound|80||web.default.svc.cluster.local if that has no healthy endpoint" in line for line in said)
 
 
 def test_there_are_enough_requests() -> None:

@@ -219,8 +219,8 @@ cluster_options: Decorator = _stack(
         "--gateway-selector", default="app=higress-gateway", metavar="LABELS", help="Labels of the gateway's pods."
     ),
     click.option("--gateway-namespace", metavar="NS", help="Namespace of the gateway (default: the controller's)."),
-    click.option("--no-gateway", is_flag=True, help="There is no gateway to read, on purpose."),
-    click.option("--no-secrets", is_flag=True, help="Do not list Secrets, on purpose (no permission)."),
+    click.option("--no-gateway", is_flag=True, help="Accept that there is no gateway to read."),
+    click.option("--no-secrets", is_flag=True, help="Do not list Secrets, and accept not knowing whether they exist."),
     click.option(
         "--pilot-port", type=click.IntRange(1, 65535), help="Pilot's ADS port (default 15010, with TLS 15012)."
     ),

@@ -57,8 +57,8 @@ class SourceOptions:
         controller_selector: labels of the controller's pods.
         gateway_selector: labels of the gateway's pods.
         gateway_namespace: the gateway's namespace; None for the controller's.
-        no_gateway: whether there is no gateway to read, on purpose.
-        no_secrets: whether Secrets are not listed, on purpose: the existence of certificates is then not judged.
+        no_gateway: whether to accept that there is no gateway to read.
+        no_secrets: whether to do without listing Secrets: the existence of certificates is then not judged.
         pilot_port: pilot's ADS port; None for 15010, or 15012 with TLS.
         pilot_debug_port: the port of pilot's debug pages.
         core_port: core's MCP port.

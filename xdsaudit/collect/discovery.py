@@ -52,7 +52,7 @@ class Where:
         controller_selector: labels of the controller's pods.
         gateway_selector: labels of the gateway's pods.
         gateway_namespace: the gateway's namespace; None for the controller's.
-        no_gateway: whether there is no gateway to read, on purpose.
+        no_gateway: whether to accept that there is no gateway to read.
     """
 
     namespace: str | None = None
