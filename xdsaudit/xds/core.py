@@ -7,6 +7,7 @@ pilot's business. Objects are folded by type: each response of core carries all 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from xdsaudit.errors import ReadError
@@ -28,6 +29,7 @@ MCP_TYPES = (
 """Type URLs that core's MCP is asked for, in the order a snapshot keeps them."""
 
 _RESOURCE = "istio.mcp.v1alpha1.Resource"
+_VIRTUAL_SERVICE = "istio.networking.v1alpha3.VirtualService"
 
 
 ObjectMemo = Memo[tuple[str, object]]
@@ -105,10 +107,13 @@ def _read(data: bytes, decoded: ObjectMemo | None, hosts: Collection[str] | None
         return known
     resource = message(_RESOURCE).FromString(data)
     name, cls = resource.metadata.name, known_type(resource.body.type_url)
-    read = cls.FromString(resource.body.value) if cls is not None else None
-    if read is not None and read.DESCRIPTOR.name == "VirtualService":
-        asked = read.http if concerns("", read.hosts, hosts) else ()
-        read = _Service(tuple(read.hosts), tuple(route for http in asked for route in _routes(http, name)))
+    read: object = None
+    if cls is not None and cls.DESCRIPTOR.full_name == _VIRTUAL_SERVICE:
+        service = message("xdsaudit.flat.VirtualService").FromString(resource.body.value)
+        asked = service.http if concerns("", service.hosts, hosts) else ()
+        read = _Service(tuple(service.hosts), tuple([route for http in asked for route in _routes(http, name)]))
+    elif cls is not None:
+        read = cls.FromString(resource.body.value)
     if decoded is not None:
         decoded[data] = name, read
     return name, read
@@ -133,17 +138,24 @@ def _tables(services: Iterable[tuple[str, Message]], gateways: Iterable[tuple[st
 
 
 def _routes(http: Message, origin: str) -> Iterable[Route]:
-    cluster = None
-    if len(http.route) == 1:
-        destination = http.route[0].destination
-        if destination.port.number and not http.route[0].fallback_clusters:
-            cluster = f"outbound|{destination.port.number}|{destination.subset}|{destination.host}"
+    destinations = http.route
+    cluster = _cluster(destinations[0]) if len(destinations) == 1 else None
     name = http.name
     if not http.match:
         yield Route(MatchKey("prefix", "/"), name, _NOTHING, cluster, None, origin)
         return
     for match in http.match:
         yield Route(_key(match), name, _NOTHING, cluster, None, origin)
+
+
+@lru_cache(maxsize=4096)
+def _cluster(destination: bytes) -> str | None:
+    """Name of the cluster of an HTTPRouteDestination, None where pilot decides on it."""
+    route = message("istio.networking.v1alpha3.HTTPRouteDestination").FromString(destination)
+    target = route.destination
+    if not target.port.number or route.fallback_clusters:
+        return None
+    return f"outbound|{target.port.number}|{target.subset}|{target.host}"
 
 
 _NOTHING: Fields = {}
@@ -153,15 +165,23 @@ _URI: Final[Mapping[str | None, PathKind]] = {
     "regex": "safe_regex",
     None: "prefix",
 }
+_URI_TAG: Final = 0x0A
+_URI_KINDS: Final[Mapping[int, PathKind]] = {0x0A: "path", 0x12: "prefix", 0x1A: "safe_regex"}
+"""By the tag of the field in a StringMatch."""
 
 
-def _key(match: Message) -> MatchKey:
+def _key(data: bytes) -> MatchKey:
+    """What an HTTPMatchRequest matches."""
+    # A path alone, of a length that takes one byte, stands at a known place; most do.
+    if len(data) > 4 and data[0] == _URI_TAG and data[1] == len(data) - 2 < 0x80 and data[3] == len(data) - 4:
+        only = _URI_KINDS.get(data[2])
+        if only is not None:
+            return simple_key(only, data[4:].decode())
+    match = message("istio.networking.v1alpha3.HTTPMatchRequest").FromString(data)
     uri = match.uri
     kind = uri.WhichOneof("match_type")
     path = _URI[kind]
     value = getattr(uri, kind) if kind else "/"
-    if len(match.ListFields()) == 1:
-        return simple_key(path, value)
     headers = [_condition(name, text) for name, text in match.headers.items()]
     if match.HasField("method"):
         headers.append(_condition(":method", match.method))
