@@ -17,6 +17,8 @@ from xdsaudit.audit.requests.request import Request
 from xdsaudit.audit.requests.routing import look_up
 from xdsaudit.ingress.expectation import Expectation
 from xdsaudit.ingress.objects import KubeObjects, read_objects
+from xdsaudit.ingress.parts import Kept
+from xdsaudit.ingress.policy import TrafficPolicy
 from xdsaudit.ingress.profile import Profile, profile_of
 from xdsaudit.ingress.translate import translate
 from xdsaudit.testing import ingress, ingress_list
@@ -187,6 +189,27 @@ def test_each_example_is_one_and_random_requests_find_no_other(seed: int, scoped
         if outcome(sides[0], request) != outcome(sides[1], request):
             pair = tuple(rules_of(side, request) for side in sides)
             assert pair in reported, request
+
+
+@pytest.mark.parametrize("scoped", [True, False])
+@pytest.mark.parametrize("seed", range(30))
+def test_tables_that_two_translations_share_need_not_be_compared(seed: int, scoped: bool) -> None:
+    rng = random.Random(seed)
+    items = world(rng, rng.randrange(4, 16))
+    both = [objects(each) for each in (items, turned(rng, items))]
+    profile, kept = Profile(scoped_rds=scoped), Kept()
+    shared = [translate(each, profile, kept) for each in both]
+    apart = [translate(each, profile) for each in both]
+    assert of_expectations(*shared, *both) == of_expectations(*apart, *both)
+
+
+def test_a_table_that_is_shared_changes_with_the_policy_of_its_backend() -> None:
+    items = objects([ingress("a", "a.test", "/", service="web"), ingress("b", "b.test", "/", service="other")])
+    one = translate(items, Profile())
+    assert of_expectations(one, one, items, items).same
+    moved = {"outbound|80||web.default.svc.cluster.local": TrafficPolicy(None, "RANDOM", http2=False, tls=False)}
+    found = of_expectations(one, replace(one, policies=moved), items, items)
+    assert [(c.request.host, c.fields) for c in found.changed] == [("a.test", ("connections to the backend",))]
 
 
 def said(before: list[dict[str, Any]], after: list[dict[str, Any]], **more: Any) -> Comparison:

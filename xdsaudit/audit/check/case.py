@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from xdsaudit.audit.causes.cause import Cause
@@ -52,12 +52,11 @@ class Case:
     after: Expectation
     refs: frozenset[str]
 
-    def ingresses(self) -> Iterator[Ingress]:
+    @cached_property
+    def ingresses(self) -> tuple[Ingress, ...]:
         """The batch's Ingresses that the controller takes."""
         taken = {plan.rule.ref for plan in self.after.plans if plan.selected}
-        for ingress in self.mine.ingresses:
-            if ingress.ref in taken:
-                yield ingress
+        return tuple(ingress for ingress in self.mine.ingresses if ingress.ref in taken)
 
 
 def whole(ingress: Ingress) -> Rule:

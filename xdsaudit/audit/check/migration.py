@@ -37,7 +37,7 @@ class Tally(NamedTuple):
 def migration(case: Case) -> Iterator[Remark]:
     """Differences of each Ingress of the batch, protection left to ``security``."""
     regex_hosts = _regex_hosts(case)
-    for ingress in case.ingresses():
+    for ingress in case.ingresses:
         yield from _lost(ingress)
         yield from _differing(ingress)
         yield from _unwritten(ingress, case, regex_hosts)
@@ -46,7 +46,7 @@ def migration(case: Case) -> Iterator[Remark]:
 def tally(case: Case) -> Tally:
     """A count of all annotations under ingress-nginx's prefix."""
     counted: Counter[str] = Counter()
-    for ingress in case.ingresses():
+    for ingress in case.ingresses:
         odd = {k for v in void(ingress.annotations, case.after.profile) for k in v.key.split(", ")}
         odd |= {r.resource for r in _differing(ingress) if r.resource}
         open_ = {
@@ -165,7 +165,7 @@ def _unwritten(ingress: Ingress, case: Case, regex_hosts: dict[str, str]) -> Ite
 def _regex_hosts(case: Case) -> dict[str, str]:
     """Hosts on which ingress-nginx reads all paths as regular expressions, and the Ingress that makes it."""
     hosts: dict[str, str] = {}
-    for ingress in case.ingresses():
+    for ingress in case.ingresses:
         if look(ingress.annotations, "use-regex", boolean) or look(ingress.annotations, "rewrite-target", text):
             for rule in ingress.spec.rules or ():
                 hosts.setdefault(rule.host or "*", ingress.ref)

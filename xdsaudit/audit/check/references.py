@@ -33,7 +33,7 @@ _NAME: Final = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 def references(case: Case) -> Iterator[Remark]:
     """What the batch names in vain."""
     known = Known(case)
-    for ingress in case.ingresses():
+    for ingress in case.ingresses:
         yield from _bridges(ingress, case, known)
         yield from _targets(ingress, known)
         yield from _secrets(ingress, known)
@@ -253,7 +253,7 @@ def _certificates(case: Case) -> Iterator[Remark]:
     """The ConfigMap ``higress-https``, where the batch brings or needs it."""
     why, system = case.after.certificates, case.after.profile.system_namespace
     brought = (system, "higress-https") in (case.mine.configmaps or {})
-    asking = [i for i in case.ingresses() if any(not t.secretName for t in i.spec.tls or ())]
+    asking = [i for i in case.ingresses if any(not t.secretName for t in i.spec.tls or ())]
     if why is None or not (brought or asking):
         return
     rule = Rule(system, "higress-https", "", "", None) if brought else whole(asking[0])

@@ -146,7 +146,7 @@ def hurt(case: Case) -> Iterator[Remark]:
 
 def short_hosts(case: Case) -> Iterator[Remark]:
     """Hosts of one label: pilot completes them by its own namespace, and no route is found (push_context.go, ResolveShortnameToFQDN)."""
-    for ingress in case.ingresses():
+    for ingress in case.ingresses:
         for host in dict.fromkeys(r.host for r in ingress.spec.rules or () if _LABEL.fullmatch(r.host)):
             rule = Rule(ingress.namespace, ingress.metadata.name, host, "", None)
             why = "pilot completes it by its own namespace while the gateway keeps it, and every request gets 404: use a host with a dot"
@@ -158,7 +158,7 @@ def near_services(case: Case) -> Iterator[Remark]:
     if case.live is not None and case.live.services is not None:
         return
     mine = case.mine.services or {}
-    for ingress in case.ingresses():
+    for ingress in case.ingresses:
         names = [name for namespace, name in mine if namespace == ingress.namespace]
         for rule in ingress.spec.rules or ():
             for path in (rule.http.paths if rule.http else None) or ():

@@ -28,7 +28,7 @@ def results(case: Case) -> Iterator[Remark]:
     """What the batch's annotations make of requests, where that is certainly not meant."""
     secure = {host for port, host in case.after.tables if port == case.after.profile.https_port}
     unsure = {host for _, host in case.after.open}
-    for ingress in case.ingresses():
+    for ingress in case.ingresses:
         each = taken(ingress, {}, None, case.after.profile)
         effects = Effects(each.annotations)
         if each.annotations:

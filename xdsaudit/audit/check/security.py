@@ -23,7 +23,7 @@ def security(case: Case) -> Iterator[Remark]:
         many = len(each.keys) > 1
         doubt = ("do not apply" if many else "does not apply") if each.sure else "may not apply"
         yield Remark(SLUG, rule, f"{each.ref}: {', '.join(each.keys)} {doubt}: {each.why}", severity, each.keys[0])
-    for ingress in case.ingresses():
+    for ingress in case.ingresses:
         written = look(ingress.annotations, "match-method", text)
         if written is None or methods(written):
             continue

@@ -9,7 +9,7 @@ both; what is not reported is proved, or said not to be.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from functools import partial
@@ -79,7 +79,9 @@ class Differences:
         return not self.doubts
 
 
-def differences(before: Side, after: Side, *, scoped: bool, https_port: int) -> Differences:
+def differences(
+    before: Side, after: Side, *, scoped: bool, https_port: int, same: Callable[[Place], bool] = lambda _: False
+) -> Differences:
     """Every kind of request that two sides answer differently.
 
     Args:
@@ -87,6 +89,7 @@ def differences(before: Side, after: Side, *, scoped: bool, https_port: int) -> 
         after: the same of the other side.
         scoped: whether a host without a matching route is looked up in wider ones.
         https_port: the port behind TLS.
+        same: whether it is known that both sides hold the same at a place, or both nothing; then it is not looked at.
     """
     differences = Differences()
     taken = {*before, *after}
@@ -94,6 +97,8 @@ def differences(before: Side, after: Side, *, scoped: bool, https_port: int) -> 
         port, host = place
         name = host_of(host, partial(_taken, place, taken))
         base = Request(port == https_port, port, name, "/")
+        if all(map(same, candidates(base, scoped=scoped))):
+            continue
         lists = [_effective(side, base, scoped=scoped) for side in (before, after)]
         for change in _of_host(base, lists[0], lists[1], differences):
             differences.changes.append(change)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from xdsaudit.audit.compare.answers import Answering, Change, Differences, Side, differences
@@ -96,9 +97,10 @@ def compare_objects(before: KubeObjects, after: KubeObjects, profile: Profile, t
 def of_expectations(one: Expectation, two: Expectation, before: KubeObjects, after: KubeObjects) -> Comparison:
     """The same for what was translated already."""
     numbers = _Outcomes()
-    sides = (numbers.side(one), numbers.side(two))
+    sides = (_Expected(one, numbers), _Expected(two, numbers))
     profile = two.profile
-    result = differences(*sides, scoped=profile.scoped_rds, https_port=profile.https_port)
+    same = partial(_same, one, two, _moved(one.policies, two.policies))
+    result = differences(*sides, scoped=profile.scoped_rds, https_port=profile.https_port, same=same)
     result.doubts += _not_modelled(one, two, before, after)
     if sorted(before.plugins or (), key=_ref) != sorted(after.plugins or (), key=_ref):
         result.doubts.append("the WasmPlugins are not the same, and what they do with requests is not compared")
@@ -136,19 +138,15 @@ def _ref(plugin: WasmPlugin) -> str:
     return plugin.ref
 
 
+Policies = Mapping[str, TrafficPolicy]
+
+
 class _Outcomes:
     """Numbers for what routes do, so that equal answers are equal numbers."""
 
     def __init__(self) -> None:
         self._numbers: dict[object, int] = {}
         self._frozen: dict[int, tuple[Fields, object]] = {}
-
-    def side(self, expectation: Expectation) -> Side:
-        """The tables of an expectation."""
-        return {
-            place: [self._answering(route, expectation) for route in routes]
-            for place, routes in expectation.tables.items()
-        }
 
     def held(self, view: View, profile: Profile) -> Side:
         """The tables of a view."""
@@ -166,9 +164,9 @@ class _Outcomes:
     def _number(self, outcome: object) -> int:
         return self._numbers.setdefault(outcome, len(self._numbers))
 
-    def _answering(self, route: ExpectedRoute, expectation: Expectation) -> Answering:
-        clusters = [c for c in (route.cluster, *clusters_of_fields(route.fields)) if c]
-        asked = tuple((c, expectation.policies[c]) for c in clusters if c in expectation.policies)
+    def answering(self, route: ExpectedRoute, expectation: Expectation) -> Answering:
+        """What an expected route does."""
+        asked = tuple((c, expectation.policies[c]) for c in _clusters(route) if c in expectation.policies)
         number = self._number((route.cluster, self._plain(route.fields), repr(asked)))
         rule = expectation.plans[route.rules[0]].rule if route.rules else None
         unread = ", ".join(sorted(route.uncertain))
@@ -179,6 +177,46 @@ class _Outcomes:
         if known is None or known[0] is not fields:
             known = self._frozen[id(fields)] = (fields, _frozen(fields))
         return known[1]
+
+
+class _Expected(Mapping[Place, Sequence[Answering]]):
+    """The tables of an expectation, each made when it is asked for."""
+
+    def __init__(self, expectation: Expectation, numbers: _Outcomes) -> None:
+        self._expectation, self._numbers = expectation, numbers
+        self._made: dict[Place, list[Answering]] = {}
+
+    def __getitem__(self, place: Place) -> list[Answering]:
+        if place not in self._made:
+            expectation, answering = self._expectation, self._numbers.answering
+            self._made[place] = [answering(route, expectation) for route in expectation.tables[place]]
+        return self._made[place]
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self._expectation.tables)
+
+    def __len__(self) -> int:
+        return len(self._expectation.tables)
+
+    def __contains__(self, place: object) -> bool:
+        return place in self._expectation.tables
+
+
+def _clusters(route: ExpectedRoute) -> list[str]:
+    return [c for c in (route.cluster, *clusters_of_fields(route.fields)) if c]
+
+
+def _moved(one: Policies, two: Policies) -> frozenset[str]:
+    """Clusters that connections are made to in another way."""
+    return frozenset(c for c in {**one, **two} if one.get(c) != two.get(c))
+
+
+def _same(one: Expectation, two: Expectation, moved: frozenset[str], place: Place) -> bool:
+    """Whether a place is certainly answered alike: two translations that share what did not change have the same table."""
+    routes = one.tables.get(place)
+    if routes is not two.tables.get(place):
+        return False
+    return not moved or moved.isdisjoint(c for route in routes or () for c in _clusters(route))
 
 
 def _frozen(value: object) -> object:
@@ -222,9 +260,6 @@ def _certificates(one: Expectation, two: Expectation) -> Iterator[tuple[str, str
     for host in sorted({*one.secrets} & {*two.secrets}):
         if one.secrets[host] != two.secrets[host]:
             yield host, "/".join(one.secrets[host]), "/".join(two.secrets[host])
-
-
-Policies = Mapping[str, TrafficPolicy]
 
 
 def _words(result: Differences, sides: tuple[Side, Side], one: Policies, two: Policies) -> Iterator[Changed]:
