@@ -77,7 +77,7 @@ def test_nginx_is_first_unless_it_does_not_parse() -> None:
     ],
 )
 def test_meaningless_keys(key: str, said: str) -> None:
-    ((found, sentence),) = meaningless({key: "x"}, (2, 1, 9))
+    ((found, sentence),) = meaningless((key,), (2, 1, 9))
     assert found == key
     assert said in sentence
     result = audit(worlds.world([ingress("a", "foo.test", "/a", annotations={key: "x"})]))
@@ -103,4 +103,4 @@ def test_meaningless_keys(key: str, said: str) -> None:
     ],
 )
 def test_keys_that_are_fine(key: str) -> None:
-    assert meaningless({key: "x"}, (2, 1, 9)) == []
+    assert meaningless((key,), (2, 1, 9)) == ()

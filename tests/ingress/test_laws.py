@@ -115,7 +115,7 @@ def test_both_sorts_agree_where_the_order_is_proper(data: list[tuple[str, str, i
     def works() -> list[Work]:
         found = []
         for n, (kind, path, conditions, default) in enumerate(data):
-            work = Work(str(n), [], kind, path, [], [], default=default)
+            work = Work(str(n), (), kind, path, (), [], default=default)
             work.headers = [HeaderMatch("x", "exact", "1")] * conditions
             work.method = "GET" * (n % 3)
             found.append(work)

@@ -338,6 +338,19 @@ def test_app_root() -> None:
     assert fields(found, "foo.com", index=2)["redirect"] == {"path_redirect": "/home", "response_code": "FOUND"}
 
 
+def test_equal_annotations_share_what_they_do_and_nothing_that_depends_on_the_namespace() -> None:
+    notes = {N + "default-backend": "web", N + "custom-http-errors": "503", H + "timeout": "5"}
+    mine = [ingress(f"in-{name}", f"{name}.test", "/x", namespace=name, annotations=notes) for name in ("one", "two")]
+    plain = ingress("plain", "plain.test", "/x", annotations={H + "timeout": "5"})
+    found = run(*mine, plain, services=[service("web", namespace=name) for name in ("one", "two")])
+    for name in ("one", "two"):
+        policy = fields(found, f"{name}.test")["internal_active_redirect_policy"]
+        assert policy["request_headers_to_add"][0]["header"]["value"] == f"{name}/web"
+    assert "internal_active_redirect_policy" not in fields(found, "plain.test")
+    exact, prefix = found.tables[80, "plain.test"]
+    assert exact.fields is prefix.fields
+
+
 def test_fallback_with_error_codes() -> None:
     notes = {N + "default-backend": "web", N + "custom-http-errors": "404,503"}
     found = run(ingress("a", "foo.com", "/x", service="api", annotations=notes))

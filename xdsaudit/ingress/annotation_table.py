@@ -114,7 +114,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "outside 300 to 308 is 301; 300, 304, 305 and 306 make a route that Envoy refuses",
     ),
     *_rows(Row("ssl-redirect force-ssl-redirect", True, "redirect", SWITCH, "redirect")),
-    Row("app-root", True, "redirect", TEXT, "translate:translate", "not checked; a rule without paths has none"),
+    Row("app-root", True, "redirect", TEXT, "taken:notes_of", "not checked; a rule without paths has none"),
     Row("backend-protocol", True, "cluster", TEXT, "policy:traffic_policy", "an unknown word is HTTP"),
     Row("proxy-ssl-secret", True, "cluster", TEXT, "policy:traffic_policy", "nothing beside backend-protocol HTTP"),
     *_rows(Row("proxy-ssl-name proxy-ssl-server-name proxy-ssl-verify", True, "TLS of the cluster", TEXT)),

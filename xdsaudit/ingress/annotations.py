@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, TypeVar
 
 from xdsaudit.ingress.annotation_table import BY_KEY, TABLE
@@ -102,14 +102,15 @@ def unforeseeable(annotations: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(keys))
 
 
-def meaningless(annotations: Mapping[str, str], version: Version | None) -> list[tuple[str, str]]:
-    """Keys under Higress's or nginx's prefix that this Higress does not read, each with a sentence that says what to do.
+@lru_cache(maxsize=1024)
+def meaningless(keys: tuple[str, ...], version: Version | None) -> tuple[tuple[str, str], ...]:
+    """Those of an Ingress's keys under Higress's or nginx's prefix that this Higress does not read, each with a sentence that says what to do.
 
     Nothing is said of keys newer than the controller, or dropped by it, where its version is not known (None), nor of keys
     that are meant to protect a route: those are more than meaningless, and ``protection`` tells of them.
     """
     remarks = []
-    for key in annotations:
+    for key in keys:
         prefix = next((p for p in (HIGRESS, NGINX) if key.startswith(p)), None)
         name = key[len(prefix) :] if prefix else ""
         if prefix is None or any(m in key for m in MATCH_MARKERS) or CONSOLE.match(name) or protects(name):
@@ -128,9 +129,9 @@ def meaningless(annotations: Mapping[str, str], version: Version | None) -> list
             remarks.append((key, f"Higress does not know it (what is meant is {OTHERS[name]})"))
         else:
             near = get_close_matches(name, _NEAR, n=1, cutoff=0.75) if len(name) < 64 else []
-            meant = near[0] if near and prefix + near[0] not in annotations else None
+            meant = near[0] if near and prefix + near[0] not in keys else None
             remarks.append((key, f"did you mean {HIGRESS}{meant}?" if meant else "Higress does not know it"))
-    return remarks
+    return tuple(remarks)
 
 
 _NEAR: Final = tuple(BY_KEY)
@@ -190,6 +191,8 @@ def boolean(raw: str) -> bool | None:
 
 def look(annotations: Mapping[str, str], key: str, parse: Callable[[str], T | None]) -> T | None:
     """Value of a key under the prefixes its row allows, or None when it is absent or does not parse."""
+    if not annotations:
+        return None
     for prefix in (NGINX, HIGRESS) if BY_KEY[key].nginx else (HIGRESS,):
         raw = annotations.get(prefix + key)
         if raw is not None:
@@ -201,7 +204,9 @@ def look(annotations: Mapping[str, str], key: str, parse: Callable[[str], T | No
 
 def has(annotations: Mapping[str, str], *keys: str) -> bool:
     """Whether any of these keys is written at all, under a prefix that counts."""
-    return any(p + k in annotations for k in keys for p in ((NGINX, HIGRESS) if BY_KEY[k].nginx else (HIGRESS,)))
+    return bool(annotations) and any(
+        p + k in annotations for k in keys for p in ((NGINX, HIGRESS) if BY_KEY[k].nginx else (HIGRESS,))
+    )
 
 
 def items(raw: str) -> list[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from xdsaudit.ingress.annotations import look, text
 from xdsaudit.ingress.effects import Annotations
@@ -17,7 +19,7 @@ from xdsaudit.ingress.registries import Registries
 from xdsaudit.model.refusal import Refusal
 
 
-class Resolved(NamedTuple):
+class Resolved(Struct):
     """Destinations of a backend, or why it is refused.
 
     ``unknown`` names the list that would have to be read to tell.

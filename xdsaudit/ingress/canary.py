@@ -69,7 +69,7 @@ def by_header(
     base: Work,
     canary: Canary,
     name: str,
-    rules: list[RuleIndex],
+    rules: tuple[RuleIndex, ...],
     destinations: Sequence[Destination],
     annotations: Annotations,
 ) -> Work:
@@ -88,7 +88,7 @@ def by_header(
     return route
 
 
-def by_weight(base: Work, canary: Canary, rules: list[RuleIndex], destination: Destination, own: Ops) -> None:
+def by_weight(base: Work, canary: Canary, rules: tuple[RuleIndex, ...], destination: Destination, own: Ops) -> None:
     """Add a weight canary to its base: one more destination with the canary's own header operations.
 
     The base's operations move to its destination, where it has exactly one. Objects are shared as in Higress: a canary whose
@@ -106,8 +106,8 @@ def by_weight(base: Work, canary: Canary, rules: list[RuleIndex], destination: D
     destination.request, destination.response = own
     destination.fallbacks = _behind(first)
     base.destinations = appended(base.destinations, destination)
-    base.rules = [*base.rules, *rules]
+    base.rules += rules
 
 
-def _behind(first: Destination) -> list[tuple[str, int | None, str]]:
-    return [(first.host, first.port, first.subset), *first.fallbacks]
+def _behind(first: Destination) -> tuple[tuple[str, int | None, str], ...]:
+    return (first.host, first.port, first.subset), *first.fallbacks

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsaudit.ingress.annotations import crash_keys, has
+from xdsaudit.ingress.annotations import has
 from xdsaudit.ingress.backends import Backends, is_bridge
 from xdsaudit.ingress.http_route import Destination
 from xdsaudit.ingress.profile import DOTLESS_PANIC, Profile
@@ -33,7 +33,7 @@ class Crashes:
 
     def parse(self, each: Taken) -> None:
         """What happens at every list, whatever the Ingress holds (annotations/mirror.go Parse)."""
-        if not has(each.annotations, "mirror-target-service"):
+        if not each.notes.serviced or not has(each.annotations, "mirror-target-service"):
             return
         target = mirror_target(each.annotations, each.ingress.namespace, self._backends, self._profile)
         if isinstance(target, Portless):
@@ -41,7 +41,7 @@ class Crashes:
 
     def convert(self, each: Taken) -> None:
         """What happens when a path of it is converted (ingressv1/controller.go createRuleKey, normalizeWeightedCluster)."""
-        for key in crash_keys(each.annotations) if each.annotations else ():
+        for key in each.notes.crashing:
             self._tell(each, f"the annotation key {key[:120]!r}")
 
     def empty(self, each: Taken) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import fields as dc_fields
 from typing import Final
 
 from xdsaudit.ingress.annotation_table import TABLE
@@ -63,14 +62,19 @@ class Effects:
     """What the annotations of one Ingress do to every route of it, worked out once.
 
     Only the rewrite depends on the path too.
+
+    Attributes:
+        annotations: as given.
+        as_declared: whether every path matches as its type is declared, where one is.
     """
 
     def __init__(self, annotations: Annotations) -> None:
         """Read the annotations."""
-        self.annotations = annotations
-        self._made: list[tuple[str, object]] = []
+        self.annotations: Annotations = annotations
+        self._made: list[tuple[str, object]] = [("fields", PLAIN)]
         self._path = self._target = None
         self._regex = self._full = False
+        self.as_declared: bool = True
         self._operations: tuple[HeaderOps | None, HeaderOps | None] = (None, None)
         self._uncertain: frozenset[str] = frozenset()
         if not annotations:
@@ -81,9 +85,9 @@ class Effects:
         blank = _blank()
         # Whatever an effect has set, so that none can be forgotten here.
         self._made = [
-            (f.name, value)
-            for f in dc_fields(Work)
-            if (value := getattr(made, f.name)) != getattr(blank, f.name) and f.name != "uncertain"
+            (name, value)
+            for name in Work.__struct_fields__
+            if (value := getattr(made, name)) != getattr(blank, name) and name != "uncertain"
         ]
         self._operations, self._uncertain = (made.request, made.response), made.uncertain
         self._path = look(annotations, "rewrite-path", text)
@@ -91,6 +95,7 @@ class Effects:
         self._full = bool(look(annotations, "full-path-regex", boolean))
         self._regex = self._full or bool(look(annotations, "use-regex", boolean))
         self._regex = self._regex or any(c in (self._target or "") for c in "$\\")
+        self.as_declared = not self._regex and self._target is None
 
     @property
     def operations(self) -> tuple[HeaderOps | None, HeaderOps | None]:
@@ -113,11 +118,8 @@ class Effects:
 
     def on(self, route: Work) -> None:
         """Put them on a route, except fallback and mirror, which need Services."""
-        if not self.annotations:
-            route.fields = PLAIN  # shared: nothing may change it
-            return
         for name, value in self._made:
-            setattr(route, name, value.copy() if isinstance(value, (dict, list)) else value)
+            setattr(route, name, value)  # shared: nothing changes it in place
         if self._uncertain:
             route.uncertain |= self._uncertain
         if self._path is not None or self._target is not None:
@@ -125,7 +127,7 @@ class Effects:
 
 
 def _blank() -> Work:
-    return Work("", [], "", "", [], [])
+    return Work("", (), "", "", (), ())
 
 
 def _list(annotations: Annotations, key: str, default: str) -> str:
@@ -214,15 +216,15 @@ def _redirect(route: Work, annotations: Annotations) -> None:
 
 
 def _rewrite(route: Work, path: str | None, target: str | None) -> None:
-    kind, value = route.uris[0]
+    first = route.uris[0]
     if path is not None:
-        prefix = next((v for k, v in route.uris if k == "prefix" and v.endswith("/")), None)
+        prefix = next((u.value for u in route.uris if u.kind == "prefix" and u.value.endswith("/")), None)
         if prefix is not None and not path.endswith("/"):
             route.rewrite = _regex_rewrite(f"^{prefix[:-1]}(/.*)?", f"{path}\\1")
         else:
             route.rewrite = {"prefix_rewrite": path}
     elif target is not None:
-        route.rewrite = _regex_rewrite("^/" if kind == "prefix" and value == "/" else value, target)
+        route.rewrite = _regex_rewrite("^/" if first.catch_all else first.value, target)
 
 
 def _regex_rewrite(pattern: str, substitution: str) -> dict[str, Plain]:

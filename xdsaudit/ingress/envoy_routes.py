@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from xdsaudit.ingress.backends import Backends
-from xdsaudit.ingress.effects import PLAIN
 from xdsaudit.ingress.expectation import ExpectedRoute
 from xdsaudit.ingress.http_route import FALLBACK_TYPE, Destination, HeaderOps, Work
 from xdsaudit.ingress.policy import TrafficPolicy
 from xdsaudit.model.plain import Plain
-from xdsaudit.model.route import HeaderMatch, MatchKey, simple_key
+from xdsaudit.model.route import HeaderMatch, MatchKey
 
 _PLUGIN: Final = "envoy.router.cluster_specifier_plugin.cluster_fallback"
 
@@ -28,40 +27,33 @@ class Emitter:
         self._https = port == https_port
         self._policies = policies
 
-    def emit(self, works: Iterable[Work]) -> tuple[list[ExpectedRoute], list[Work]]:
+    def emit(self, works: Sequence[Work]) -> tuple[list[ExpectedRoute], Sequence[Work]]:
         """Routes in order, up to the first catch-all, and the HTTPRoutes that are cut off behind it."""
         routes: list[ExpectedRoute] = []
-        hidden: list[Work] = []
-        stopped = False
-        for work in works:
-            if stopped:
-                hidden.append(work)
-                continue
+        for number, work in enumerate(works, 1):
             fields, cluster = self._fields(work)
-            headers = [*work.headers, HeaderMatch(":method", "regex", work.method)] if work.method else work.headers
-            conditions = (tuple(sorted(headers)), tuple(sorted(work.query))) if headers or work.query else ((), ())
-            rules, uncertain = tuple(work.rules), work.uncertain
             generated = not work.path_type and not work.default
-            plain = not (headers or work.query or work.ignore_case)
-            for kind, value in work.uris:
-                ignore = work.ignore_case and kind != "safe_regex"
-                key = simple_key(kind, value) if plain else MatchKey(kind, value, ignore, *conditions)
-                routes.append(ExpectedRoute(key, work.name, fields, cluster, rules, uncertain, generated))
-                stopped = stopped or key.catch_all
-        return routes, hidden
+            conditioned = work.method or work.headers or work.query or work.ignore_case
+            keys = _conditioned(work) if conditioned else work.uris
+            for key in keys:
+                values = (key, work.name, fields, cluster, work.rules, work.uncertain, generated)
+                routes.append(tuple.__new__(ExpectedRoute, values))  # not by its defaults: as many as there are routes
+            if keys[-1].value == "/" and keys[-1].catch_all:  # a prefix is the last of a path's matchers
+                return routes, works[number:]
+        return routes, []
 
     def cluster(self, host: str, port: int | None, subset: str = "") -> str:
         """Name of the cluster of a destination; without a port, the service's only port or the listener's."""
         if port is None:
             port = self._backends.only_port(host) or self._port
-        host = self._backends.qualified(host)
-        return f"outbound|{port}|{subset}|{host}"
+        return f"outbound|{port}|{subset}|{host if '.' in host else self._backends.qualified(host)}"
 
     def _fields(self, work: Work) -> tuple[dict[str, Plain], str | None]:
-        if work.fields is PLAIN and len(work.destinations) == 1 and not self._policies:
-            only = work.destinations[0]
-            if not (only.fallbacks or only.request or only.response):
-                return PLAIN, self.cluster(only.host, only.port, only.subset)
+        plain = not (work.rewrite or work.request or work.response or work.host_rewrite)
+        if plain and work.redirect is None and not (work.https_redirect or self._policies):
+            only = work.destinations[0] if len(work.destinations) == 1 else None
+            if only is not None and not (only.fallbacks or only.request or only.response):
+                return work.fields, self.cluster(only.host, only.port, only.subset)
         if work.redirect is not None and not (work.https_redirect and self._https):
             fields = {k: v for k, v in work.fields.items() if k == "typed_per_filter_config"}
             if work.redirect:
@@ -73,7 +65,6 @@ class Emitter:
             fields = {k: v for k, v in work.fields.items() if k == "typed_per_filter_config"}
             redirect = {"path_redirect": "", "scheme_redirect": "https", "response_code": "PERMANENT_REDIRECT"}
             return fields | {"redirect": redirect} | _header_ops((work.request, work.response)), None
-        plain = not (work.rewrite or work.request or work.response or work.host_rewrite)
         fields = work.fields if plain and len(work.destinations) == 1 else dict(work.fields)
         cluster, operations = None, [(work.request, work.response)]
         live = [d for d in work.destinations if d.weight]
@@ -156,6 +147,15 @@ def _header_ops(*operations: tuple[HeaderOps | None, HeaderOps | None]) -> dict[
         if removed:
             fields[f"{direction}_headers_to_remove"] = removed
     return fields
+
+
+def _conditioned(work: Work) -> list[MatchKey]:
+    """The keys of a route that asks for more than its path, or for its path in any case."""
+    method = [HeaderMatch(":method", "regex", work.method)] if work.method else ()
+    conditions = tuple(sorted((*work.headers, *method))), tuple(sorted(work.query))
+    return [
+        MatchKey(uri.kind, uri.value, work.ignore_case and uri.kind != "safe_regex", *conditions) for uri in work.uris
+    ]
 
 
 def _special(name: str) -> bool:

@@ -9,6 +9,8 @@ from functools import cached_property
 from itertools import chain
 from typing import NamedTuple, NewType
 
+from msgspec import Struct
+
 from xdsaudit.ingress.policy import TrafficPolicy
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.protection import Unprotected
@@ -42,8 +44,7 @@ class ExpectedRoute(NamedTuple):
     generated: bool = False
 
 
-@dataclass
-class RulePlan:
+class RulePlan(Struct):
     """What is to become of one rule.
 
     Attributes:

@@ -12,14 +12,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, overload
 
+from msgspec import Struct
+
 from xdsaudit.ingress.go import int32
 from xdsaudit.model.plain import Plain
-from xdsaudit.model.route import HeaderMatch, PathKind
+from xdsaudit.model.route import HeaderMatch, MatchKey
 
 if TYPE_CHECKING:
     from xdsaudit.ingress.expectation import RuleIndex
 
-Uri = tuple[PathKind, str]
 FALLBACK_TYPE: Final = (
     "type.googleapis.com/envoy.extensions.custom_cluster_plugins.cluster_fallback.v3.ClusterFallbackConfig"
 )
@@ -37,15 +38,14 @@ class HeaderOps:
         return bool(self.update or self.add or self.remove)
 
 
-@dataclass(slots=True)
-class Destination:
+class Destination(Struct):
     """Where a share of the requests goes. Paths of one Ingress share the objects of its ``destination`` annotation."""
 
     host: str
     port: int | None
     subset: str = ""
     weight: int = 100
-    fallbacks: list[tuple[str, int | None, str]] = field(default_factory=list)
+    fallbacks: tuple[tuple[str, int | None, str], ...] = ()
     request: HeaderOps | None = None
     response: HeaderOps | None = None
 
@@ -106,8 +106,7 @@ PathType = Literal["exact", "prefix", "prefixRegex", "fullPathRegex", ""]
 """Effective type of a path, in Higress's words."""
 
 
-@dataclass(slots=True)
-class Work:
+class Work(Struct):
     """One HTTPRoute.
 
     Attributes:
@@ -115,18 +114,18 @@ class Work:
         rules: indices of the rules that are in effect through it.
         path_type: how it matches; "" for generated routes.
         origin: the path as it counts for order.
-        uris: Envoy's path matchers, in order; a default route has one, ``prefix /``.
+        uris: keys of Envoy's path matchers, in order, without any further condition; a default route has one, ``prefix /``.
         default: it came from a defaultBackend.
-        fields: canonical fields that annotations put on it.
+        fields: canonical fields that annotations put on it; shared by routes, so that nothing may change them in place.
         uncertain: fields that cannot be known from what was read.
         fallback: of the Ingress it came from.
     """
 
     name: str
-    rules: list[RuleIndex]
+    rules: tuple[RuleIndex, ...]
     path_type: PathType
     origin: str
-    uris: list[Uri]
+    uris: tuple[MatchKey, ...]
     destinations: Sequence[Destination]
     default: bool = False
     ignore_case: bool = False
@@ -137,7 +136,7 @@ class Work:
     https_redirect: bool = False
     rewrite: dict[str, Plain] | None = None
     host_rewrite: str | None = None
-    fields: dict[str, Plain] = field(default_factory=dict)
+    fields: dict[str, Plain] = {}
     request: HeaderOps | None = None
     response: HeaderOps | None = None
     weight_total: int = 0

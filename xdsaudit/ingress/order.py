@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _BLOCK = 20
+_PROPER = frozenset(("exact", "prefix"))
 
 
 def sort_routes(works: list[Work]) -> None:
@@ -21,25 +22,20 @@ def sort_routes(works: list[Work]) -> None:
 
     Without regex and generated routes the comparison is a proper order, for which every stable sort gives the same.
     """
-    if all(w.path_type in ("exact", "prefix") or w.default for w in works):
+    if {w.path_type for w in works if not w.default} <= _PROPER:
         works.sort(key=_rank)
     else:
         stable_sort(works, before)
 
 
-def _rank(work: Work) -> tuple[int, int, int, int, int, int]:
+def _rank(work: Work) -> tuple[int, ...]:
     if work.default:
-        return 2, 0, 0, 0, 0, 0
-    if work.catch_all:
-        return 1, 0, 0, 0, 0, 0
-    return (
-        0,
-        work.path_type != "exact",
-        -work.length,
-        len(work.method) or 1 << 30,
-        -len(work.headers),
-        -len(work.query),
-    )
+        return (3,)
+    if work.origin == "/" and work.catch_all:
+        return (2,)
+    if not (work.method or work.headers or work.query):
+        return work.path_type != "exact", -work.length, 1 << 30, 0, 0
+    return work.path_type != "exact", -work.length, len(work.method) or 1 << 30, -len(work.headers), -len(work.query)
 
 
 def stable_sort(data: list[T], less: Callable[[T, T], bool]) -> None:

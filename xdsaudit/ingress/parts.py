@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from xdsaudit.ingress.annotations import relevant
 from xdsaudit.ingress.backends import Backends, parse_destinations
-from xdsaudit.ingress.effects import Effects
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, Plans, RuleIndex, RulePlan
 from xdsaudit.ingress.objects import Backend, Ingress, KubeObjects
 from xdsaudit.ingress.policy import TrafficPolicy, traffic_policy
@@ -21,7 +20,7 @@ from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.protection import may_be_protected, unprotected
 from xdsaudit.ingress.selection import selected
 from xdsaudit.ingress.tables import Tables
-from xdsaudit.ingress.taken import age_of
+from xdsaudit.ingress.taken import Notes, age_of, notes_of
 from xdsaudit.ingress.tls import Certificates
 from xdsaudit.model.route import Place
 from xdsaudit.model.verdict import Rule
@@ -85,14 +84,16 @@ class Surroundings:
         self.backends: Backends = Backends(objects, profile)
         self.certificates: Certificates = Certificates(objects, profile)
         self.policies: dict[Target, TrafficPolicy] = {}
-        self._effects: dict[tuple[tuple[str, str], ...], Effects] = {}
+        self._notes: dict[tuple[tuple[str, str], ...], Notes] = {}
 
-    def effects(self, annotations: dict[str, str]) -> Effects:
-        """Effects of these annotations, worked out once for all Ingresses that carry the same."""
+    def notes(self, ingress: Ingress) -> Notes:
+        """What the annotations of an Ingress say, worked out once for all Ingresses that carry the same."""
+        annotations = relevant(ingress.annotations, self.profile.version)
         key = tuple(annotations.items())
-        if key not in self._effects:
-            self._effects[key] = Effects(annotations)
-        return self._effects[key]
+        known = self._notes.get(key)
+        if known is None:
+            known = self._notes[key] = notes_of(annotations)
+        return known
 
     def choose(self, sheets: Sequence[Sheet]) -> None:
         """Let the oldest Ingress with a traffic policy for a service and port win."""
@@ -104,8 +105,9 @@ class Surroundings:
     def sheet(self, ingress: Ingress) -> Sheet:
         """One Ingress by itself."""
         mine = selected(ingress, self.objects, self.profile)
-        policies = tuple(self._policies(ingress)) if mine and ingress.annotations else ()
-        protects = mine and may_be_protected(ingress)
+        noted = mine and bool(ingress.metadata.annotations)
+        policies = tuple(self._policies(ingress)) if noted else ()
+        protects = noted and may_be_protected(ingress)
         name = ingress.namespace, ingress.metadata.name
         return Sheet(ingress, mine, hosts_of(ingress), age_of(ingress), policies, protects, name)
 
@@ -131,7 +133,7 @@ class Kept:
         numbers: of rules that come; a rule keeps its number for as long as its part is kept.
     """
 
-    numbers: Iterator[RuleIndex] = field(default_factory=lambda: map(RuleIndex, count()))
+    numbers: Iterator[RuleIndex] = field(default_factory=lambda: cast("Iterator[RuleIndex]", count()))
     _around: Surroundings | None = None
     _policies: Mapping[Target, TrafficPolicy] = field(default_factory=dict)
     _sheets: dict[int, Sheet] = field(default_factory=dict)
@@ -159,8 +161,7 @@ class Kept:
         """Ingresses in groups (``together``); as before where every Ingress has the hosts it had."""
         hosts = [sheet.hosts for sheet in sheets]
         if hosts != self._grouped[0]:
-            places = {id(sheet): number for number, sheet in enumerate(sheets)}
-            self._grouped = hosts, [[places[id(s)] for s in group] for group in together(sheets)]
+            self._grouped = hosts, together(hosts)
         return [[sheets[number] for number in group] for group in self._grouped[1]]
 
     def parts(
@@ -211,14 +212,13 @@ def hosts_of(ingress: Ingress) -> frozenset[str]:
     return frozenset(hosts)
 
 
-def together(sheets: Sequence[Sheet]) -> list[list[Sheet]]:
-    """Ingresses in groups: those that share a host, or share one with one that does."""
-    group_of: dict[str, list[Sheet]] = {}
+def together(hosts: Sequence[frozenset[str]]) -> list[list[int]]:
+    """Ingresses, by their numbers and given the hosts of each, in groups: those that share a host, or share one with one that does."""
+    group_of: dict[str, list[int]] = {}
     hosts_of: dict[int, list[str]] = {}
-    groups: dict[int, list[Sheet]] = {}
-    places = {id(sheet): number for number, sheet in enumerate(sheets)}
-    for sheet in sheets:
-        meeting = {id(g): g for host in sheet.hosts if (g := group_of.get(host)) is not None}
+    groups: dict[int, list[int]] = {}
+    for number, mine in enumerate(hosts):
+        meeting = {id(g): g for host in mine if (g := group_of.get(host)) is not None}
         group = max(meeting.values(), key=len, default=[])
         for other in meeting.values():
             if other is not group:
@@ -227,16 +227,14 @@ def together(sheets: Sequence[Sheet]) -> list[list[Sheet]]:
                     group_of[host] = group
                     hosts_of[id(group)].append(host)
                 del groups[id(other)]
-        group.append(sheet)
+        group.append(number)
         groups[id(group)] = group
-        mine = hosts_of.setdefault(id(group), [])
-        for host in sheet.hosts:
+        known = hosts_of.setdefault(id(group), [])
+        for host in mine:
             if group_of.get(host) is not group:
                 group_of[host] = group
-                mine.append(host)
-    for group in groups.values():
-        group.sort(key=lambda s: places[id(s)])
-    return sorted(groups.values(), key=lambda g: places[id(g[0])])
+                known.append(host)
+    return sorted(sorted(group) for group in groups.values())
 
 
 def joined(

@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 from xdsaudit.ingress.annotations import HIGRESS, MATCH_MARKERS
 from xdsaudit.ingress.effects import Effects
-from xdsaudit.ingress.http_route import PathType, Uri
+from xdsaudit.ingress.http_route import PathType
 from xdsaudit.ingress.objects import Path
+from xdsaudit.model.route import MatchKey, simple_key
 
 Conditions: TypeAlias = tuple[str | tuple[tuple[str, str], ...], ...]
 """The methods that annotations ask for as they are written, then for each kind of match annotation its keys and values."""
@@ -39,7 +40,7 @@ def conditions_of(annotations: dict[str, str]) -> Conditions:
 def effective(effects: Effects, path: Path) -> tuple[PathType, str, str]:
     """Effective path type of a path, its text as it counts for keys and order, and as its matchers are made of it."""
     written = path.path or "/"
-    if not effects.annotations and path.pathType:
+    if effects.as_declared and path.pathType:
         return ("exact", written, written) if path.pathType == "Exact" else ("prefix", _trim(written), written)
     kind = effects.path_type(written, path.pathType)
     if kind in ("prefixRegex", "fullPathRegex"):
@@ -50,15 +51,15 @@ def effective(effects: Effects, path: Path) -> tuple[PathType, str, str]:
     return kind, _trim(written) if kind == "prefix" else written, written
 
 
-def uris_of(kind: PathType, written: str) -> list[Uri]:
+def uris_of(kind: PathType, written: str) -> tuple[MatchKey, ...]:
     """Path matchers of an effective path type, in order (generateHttpMatches)."""
     if kind == "exact":
-        return [("path", written)]
+        return (simple_key("path", written),)
     if kind == "prefixRegex":
-        return [("safe_regex", f"{written}.*")]
+        return (simple_key("safe_regex", f"{written}.*"),)
     if kind == "fullPathRegex":
-        return [("safe_regex", f"{written}$")]
+        return (simple_key("safe_regex", f"{written}$"),)
     if written == "/":
-        return [("prefix", "/")]
+        return (simple_key("prefix", "/"),)
     trimmed = written.removesuffix("/")  # "//" is "/" here too, but not for the matchers
-    return [("path", trimmed), ("prefix", f"{trimmed}/")]
+    return simple_key("path", trimmed), simple_key("prefix", f"{trimmed}/")

@@ -16,7 +16,7 @@ from xdsaudit.ingress.policy import TrafficPolicy
 from xdsaudit.ingress.profile import REGISTRY_TLS, Profile
 from xdsaudit.ingress.with_services import fallback_route
 from xdsaudit.model.refusal import Refusal
-from xdsaudit.model.route import Place, clusters_of_fields
+from xdsaudit.model.route import Place, clusters_of_fields, simple_key
 
 Policies = Mapping[tuple[str, int | None], TrafficPolicy]
 Refuse = Callable[[RuleIndex, Refusal, RuleIndex | None], None]
@@ -50,7 +50,7 @@ class Tables:
         emitters = {port: Emitter(self._backends, port, ports[1], self._policies) for port in ports}
         for host in sorted({*hosts, *app_roots} & with_gateway):
             works = [*self._app_root(host, app_roots), *hosts.get(host, ())]
-            copies = [made for work in works if (made := fallback_route(work)) is not None]
+            copies = [made for work in works if work.fallback and (made := fallback_route(work)) is not None]
             works = [*reversed(copies), *works]
             sort_routes(works)
             for port, emitter in emitters.items():
@@ -59,8 +59,7 @@ class Tables:
                 routes, hidden = emitter.emit(works)
                 for work in hidden:
                     self._hide(work, routes[-1])
-                # SortVHostRoutes: plain "/" routes go to the end, the others keep their order.
-                routes.sort(key=lambda r: r.key.catch_all)
+                # SortVHostRoutes puts plain "/" routes at the end, where ``emit`` has left the only one.
                 tables[port, host] = tuple(routes)
         return tables
 
@@ -74,7 +73,7 @@ class Tables:
             return []
         target, rules = app_roots[host]
         alive = [i for i in rules if self._plans[i].refusal is None][:1]
-        work = Work(f"{host}-app-root", alive, "", "", [("path", "/")], [])
+        work = Work(f"{host}-app-root", tuple(alive), "", "", (simple_key("path", "/"),), [])
         work.redirect = {"path_redirect": target, "response_code": "FOUND"}
         return [work]
 

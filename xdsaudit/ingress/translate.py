@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
 from operator import attrgetter
 
 from xdsaudit.ingress import canary as canaries
-from xdsaudit.ingress.annotations import has, look, meaningless, text
-from xdsaudit.ingress.backends import Resolved
+from xdsaudit.ingress.annotations import meaningless
+from xdsaudit.ingress.backends import Resolved, parse_destinations
 from xdsaudit.ingress.crashes import Crashes
 from xdsaudit.ingress.effects import Effects
 from xdsaudit.ingress.expectation import Expectation, RuleIndex, RulePlan
@@ -21,18 +20,20 @@ from xdsaudit.ingress.go import int32
 from xdsaudit.ingress.http_route import Fallback, PathType, Work, normalise, undetermined
 from xdsaudit.ingress.objects import Ingress, KubeObjects
 from xdsaudit.ingress.parts import Kept, Part, Sheet, Surroundings, joined
-from xdsaudit.ingress.paths import effective, uris_of
+from xdsaudit.ingress.paths import Conditions, effective, uris_of
 from xdsaudit.ingress.profile import EXTERNAL_ALIAS, Profile
 from xdsaudit.ingress.selection import unforeseen
 from xdsaudit.ingress.tables import Tables
-from xdsaudit.ingress.taken import Taken, taken
+from xdsaudit.ingress.taken import Rules, Taken
 from xdsaudit.ingress.tls import first_secrets
-from xdsaudit.ingress.with_services import NEED_SERVICES, fall_back, fallback_of, mirror, stateful_session
+from xdsaudit.ingress.with_services import fall_back, fallback_of, mirror, stateful_session
 from xdsaudit.model.refusal import Refusal
-from xdsaudit.model.route import Place
+from xdsaudit.model.route import Place, simple_key
 from xdsaudit.model.verdict import Rule
 
-RuleKey = tuple[str | tuple[tuple[str, str], ...], ...]
+Group = tuple[str, Conditions]
+"""A host with what annotations add to the keys of rules: where rules can be duplicates of one another."""
+PathKey = tuple[PathType, str]
 _TARGET = frozenset({"cluster", "weighted_clusters", "inline_cluster_specifier_plugin"})
 """The fields that say where a request goes."""
 
@@ -73,8 +74,8 @@ class _Translation:
         self.numbers = numbers
         self.plans: dict[RuleIndex, RulePlan] = {}
         self.hosts: dict[str, list[Work]] = defaultdict(list)
-        self.owners: dict[tuple[str, RuleKey], RuleIndex] = {}
-        self.bases: dict[tuple[str, RuleKey], Work] = {}
+        self.owners: dict[Group, dict[PathKey, RuleIndex]] = defaultdict(dict)
+        self.bases: dict[Group, dict[PathKey, Work]] = defaultdict(dict)
         self.gateways: list[tuple[Ingress, str]] = []
         self.root_taken: set[str] = set()
         self.app_roots: dict[str, tuple[str, list[RuleIndex]]] = {}
@@ -86,17 +87,20 @@ class _Translation:
         mine = []
         planned: list[dict[RuleIndex, RulePlan]] = []
         for sheet in self.sheets:
-            before = len(self.plans)
-            indices, default_index = self._plan(sheet.ingress, sheet.selected)
-            planned.append(dict(islice(self.plans.items(), before, None)))
+            plans, rules, default_index = self._plan(sheet.ingress, sheet.selected)
+            planned.append(plans)
+            self.plans.update(plans)
             if sheet.selected:
-                mine.append(taken(sheet.ingress, indices, default_index, self.profile))
-        mine.sort(key=lambda t: t.age)
+                notes = self.around.notes(sheet.ingress)
+                name = sheet.name[1] if sheet.name[0] == self.profile.system_namespace else "/".join(sheet.name)
+                written = parse_destinations(notes.annotations)
+                mine.append(Taken(sheet.ingress, name, notes, rules, default_index, written, sheet.age))
+        mine.sort(key=attrgetter("age"))
         bases: list[Taken] = []
         later: list[Taken] = []
         for each in mine:
             self.crashes.parse(each)
-            (later if each.canary else bases).append(each)
+            (later if each.notes.canary else bases).append(each)
         for each in bases:
             self._convert(each)
         for each in later:
@@ -118,7 +122,8 @@ class _Translation:
             tuple(
                 (t.ingress.namespace, t.ingress.metadata.name, *said)
                 for t in mine
-                for said in meaningless(t.ingress.annotations, self.profile.known_version)
+                if t.ingress.annotations
+                for said in meaningless(tuple(t.ingress.annotations), self.profile.known_version)
             ),
             tuple(plan.rule for plan in self.plans.values() if plan.unknown),
         )
@@ -130,30 +135,31 @@ class _Translation:
         port = self.profile.https_port
         return frozenset((port, host) for i, host in self.gateways if i.spec.tls and host not in secrets)
 
-    def _plan(self, ingress: Ingress, mine: bool) -> tuple[dict[tuple[int, int], RuleIndex], RuleIndex | None]:
-        """One plan per rule, whatever becomes of it; returns their indices, and that of the defaultBackend."""
-        indices: dict[tuple[int, int], RuleIndex] = {}
+    def _plan(self, ingress: Ingress, mine: bool) -> tuple[dict[RuleIndex, RulePlan], Rules, RuleIndex | None]:
+        """One plan per rule, whatever becomes of it; then the rules with the plans' numbers, and that of the defaultBackend."""
+        plans: dict[RuleIndex, RulePlan] = {}
+        numbered: Rules = []
+        namespace, name = ingress.namespace, ingress.metadata.name
         unknown = unforeseen(ingress, self.profile) if mine else None
         changed = ingress.changed_at
 
         def add(host: str, path: str, kind: str | None, refusal: Refusal | None = None) -> RuleIndex:
-            rule = Rule(ingress.namespace, ingress.metadata.name, host, path, kind)
+            rule: Rule = tuple.__new__(Rule, (namespace, name, host, path, kind))  # as many as there are rules
             index = next(self.numbers)
-            self.plans[index] = RulePlan(rule, mine, refusal, unknown=unknown, changed_at=changed)
+            plans[index] = RulePlan(rule, mine, refusal, None, unknown, changed)
             return index
 
-        rules = ingress.spec.rules or []
-        for r, rule in enumerate(rules):
-            paths = (rule.http.paths if rule.http else None) or []
-            for p, path in enumerate(paths):
-                indices[r, p] = add(rule.host or "*", path.path or "/", path.pathType or None)
+        for rule in ingress.spec.rules or ():
+            host = rule.host or "*"
+            paths = (rule.http.paths if rule.http else None) or ()
+            numbered.append((host, rule, [(add(host, p.path or "/", p.pathType or None), p) for p in paths]))
             if not paths and ingress.spec.defaultBackend is None:
-                add(rule.host or "*", "/", None, Refusal.EMPTY_RULE)
+                add(host, "/", None, Refusal.EMPTY_RULE)
         if ingress.spec.defaultBackend is not None:
-            return indices, add("*", "/", "DefaultBackend")
-        if not rules:
+            return plans, numbered, add("*", "/", "DefaultBackend")
+        if not numbered:
             add("*", "/", None, Refusal.EMPTY_RULE)
-        return indices, None
+        return plans, numbered, None
 
     def _refuse(self, index: RuleIndex, refusal: Refusal, by: RuleIndex | None = None) -> None:
         plan = self.plans[index]
@@ -162,38 +168,38 @@ class _Translation:
 
     # -- base Ingresses -----------------------------------------------------------------------------------------------
     def _convert(self, each: Taken) -> None:
-        ingress = each.ingress
-        effects = self.around.effects(each.annotations)
-        root = look(each.annotations, "app-root", text)
-        serviced = bool(each.annotations) and has(each.annotations, *NEED_SERVICES)
-        fallback = fallback_of(each.annotations, ingress.namespace, self.backends) if serviced else None
-        declared = int32(sum(d.weight for d in each.destinations or ()))
-        for host, rule, paths in each.rules():
+        ingress, namespace, notes = each.ingress, each.ingress.namespace, each.notes
+        effects, root = notes.effects, notes.app_root
+        fallback = fallback_of(each.annotations, namespace, self.backends) if notes.serviced else None
+        declared = int32(sum(d.weight for d in each.destinations)) if each.destinations else 0
+        for host, rule, paths in each.rules:
             if rule.host or rule.http is not None:
                 self.gateways.append((ingress, host))
-            if paths:
-                self.crashes.convert(each)
-            seen: dict[tuple[str, str], RuleIndex] = {}
+            if not paths:
+                continue
+            self.crashes.convert(each)
+            works: list[Work] = []
+            owners, bases = self.owners[host, notes.conditions], self.bases[host, notes.conditions]
             for index, path in paths:
                 kind, value, written = effective(effects, path)
                 if kind == "prefix" and written == "/":
                     self.root_taken.add(host)
-                key = (host, (kind, value, *each.conditions))
-                first = seen.setdefault((kind, value), index)
-                winner = self.owners.setdefault(key, index)
-                if first != index or winner != index:
-                    self._refuse(index, Refusal.DUPLICATED_ROUTE, winner if winner != index else first)
+                winner = owners.setdefault((kind, value), index)
+                if winner != index:
+                    self._refuse(index, Refusal.DUPLICATED_ROUTE, winner)
                     continue
-                resolved = self.backends.resolve(ingress.namespace, path.backend, each.destinations)
+                resolved = self.backends.resolve(namespace, path.backend, each.destinations)
                 if self._usable(index, resolved):
                     work = self._work(each, index, (kind, value, written), resolved)
                     work.weight_total = declared
                     effects.on(work)
-                    self.hosts[host].append(work)
-                    self.bases[key] = work
-                    if serviced:
+                    works.append(work)
+                    bases[kind, value] = work
+                    if notes.serviced:
                         self._with_services(each, work, fallback)
-            if root and paths:
+            if works:
+                self.hosts[host] += works
+            if root:
                 self.app_roots[host] = (root, [index for index, _ in paths])
 
     def _usable(self, index: RuleIndex, resolved: Resolved) -> bool:
@@ -206,7 +212,7 @@ class _Translation:
         return True
 
     def _work(self, each: Taken, index: RuleIndex, path: tuple[PathType, str, str], resolved: Resolved) -> Work:
-        work = Work(each.name, [index], path[0], path[1], uris_of(path[0], path[2]), resolved.destinations)
+        work = Work(each.name, (index,), path[0], path[1], uris_of(path[0], path[2]), resolved.destinations)
         if len(work.destinations) == 1 and work.destinations[0].port is not None and not self.aliases:
             return work
         for target in work.destinations:
@@ -225,8 +231,8 @@ class _Translation:
     # -- canaries and weights -----------------------------------------------------------------------------------------
     def _canary(self, each: Taken) -> None:
         kind_of = canaries.parse(each.annotations)
-        effects = self.around.effects(each.annotations)
-        for host, _, paths in each.rules():
+        effects = each.notes.effects
+        for host, _, paths in each.rules:
             if host not in self.hosts:
                 for index, _ in paths:
                     self._refuse(index, Refusal.ORPHAN_CANARY)
@@ -237,7 +243,7 @@ class _Translation:
                 if not self._usable(index, resolved):
                     continue
                 self.crashes.convert(each)
-                base = self.bases.get((host, (kind, value, *each.conditions)))
+                base = self.bases[host, each.notes.conditions].get((kind, value))
                 if base is None:
                     self._refuse(index, Refusal.ORPHAN_CANARY)
                     continue
@@ -247,10 +253,10 @@ class _Translation:
                     continue
                 if kind_of.condition is None:
                     self.crashes.weigh(each, base.destinations)
-                    canaries.by_weight(base, kind_of, [index], own.destinations[0], effects.operations)
+                    canaries.by_weight(base, kind_of, (index,), own.destinations[0], effects.operations)
                     base.uncertain |= own.uncertain
                     continue
-                made = canaries.by_header(base, kind_of, own.name, [index], own.destinations, each.annotations)
+                made = canaries.by_header(base, kind_of, own.name, (index,), own.destinations, each.annotations)
                 made.uncertain |= own.uncertain
                 made.fallback = fallback_of(each.annotations, each.ingress.namespace, self.backends)
                 listed = self.hosts[host]
@@ -285,8 +291,10 @@ class _Translation:
 
     def _with_bases(self, bases: Sequence[Taken]) -> list[tuple[Taken, Work]]:
         """Each route of several destinations with the Ingress that its first rule is of."""
-        owners = {index: each for each in bases for index in each.indices.values()}
         several = [w for works in self.hosts.values() for w in works if len(w.destinations) != 1]
+        if not several:
+            return []
+        owners = {index: each for each in bases for _, _, paths in each.rules for index, _ in paths}
         return [(owners[w.rules[0]], w) for w in several if w.rules and w.rules[0] in owners]
 
     # -- default backends ---------------------------------------------------------------------------------------------
@@ -297,7 +305,7 @@ class _Translation:
             ingress, index = each.ingress, each.default_index
             if index is None:
                 continue
-            hosts = dict.fromkeys(["*", *(host for host, _, _ in each.rules())])
+            hosts = dict.fromkeys(["*", *(host for host, _, _ in each.rules)])
             free = [h for h in hosts if h not in self.root_taken]
             self.crashes.default_backend(each, [h for h in free if h == "*" or h not in chosen])
             resolved = self.backends.resolve(
@@ -313,14 +321,8 @@ class _Translation:
             if host not in with_gateway or each.default_index is None or not resolved.destinations:
                 continue
             used.add(each.default_index)
-            work = Work(
-                f"{each.name}-default",
-                [each.default_index],
-                "",
-                "",
-                [("prefix", "/")],
-                resolved.destinations,
-            )
+            whole = (simple_key("prefix", "/"),)
+            work = Work(f"{each.name}-default", (each.default_index,), "", "", whole, resolved.destinations)
             work.default = True
             Effects({}).on(work)
             self.hosts[host].append(work)

@@ -12,7 +12,7 @@ from xdsaudit.ingress.go import parse_uint, to_upper, uint32
 from xdsaudit.ingress.http_route import Destination, Fallback, Work
 from xdsaudit.ingress.profile import MCP_SSE, MIRROR_FQDN, Profile
 from xdsaudit.model.plain import Plain
-from xdsaudit.model.route import HeaderMatch
+from xdsaudit.model.route import HeaderMatch, simple_key
 
 NEED_SERVICES: Final = ("default-backend", "mirror-target-service", "mirror-target-fqdn", "load-balance")
 """Without any of these annotations nothing here changes a route."""
@@ -45,10 +45,11 @@ def fall_back(route: Work, annotations: Annotations, backends: Backends, fallbac
     if fallback is None:
         return
     if route.destinations:
-        route.destinations[0].fallbacks = [(fallback.host, fallback.port, "")]
+        route.destinations[0].fallbacks = ((fallback.host, fallback.port, ""),)
     if fallback.codes:
         codes = [c for c in fallback.codes if c not in _NOT_ERRORS] or [503]
-        route.fields["internal_active_redirect_policy"] = _policy(codes, _marks(route.name, fallback))
+        policy = _policy(codes, _marks(route.name, fallback))
+        route.fields = {**route.fields, "internal_active_redirect_policy": policy}
 
 
 def fallback_route(route: Work) -> Work | None:
@@ -62,7 +63,7 @@ def fallback_route(route: Work) -> Work | None:
     made = copy.deepcopy(route)
     made.fields = {k: v for k, v in made.fields.items() if k != "internal_active_redirect_policy"}
     made.name = f"{route.name}-fallback"
-    made.path_type, made.origin, made.uris = "", "", [("path", "/")]
+    made.path_type, made.origin, made.uris = "", "", (simple_key("path", "/"),)
     made.ignore_case, made.method, made.query = False, "", []
     made.headers = [HeaderMatch(k, "exact", v) for k, v in _marks(route.name, route.fallback).items()]
     made.destinations = [Destination(route.fallback.host, route.fallback.port)]
@@ -129,13 +130,12 @@ def mirror(route: Work, annotations: Annotations, namespace: str, backends: Back
     share: dict[str, Plain] = {"numerator": 100}
     if percent < 100:
         share = {"numerator": percent * 10000, "denominator": "MILLION"}
-    route.fields["request_mirror_policies"] = [
-        {
-            "cluster": f"outbound|{target[1]}||{target[0]}",
-            "runtime_fraction": {"default_value": share},
-            "trace_sampled": False,
-        }
-    ]
+    policy: Plain = {
+        "cluster": f"outbound|{target[1]}||{target[0]}",
+        "runtime_fraction": {"default_value": share},
+        "trace_sampled": False,
+    }
+    route.fields = {**route.fields, "request_mirror_policies": [policy]}
 
 
 def stateful_session(route: Work, annotations: Annotations, profile: Profile) -> None:

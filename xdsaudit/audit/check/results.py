@@ -9,11 +9,10 @@ from typing import Final
 from xdsaudit.audit.causes import written
 from xdsaudit.audit.causes.cause import Cause
 from xdsaudit.audit.check.case import Case, Remark, whole
-from xdsaudit.ingress.annotations import HIGRESS, NGINX, boolean, header_pairs, look, text
+from xdsaudit.ingress.annotations import HIGRESS, NGINX, boolean, header_pairs, look, relevant, text
 from xdsaudit.ingress.effects import Effects, rewrite_target, url_of
 from xdsaudit.ingress.objects import Ingress, Path
 from xdsaudit.ingress.paths import effective
-from xdsaudit.ingress.taken import taken
 from xdsaudit.model.verdict import Rule, Severity
 
 Annotations = Mapping[str, str]
@@ -29,19 +28,19 @@ def results(case: Case) -> Iterator[Remark]:
     secure = {host for port, host in case.after.tables if port == case.after.profile.https_port}
     unsure = {host for _, host in case.after.open}
     for ingress in case.ingresses:
-        each = taken(ingress, {}, None, case.after.profile)
-        effects = Effects(each.annotations)
-        if each.annotations:
-            for key, why, severity in _of_annotations(each.annotations):
+        annotations = relevant(ingress.annotations, case.after.profile.version)
+        effects = Effects(annotations)
+        if annotations:
+            for key, why, severity in _of_annotations(annotations):
                 rule = whole(ingress)
                 yield Remark(
                     BREAKS, rule, f"{rule.ref}: {_as_written(ingress, key)} {why}", severity, _as_written(ingress, key)
                 )
         for host, path in _paths(ingress):
             rule = Rule(ingress.namespace, ingress.metadata.name, host, path.path or "/", path.pathType)
-            for cause, why in _of_path(each.annotations, effects, path):
+            for cause, why in _of_path(annotations, effects, path):
                 yield Remark(cause, rule, f"{rule}: {why}")
-        yield from _redirects(ingress, each.annotations, secure | unsure, case)
+        yield from _redirects(ingress, annotations, secure | unsure, case)
 
 
 def _as_written(ingress: Ingress, key: str) -> str:
