@@ -59,6 +59,7 @@ DEFAULT = {
     ("kube", "bomb", "status"),
     ("kube", "same page for ever", "watch"),
     ("ads", "silent", "wait"),
+    ("ads", "resets each stream", "wait"),
     ("ads", "pushes without pause", "diff"),
     ("ads", "bomb of a message", "watch"),
     ("ads", "resets each stream", "diff"),

@@ -182,11 +182,11 @@ def _finish(outcome: Outcome, output: str, reports: tuple[str, ...]) -> int:
 
     clear_progress()
     show(outcome.audit, output, reports)
+    took = latency_said(outcome.latency, outcome.clocks)
+    if took and outcome.code != 3:  # of views that could not be read to the end, the times prove nothing
+        say(f"xdsaudit: {took}")
     rounds = f"{outcome.rounds} {'round' if outcome.rounds == 1 else 'rounds'}"
     say(f"xdsaudit: {outcome.why} ({outcome.seconds:.1f} s, {rounds})")
-    took = latency_said(outcome.latency, outcome.clocks)
-    if took:
-        say(f"xdsaudit: {took}")
     return outcome.code
 
 
