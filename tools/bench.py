@@ -139,24 +139,22 @@ def of_files(place: Path) -> None:
 
 
 def of_size() -> None:
-    """Rows of memory: 100,000 rules, and a fleet whose replicas serve the same, of which equal bytes are held once."""
-    audits = (
-        "import sys\n"
-        "from dataclasses import replace\n"
-        "from xdsaudit import audit, load\n"
-        "gateways, pilots = map(int, sys.argv[2:])\n"
-        "one = load(sys.argv[1])\n"
-        "(pages,), (capture,) = one.gateway.values(), one.pilot.values()\n"
-        "many = {f'gateway-{n}': pages for n in range(gateways)}, {f'pilot-{n}': capture for n in range(pilots)}\n"
-        "audit(replace(one, gateway=many[0], pilot=many[1]))\n"
+    """Rows of memory: 100,000 rules, and fleets whose replicas serve the same in answers of their own."""
+    sizes = (
+        (100_000, 1, 1, "<= 700 MB"),
+        (10_000, 50, 5, "<= 150 MB above the answers"),
+        (30_000, 50, 5, "<= 300 MB above the answers"),
     )
     with tempfile.TemporaryDirectory() as folder:
-        for rules, gateways, pilots, aim in ((100_000, 1, 1, "<= 700 MB"), (30_000, 50, 5, "<= 1000 MB")):
+        for rules, gateways, pilots, aim in sizes:
             place = str(Path(folder) / str(rules))
             save(synthetic(rules), place, redacted=False)
-            used, peak = process([sys.executable, "-c", audits, place, str(gateways), str(pilots)])
-            what = f"{rules:,} rules, {gateways} gateways, {pilots} pilots: peak, CPU"
-            row(what, f"{peak:.0f} MB, {used:.1f} s", aim)
+            command = [sys.executable, str(ROOT / "tools" / "fleet.py"), place, str(gateways), str(pilots)]
+            around = {**os.environ, "PYTHONPATH": str(ROOT)}
+            out = subprocess.run(command, capture_output=True, text=True, check=True, env=around)
+            used, peak, raw = map(float, out.stdout.split())
+            what = f"{rules:,} rules, {gateways} gateways, {pilots} pilots: peak, answers, CPU"
+            row(what, f"{peak:.0f} MB of {raw:.0f} MB, {used:.1f} s", aim)
 
 
 def of_start_up() -> None:
