@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -98,6 +98,7 @@ def judge_upstream(
             found well, by their ids; those of this view are added.
     """
     found: dict[RuleIndex, Fault] = {}
+    asked: dict[Place, frozenset[tuple[str, ...]] | None] = {}
     for number, view in enumerate(views):
         secrets = view.chain_secrets()
         verdicts: dict[tuple[str, ...], Fault | None] = {}
@@ -106,16 +107,21 @@ def judge_upstream(
         for place, routes in expectation.tables.items():
             secure = place[0] == expectation.profile.https_port
             held = certificates.why(view, place[1], secrets.get(place[1], ()), now) if secure else None
-            if held is None and id(routes) in well:
-                continue
-            clean = held is None
+            if held is None:
+                if id(routes) in well:
+                    continue
+                if place not in asked:
+                    asked[place] = _asked(routes)
+                names = asked[place]
+                if names is not None and all(_cached(verdicts, view, endpoints, n, ready) is None for n in names):
+                    well[id(routes)] = routes  # an id is a name only while its object lives
+                    continue
             for route in routes:
                 problem = held
                 if problem is None:
                     certain = "cluster" not in route.uncertain
-                    names = _targets(route) if certain else _served(view, place, route)
-                    problem = _cached(verdicts, view, endpoints, names, ready)
-                    clean = clean and certain and problem is None
+                    target = _targets(route) if certain else _served(view, place, route)
+                    problem = _cached(verdicts, view, endpoints, target, ready)
                 if problem is None:
                     continue
                 outside = problem.cause is CLUSTER_ABSENT and ".svc." not in problem.evidence
@@ -124,11 +130,16 @@ def judge_upstream(
                     problem = problem._replace(evidence=f"{problem.evidence}; {why}")
                 for index in route.rules:
                     found.setdefault(index, problem)
-            if clean:
-                well[id(routes)] = routes  # an id is a name only while its object lives
         for gone in well.keys() - {id(routes) for routes in expectation.tables.values()}:
             del well[gone]
     return found
+
+
+def _asked(routes: Sequence[ExpectedRoute]) -> frozenset[tuple[str, ...]] | None:
+    """The clusters that the routes of a place need, as each needs them; None where that of one is uncertain."""
+    if any("cluster" in route.uncertain for route in routes):
+        return None
+    return frozenset(map(_targets, routes))
 
 
 def _cached(
