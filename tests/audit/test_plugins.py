@@ -173,7 +173,7 @@ def test_a_rejection_names_the_one_plugin_that_never_ran_and_not_those_it_holds_
     result = audit(plugin_worlds.world([AUTH, LOG, new], gateway=old, rejected=[*GOOD, "higress-system.new"]))
     (finding,) = result.findings
     assert finding.slug == "plugin-config-rejected"
-    assert "(higress-system/new makes it), which holds back 2 plugins; requests of 2 rules get 500" in finding.message
+    assert "because of higress-system/new: 2 plugins are held back; requests of 2 rules get 500" in finding.message
     assert only(result).by == "higress-system/new"
     assert only(result, "new").by is None
     assert {r.slug for r in result.rules} == {"plugin-without-configuration"}

@@ -149,7 +149,7 @@ def test_loaded_then_rejected_with_its_neighbour_then_healed(recorded: Snapshot,
         assert cart(bad).slug == "plugin-without-configuration"
         (finding,) = bad.findings
         assert finding.severity is Severity.ERROR
-        said = "(higress-system/ghost makes it), which holds back 2 plugins; requests of 2 rules get 500"
+        said = "because of higress-system/ghost: 2 plugins are held back; requests of 2 rules get 500"
         assert said in finding.message
         auth, ghost = bad.plugins
         assert (auth.stage, auth.by, ghost.by) == (Stage.DELIVERY, "higress-system/ghost", None)

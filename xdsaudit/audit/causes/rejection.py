@@ -115,17 +115,12 @@ def _finding(world: World, rejection: Rejection) -> Finding:
         f"{len(rejection.held)} rule{'s' * (len(rejection.held) != 1)} on {len(hosts)} host{'s' * (len(hosts) != 1)}"
     )
     sure = all(c.flaw.sure for c in rejection.culprits)
+    held = f"{count} {'is' if len(rejection.held) == 1 else 'are'} held back"
     if names:
-        who = (
-            f"{', '.join(names)} {'makes' if len(names) == 1 else 'make'} it"
-            if sure
-            else f"probably {', '.join(names)}"
-        )
-        message = f"{rejection.gateway.label} rejects what pilot serves ({who}), which holds back {count}"
+        because = f"{'' if sure else 'probably '}because of {', '.join(names)}"
+        message = f"{rejection.gateway.label} rejects what pilot serves {because}: {held}"
     else:
-        message = (
-            f"{rejection.gateway.label} rejects what pilot serves, which holds back {count}; the culprit is not known"
-        )
+        message = f"{rejection.gateway.label} rejects what pilot serves: {held}; the culprit is not known"
         suspects = {plans[i].rule.ref for i in rejection.held}
         if len(suspects) == 1:
             message += f", and {next(iter(suspects))} is the first suspect: no other Ingress differs"

@@ -108,12 +108,12 @@ def _unjudged(world: World) -> Iterator[str]:
 def _refused(world: World, refusal: PluginRejection, broken: Mapping[str | None, Mapping[RuleIndex, Fault]]) -> Finding:
     count = len(refusal.held)
     names = [n.replace(".", "/", 1) for n in refusal.suspects]
-    who = f"{names[0]} makes it" if len(names) == 1 else f"one of {', '.join(names[:5])} makes it"
+    culprit = names[0] if len(names) == 1 else f"one of {', '.join(names[:5])}"
     mine = [world.expectation.plans[index].rule for index in sorted(broken.get(refusal.gateway.replica, ()))]
     evidence = list(suspicion(refusal))
     message = (
-        f"{refusal.gateway.label} rejects the plugin configurations that it is served ({who}), which holds back "
-        f"{count} plugin{'s' * (count != 1)}"
+        f"{refusal.gateway.label} rejects the plugin configurations that it is served because of {culprit}: "
+        f"{count} {'plugin is' if count == 1 else 'plugins are'} held back"
     )
     if mine:
         message += f"; requests of {len(mine)} rule{'s' * (len(mine) != 1)} get 500"
