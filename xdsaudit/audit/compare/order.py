@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
 from xdsaudit.audit.requests.example import requests
@@ -18,7 +18,7 @@ from xdsaudit.ingress.expectation import ExpectedRoute
 from xdsaudit.model.route import MatchKey, Place, Route
 
 _PAIRS: Final = 2_000
-"""Pairs looked at in one table: beyond, what was proven stands and the rest is left."""
+"""Pairs looked at in one table: beyond, what was proven stands, and that the rest was left is said."""
 
 
 class Reordered(NamedTuple):
@@ -46,7 +46,12 @@ class Paired(NamedTuple):
 
 
 def reordered(
-    lists: Paired, hidden: Sequence[tuple[int, int]], *, secure: bool, hosts: Callable[[str], bool]
+    lists: Paired,
+    hidden: Sequence[tuple[int, int]],
+    *,
+    secure: bool,
+    hosts: Callable[[str], bool],
+    doubt: Callable[[str], object] = lambda _: None,
 ) -> Iterator[Reordered]:
     """Requests that show that a list's order matters, one for each expected route that loses some.
 
@@ -55,6 +60,7 @@ def reordered(
         hidden: further pairs to look at: an expected route, and the served one that takes its requests in this view alone.
         secure: whether the place is behind TLS.
         hosts: whether a host has routes of its own.
+        doubt: is told why more rules may lose requests.
     """
     place, expected, served, pairs = lists
     own = [(number, index) for number, index in enumerate(pairs) if index is not None]
@@ -62,7 +68,10 @@ def reordered(
     wanted = {place: [expected[number] for number, _ in own]}
     numbers = [number for number, _ in own]
     told: set[int] = set()
-    for mine, other in (*inversions(own), *hidden):
+    turned = [*islice(inversions(own), _PAIRS + 1)]
+    if len(turned) > _PAIRS:
+        doubt(f"of the routes in another order {_PAIRS:,} pairs were looked at: more rules may lose requests to others")
+    for mine, other in (*turned[:_PAIRS], *hidden):
         if mine in told:
             continue
         theirs = served[other].key
@@ -96,15 +105,11 @@ def inversions(own: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """
     indices = [index for _, index in own]
     kept = _increasing(indices)
-    count = 0
     for at, (number, index) in enumerate(own):
         if at in kept:
             continue
         for there, (other, its) in enumerate(own):
             if (there < at) is (its > index) and there != at:
-                count += 1
-                if count > _PAIRS:
-                    return
                 yield (number, its) if number < other else (other, index)
 
 

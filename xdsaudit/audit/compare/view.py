@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Literal, NamedTuple
 
 from xdsaudit.audit.compare.align import Comparer, align
@@ -69,6 +70,10 @@ class Judgement:
         noted = list(deltas)
         for index in indices:
             self.changed.setdefault(index, []).extend(noted)
+
+    def leave_open(self, place: Place, why: str) -> None:
+        """Note why there may be more to say of a place."""
+        self.open[place] = f"{self.open[place]}; {why}" if place in self.open else why
 
     def holds(self, index: RuleIndex) -> bool:
         """Whether the view has all routes of the rule, changed or not."""
@@ -210,7 +215,7 @@ def _compare(lists: _Lists, comparer: Comparer, tolerated: frozenset[str], *, re
         _extras(result, place, [served[i] for i in rest], _copies(expectation, place), tolerated)
     stolen: list[tuple[int, int]] = []
     if reach:
-        hidden = shadows(served, lambda why: result.open.update({place: why}))
+        hidden = shadows(served, partial(result.leave_open, place))
         if hidden or place in result.open:
             clean = False
             stolen = _reach(lists, pairs, hidden)
@@ -265,7 +270,8 @@ def _order(lists: _Lists, pairs: list[int | None], stolen: Sequence[tuple[int, i
 
     numbers = {at: number for number, at in enumerate(pairs) if at is not None}
     secure = port == expectation.profile.https_port
-    for proof in reordered(Paired(place, expected, served, pairs), stolen, secure=secure, hosts=known):
+    both = Paired(place, expected, served, pairs)
+    for proof in reordered(both, stolen, secure=secure, hosts=known, doubt=partial(result.leave_open, place)):
         wanted = expected[proof.wanted]
         rules = expected[numbers[proof.given]].rules if proof.given in numbers else ()
         given = str(expectation.plans[rules[0]].rule) if rules else _said(served[proof.given])
