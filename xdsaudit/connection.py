@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
-from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
+from xdsaudit.collect.arguments import PlainArguments
 from xdsaudit.collect.connect import BETWEEN_LOOKS, Opened, Progress, SourceOptions, live_reader, opened
 from xdsaudit.errors import InputError
 from xdsaudit.model.plain import Plain
@@ -33,40 +33,16 @@ Texts = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 """Some texts or paths; a single one stands for a list of one."""
 
 
-class SourceArguments(TypedDict, total=False):
+class SourceArguments(PlainArguments, total=False):
     """What `connect` takes: the fields of ``SourceOptions``, lists as anything that lists texts."""
 
-    kubeconfig: str | None
-    context: str | None
     manifests: Texts
     ads: Texts
     ads_debug: Texts
     core: Texts
     gateways: Texts
-    probe_cache: bool
-    node_from: str | None
-    node_id: str | None
     node_labels: Texts
-    istio_version: str | None
-    ads_tls: bool
-    ca: Path | None
-    cert: Path | None
-    key: Path | None
-    token_file: Path | None
-    mint_token: str | None
-    tls_server_name: str | None
-    controller_name: str | None
-    controller_selector: str
-    gateway_selector: str
-    gateway_namespace: str | None
-    no_gateway: bool
-    no_secrets: bool
-    pilot_port: int | None
-    pilot_debug_port: int
-    core_port: int
-    admin_port: int
-    timeout: float
-    max_bytes: int
+    probe_cache: bool
     controller: Mapping[str, Plain]
     grace: float | None
 

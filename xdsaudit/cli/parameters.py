@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypedDict
 
+from xdsaudit.collect.arguments import PlainArguments
+
 
 class ControllerOptions(TypedDict):
     """Options about the controller; None if not given."""
@@ -21,41 +23,17 @@ class ControllerOptions(TypedDict):
     https_port: int | None
 
 
-class Options(ControllerOptions):
-    """Options of nearly every command: sources, how to read pilots, where pods are, and the controller."""
+class Options(ControllerOptions, PlainArguments):
+    """What nearly every command is given: sources, how to read pilots, where pods are, and the controller."""
 
     snapshot: str | None
-    kubeconfig: str | None
-    context: str | None
     manifests: tuple[str, ...]
     ads: tuple[str, ...]
     ads_debug: tuple[str, ...]
     core: tuple[str, ...]
     gateways: tuple[str, ...]
-    probe_cache: bool | None
-    node_from: str | None
-    node_id: str | None
     node_labels: tuple[str, ...]
-    istio_version: str | None
-    ads_tls: bool
-    ca: Path | None
-    cert: Path | None
-    key: Path | None
-    token_file: Path | None
-    mint_token: str | None
-    tls_server_name: str | None
-    timeout: float
-    max_bytes: int
-    controller_name: str | None
-    controller_selector: str
-    gateway_selector: str
-    gateway_namespace: str | None
-    no_gateway: bool
-    no_secrets: bool
-    pilot_port: int | None
-    pilot_debug_port: int
-    core_port: int
-    admin_port: int
+    probe_cache: bool | None
 
 
 class ScopeOptions(TypedDict):
