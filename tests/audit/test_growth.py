@@ -11,7 +11,7 @@ import pytest
 from tests.steps import growth, steps
 from xdsaudit.audit.compare.align import Comparer
 from xdsaudit.audit.compare.shadowing import shadows
-from xdsaudit.audit.compare.view import Before, judge
+from xdsaudit.audit.compare.view import Before, judge, judge_core
 from xdsaudit.audit.ports import Ports
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, Plans, RulePlan
 from xdsaudit.ingress.profile import Profile
@@ -147,6 +147,24 @@ def secure_hosts(size: int) -> tuple[View, Expectation]:
     expected = {(443, h): (ExpectedRoute(key, h, {}, "c", (n,)),) for n, h in enumerate(hosts)}
     plans = Plans({n: RulePlan(Rule("shop", h, h, "/", "Prefix")) for n, h in enumerate(hosts)})
     return view, Expectation(plans, expected, {}, Profile())
+
+
+@pytest.mark.parametrize("reach", [True, False])
+def test_many_routes_of_ingresses_that_are_not_modelled_and_are_not_there_is_linear(reach: bool) -> None:
+    def make(size: int) -> Callable[[], object]:
+        place = (80, "shop.test")
+        expected = tuple(ExpectedRoute(MatchKey("path", f"/{n}"), f"i{n}", {}, "c", (n,)) for n in range(size))
+        served = tuple(Route(MatchKey("path", f"/other/{n}"), f"o{n}", {}, "c") for n in range(size))
+        plans = Plans({n: RulePlan(Rule("shop", f"i{n}", "shop.test", f"/{n}", "Exact")) for n in range(size)})
+        view = View(ViewName.PILOT, "pilot-0", tables={place: Table("shop", served)})
+        expectation, tolerated = (
+            Expectation(plans, {place: expected}, {}, Profile()),
+            frozenset(r.name for r in expected),
+        )
+        judged = partial(judge, reach=True) if reach else judge_core
+        return lambda: judged(view, expectation, Comparer(), tolerated=tolerated)
+
+    assert growth(make, 50) < LINEAR
 
 
 def test_a_filter_chain_for_each_tls_host_is_linear() -> None:

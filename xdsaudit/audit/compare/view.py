@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Final, Literal, NamedTuple
 
 from xdsaudit.audit.compare.align import Comparer, align
@@ -202,10 +202,11 @@ def _compare(lists: _Lists, comparer: Comparer, tolerated: frozenset[str], *, re
     view = result.view
     pairs, rest = align(expected, served, comparer)
     clean = not rest
+    names = cache(lambda: frozenset(r.name for r in served))
     for route, at in zip(expected, pairs, strict=True):
         if at is None:
             clean = False
-            if not _foretold_in_part(route, served, tolerated):
+            if not _foretold_in_part(route, names, tolerated):
                 _miss(result, place, (route,), "no-route")
         elif not comparer.same(route, served[at]):
             clean = False
@@ -222,9 +223,9 @@ def _compare(lists: _Lists, comparer: Comparer, tolerated: frozenset[str], *, re
     return not _order(lists, pairs, stolen) and clean
 
 
-def _foretold_in_part(route: ExpectedRoute, served: Iterable[Route], tolerated: frozenset[str]) -> bool:
+def _foretold_in_part(route: ExpectedRoute, names: Callable[[], frozenset[str]], tolerated: frozenset[str]) -> bool:
     """Whether a route of an Ingress that is not modelled may be there in another form: nobody can tell what it matches."""
-    return route.name in tolerated and any(r.name == route.name for r in served)
+    return route.name in tolerated and route.name in names()
 
 
 def _reach(lists: _Lists, pairs: list[int | None], hidden: Mapping[int, int]) -> list[tuple[int, int]]:
@@ -373,11 +374,12 @@ def _held_by_core(
     for route in routes:
         held.setdefault((route.key, route.name), []).append(route)
     clean = True
+    names = cache(lambda: frozenset(r.name for r in routes))
     for wanted in expected:
         same = held.get((wanted.key, wanted.name))
         if not same:
             clean = False
-            if not _foretold_in_part(wanted, routes, tolerated):
+            if not _foretold_in_part(wanted, names, tolerated):
                 _miss(result, place, (wanted,), "no-route")
             continue
         clusters = {r.cluster for r in same}
