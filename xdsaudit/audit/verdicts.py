@@ -126,8 +126,11 @@ def _verdicts(judge_rule: _Judge, memory: Memory) -> tuple[list[RuleVerdict], li
         settled = judge_rule.unsettled.isdisjoint(group)
         said = before.get(id(group)) if settled else None
         if said is None:
-            listed = [(plan.selected, judge_rule(index, plan)) for index, plan in group.items()]
-            said = Verdicts(group, tuple(v for mine, v in listed if mine), tuple(v for mine, v in listed if not mine))
+            mine, others = (
+                tuple([judge_rule(index, plan) for index, plan in group.items() if plan.selected is selected])
+                for selected in (True, False)
+            )
+            said = Verdicts(group, mine, others)
         if settled:
             now[id(group)] = said  # it holds its group, since an id is a name only while its object lives
         every.append(said)
@@ -166,6 +169,7 @@ class _Judge:
         )
         fine = (ReplicaVerdict(j.view.name, j.view.replica, Verdict.IN_SYNC, None) for j in self.judged)
         self.fine = (*fine, *self.unread)
+        _, *self.in_sync = RuleVerdict(Rule("", "", "", "", None), Verdict.IN_SYNC, replicas=self.fine)
         self.ports = Ports(world.expectation)
         self.partial = [j for j in self.judged if world.partial(j.view)]
         self.blind = self._blind()
@@ -225,7 +229,7 @@ class _Judge:
             changed = self._where(index, plan, lambda j, i: i in j.changed, Verdict.CHANGED)
             if changed is not None:
                 return changed
-        if rule.ref in self.exposed:
+        if self.exposed and rule.ref in self.exposed:
             exposed = exposure(self.world, self.exposed[rule.ref], rule)
             if exposed is not None:
                 return exposed
@@ -291,7 +295,7 @@ class _Judge:
         if plan.unknown or not ports:
             said = plan.unknown or "no route is expected of it, and none is judged"
             return self._said(rule, Verdict.UNKNOWN, auditor.NOT_MODELLED, (said,))
-        unsure = [j for j in self.partial if not j.holds(index)]
+        unsure = [j for j in self.partial if not j.holds(index)] if self.partial else ()
         if unsure:
             return self._said(
                 rule, Verdict.UNKNOWN, auditor.UNREADABLE, (f"{unsure[0].view.label} was not read to the end",)
@@ -301,7 +305,7 @@ class _Judge:
         if index in self.dead:
             return self._said(rule, Verdict.SHADOWED, shadowing.UNMATCHABLE_PATH, (self.dead[index].said,))
         if index not in self.troubled:
-            return RuleVerdict(rule, Verdict.IN_SYNC, replicas=self.fine)
+            return tuple.__new__(RuleVerdict, (rule, *self.in_sync))  # not by its defaults: as many as there are rules
         for j in self.serving:
             shadow = j.shadowed.get(index)
             if shadow is not None:
@@ -323,7 +327,7 @@ class _Judge:
                 replicas=self.fine,
                 evidence=("on-demand RDS: nobody has asked for this host yet",),
             )
-        return RuleVerdict(rule, Verdict.IN_SYNC, replicas=self.fine)
+        return tuple.__new__(RuleVerdict, (rule, *self.in_sync))
 
     def _where(self, index: RuleIndex, plan: RulePlan, lacks: Lacks, verdict: Verdict) -> RuleVerdict | None:
         where = locate(self.world, self.rejected, index, lacks)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from xdsaudit.ingress.effects import ANNOTATED_FILTERS
@@ -19,6 +20,7 @@ from xdsaudit.model.verdict import FieldDelta
 from xdsaudit.model.view import ViewName
 
 _FILTERS: Final = "typed_per_filter_config"
+_KNOWN_BY: Final = attrgetter("key", "name")
 
 
 class Alignment(NamedTuple):
@@ -113,7 +115,7 @@ def _leaves(one: Plain, other: Plain) -> list[tuple[str, Plain, Plain]]:
 
 def align(expected: Sequence[ExpectedRoute], served: Sequence[Route], comparer: Comparer) -> Alignment:
     """Pair two lists of one place; linear in their lengths."""
-    if len(expected) == len(served) and [(e.key, e.name) for e in expected] == [(s.key, s.name) for s in served]:
+    if len(expected) == len(served) and [*map(_KNOWN_BY, expected)] == [*map(_KNOWN_BY, served)]:
         return Alignment(list(range(len(served))), [])
     by_key: dict[MatchKey, list[int]] = defaultdict(list)
     for index, route in enumerate(served):

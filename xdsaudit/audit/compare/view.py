@@ -382,6 +382,8 @@ def _held_by_core(
             if not _foretold_in_part(wanted, names, tolerated):
                 _miss(result, place, (wanted,), "no-route")
             continue
+        if same[0].cluster == wanted.cluster:
+            continue
         clusters = {r.cluster for r in same}
         if wanted.cluster is None or None in clusters or wanted.uncertain or wanted.cluster in clusters:
             continue
