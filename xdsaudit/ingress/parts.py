@@ -15,7 +15,7 @@ from xdsaudit.ingress.annotations import relevant
 from xdsaudit.ingress.backends import Backends, parse_destinations
 from xdsaudit.ingress.expectation import Expectation, ExpectedRoute, Plans, RuleIndex, RulePlan
 from xdsaudit.ingress.objects import Backend, Ingress, KubeObjects
-from xdsaudit.ingress.policy import TrafficPolicy, traffic_policy
+from xdsaudit.ingress.policy import TrafficPolicy
 from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.protection import may_be_protected, unprotected
 from xdsaudit.ingress.selection import selected
@@ -37,6 +37,7 @@ class Sheet(NamedTuple):
         selected: whether the controller takes it.
         hosts: for which it may have a say.
         age: what Ingresses are sorted by: creation, then name and namespace.
+        notes: what its annotations say.
         policies: what it asks for the connections to its backends.
         protects: whether it asks for protection.
         name: its namespace and name.
@@ -46,6 +47,7 @@ class Sheet(NamedTuple):
     selected: bool
     hosts: frozenset[str]
     age: tuple[str, str]
+    notes: Notes
     policies: tuple[tuple[Target, TrafficPolicy], ...]
     protects: bool
     name: tuple[str, str]
@@ -92,7 +94,7 @@ class Surroundings:
         key = tuple(annotations.items())
         known = self._notes.get(key)
         if known is None:
-            known = self._notes[key] = notes_of(annotations)
+            known = self._notes[key] = notes_of(annotations, self.profile)
         return known
 
     def choose(self, sheets: Sequence[Sheet]) -> None:
@@ -105,24 +107,22 @@ class Surroundings:
     def sheet(self, ingress: Ingress) -> Sheet:
         """One Ingress by itself."""
         mine = selected(ingress, self.objects, self.profile)
-        noted = mine and bool(ingress.metadata.annotations)
-        policies = tuple(self._policies(ingress)) if noted else ()
-        protects = noted and may_be_protected(ingress)
+        notes = self.notes(ingress)
+        policies = tuple(self._policies(ingress, notes)) if mine else ()
+        protects = mine and bool(ingress.metadata.annotations) and may_be_protected(ingress)
         name = ingress.namespace, ingress.metadata.name
-        return Sheet(ingress, mine, hosts_of(ingress), age_of(ingress), policies, protects, name)
+        return Sheet(ingress, mine, hosts_of(ingress), age_of(ingress), notes, policies, protects, name)
 
-    def _policies(self, ingress: Ingress) -> Iterator[tuple[Target, TrafficPolicy]]:
-        annotations = relevant(ingress.annotations, self.profile.version)
-        policy = traffic_policy(annotations, self.profile) if annotations else None
-        if policy is None:
+    def _policies(self, ingress: Ingress, notes: Notes) -> Iterator[tuple[Target, TrafficPolicy]]:
+        if notes.policy is None:
             return
-        written = parse_destinations(annotations)
+        written = parse_destinations(notes.annotations)
         backends: list[Backend | None] = [ingress.spec.defaultBackend]
         backends += [p.backend for r in ingress.spec.rules or () if r.http for p in r.http.paths or ()]
         for backend in backends:
             if backend is not None:
                 for target in self.backends.resolve(ingress.namespace, backend, written, bridge_only=True).destinations:
-                    yield (target.host, target.port), policy
+                    yield (target.host, target.port), notes.policy
 
 
 @dataclass

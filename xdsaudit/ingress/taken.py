@@ -15,6 +15,8 @@ from xdsaudit.ingress.expectation import RuleIndex
 from xdsaudit.ingress.http_route import Shared
 from xdsaudit.ingress.objects import Ingress, IngressRule, Path
 from xdsaudit.ingress.paths import Conditions, conditions_of
+from xdsaudit.ingress.policy import TrafficPolicy, traffic_policy
+from xdsaudit.ingress.profile import Profile
 from xdsaudit.ingress.with_services import NEED_SERVICES
 
 Rules = list[tuple[str, IngressRule, list[tuple[RuleIndex, Path]]]]
@@ -33,6 +35,7 @@ class Notes:
         app_root: where the root of the host is to lead, or None.
         serviced: whether what they do depends on Services.
         crashing: keys that stop the controller when a path is converted.
+        policy: what they ask for the connections to backends, or None.
     """
 
     annotations: dict[str, str]
@@ -42,10 +45,11 @@ class Notes:
     app_root: str | None
     serviced: bool
     crashing: tuple[str, ...]
+    policy: TrafficPolicy | None
 
 
-def notes_of(annotations: dict[str, str]) -> Notes:
-    """Work out what annotations say."""
+def notes_of(annotations: dict[str, str], profile: Profile) -> Notes:
+    """Work out what annotations say to this controller."""
     return Notes(
         annotations,
         Effects(annotations),
@@ -54,6 +58,7 @@ def notes_of(annotations: dict[str, str]) -> Notes:
         look(annotations, "app-root", text),
         has(annotations, *NEED_SERVICES),
         crash_keys(annotations),
+        traffic_policy(annotations, profile) if annotations else None,
     )
 
 

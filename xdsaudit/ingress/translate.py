@@ -91,7 +91,7 @@ class _Translation:
             planned.append(plans)
             self.plans.update(plans)
             if sheet.selected:
-                notes = self.around.notes(sheet.ingress)
+                notes = sheet.notes
                 name = sheet.name[1] if sheet.name[0] == self.profile.system_namespace else "/".join(sheet.name)
                 written = parse_destinations(notes.annotations)
                 mine.append(Taken(sheet.ingress, name, notes, rules, default_index, written, sheet.age))
