@@ -14,7 +14,7 @@ test: $(STAMP)  ## all tests, on up to four processors
 	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 quick: $(STAMP)  ## what takes under a minute: no Envoy, no browser, nothing slow
-	$(BIN)/python -m pytest -q -n 2 -m "not slow and not envoy and not browser and not hostile"
+	HYPOTHESIS_PROFILE=brief $(BIN)/python -m pytest -q -n 2 -m "not slow and not envoy and not browser and not hostile"
 
 hostile: $(STAMP)  ## every source against every kind of bad endpoint, by every command; a few minutes
 	$(BIN)/python -m pytest -q -n 4 -m "hostile or not hostile" tests/hostile

@@ -15,6 +15,8 @@ from xdsaudit.collect.connect import snapshot_of
 from xdsaudit.connection import Connection
 from xdsaudit.testing import ControlPlane, FakeAdmin, ingress
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_cluster_is_audited_explained_waited_for_and_watched(recording, tmp_path: Path) -> None:
     with (

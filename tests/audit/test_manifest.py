@@ -21,6 +21,8 @@ from xdsaudit.ingress.objects import Ingress, decode_list
 from xdsaudit.model.view import State, ViewInfo, ViewName
 from xdsaudit.testing import ingress, ingress_list
 
+pytestmark = pytest.mark.slow
+
 Json = dict[str, Any]
 ITEMS = [ingress("a", "foo.test", "/a", "/b"), ingress("b", "bar.test", "/c", tls="cert"), ingress("c", None, "/d")]
 

@@ -24,6 +24,8 @@ from xdsaudit.report.explanation import explanation_object, explanation_text
 from xdsaudit.testing import ingress
 from xdsaudit.testing.strategies import ingresses
 
+pytestmark = pytest.mark.slow
+
 WHOLLY_TROUBLED = ("controller-crashed", "gateway-warming", "plugins-loaded.tar.xz", "plugins-rejected.tar.xz")
 POLICY = ("least_conn", "round_robin")
 

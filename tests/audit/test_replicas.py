@@ -20,6 +20,8 @@ from xdsaudit.model.snapshot import PilotCapture
 from xdsaudit.model.verdict import RuleVerdict, Stage, Verdict
 from xdsaudit.model.view import State, ViewInfo, ViewName
 
+pytestmark = pytest.mark.slow
+
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 NAMES = sorted(p.name for p in RECORDINGS.iterdir() if p.is_dir())
 SERVED, CUT = worlds.responses(GOOD), worlds.responses(WITHOUT_B)

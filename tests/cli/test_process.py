@@ -16,6 +16,8 @@ from xdsaudit import errors
 from xdsaudit.cli.main import run
 from xdsaudit.testing import ControlPlane, ingress, ingress_list
 
+pytestmark = pytest.mark.slow
+
 ITEMS = [ingress("a", "foo.test", "/a")]
 MAIN = "from xdsaudit.cli.main import main; main()"
 

@@ -25,6 +25,8 @@ from xdsaudit.collect.kube import GoneError, KubeApi
 from xdsaudit.collect.kubeconfig import kube_api
 from xdsaudit.testing import ControlPlane, FakeAdmin, FakeKube, higress_pods, ingress, service
 
+pytestmark = pytest.mark.slow
+
 ITEMS = [ingress("a", "foo.test", "/a"), ingress("b", "foo.test", "/b", namespace="other")]
 
 

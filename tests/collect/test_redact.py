@@ -25,6 +25,8 @@ from xdsaudit.report import FORMATS
 from xdsaudit.testing import ingress
 from xdsaudit.xds.pool import TYPES, message, resource_class
 
+pytestmark = pytest.mark.slow
+
 Plant = Callable[[Snapshot], Snapshot]
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 SECRET = "pl4nted-cr3dential"

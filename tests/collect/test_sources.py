@@ -21,6 +21,8 @@ from xdsaudit.testing.rewrite import resources_of
 from xdsaudit.xds.core import MCP_TYPES
 from xdsaudit.xds.session import Node
 
+pytestmark = pytest.mark.slow
+
 ITEMS = [ingress("a", "foo.test", "/a"), ingress("b", "foo.test", "/b")]
 QUICK = Access(timeout=1.0)
 

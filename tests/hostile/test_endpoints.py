@@ -21,6 +21,8 @@ from tests import worlds
 from tests.hostile import servers
 from xdsaudit.testing import ControlPlane, FakeAdmin, ingress, ingress_list
 
+pytestmark = pytest.mark.slow
+
 ITEMS = [ingress("a", "foo.test", "/a"), ingress("b", "foo.test", "/b")]
 TIMEOUT = 1.0
 LIMIT = 20.0

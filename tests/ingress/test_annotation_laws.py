@@ -24,6 +24,8 @@ from xdsaudit.ingress.translate import translate
 from xdsaudit.model.verdict import Verdict
 from xdsaudit.testing import ingress, ingress_list, service
 
+pytestmark = pytest.mark.slow
+
 HIGRESS, NGINX = "higress.io/", "nginx.ingress.kubernetes.io/"
 GOOD = (
     *("true", "false", "0", "1", "5", "30", "100", "web", "default/web:80", "x-a", "x-a 1\nx-b 2", "GET POST"),
