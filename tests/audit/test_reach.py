@@ -117,14 +117,18 @@ ROUTES = st.builds(
 )
 
 
-@given(st.lists(ROUTES, max_size=12))
-def test_looking_up_finds_what_asking_every_pair_finds(routes: list[Route]) -> None:
-    every_pair = {
+def _by_every_pair(routes: list[Route]) -> dict[int, int]:
+    """What is shadowed by which, the first of them, by asking every pair."""
+    return {
         later: earlier
         for later in range(len(routes))
         if (earlier := next((e for e in range(later) if _hides(routes[e], routes[later])), None)) is not None
     }
-    assert shadows(routes) == every_pair
+
+
+@given(st.lists(ROUTES, max_size=12))
+def test_looking_up_finds_what_asking_every_pair_finds(routes: list[Route]) -> None:
+    assert shadows(routes) == _by_every_pair(routes)
 
 
 MANY = st.builds(
@@ -163,12 +167,7 @@ MANY = st.builds(
 @given(st.lists(MANY, min_size=20, max_size=50, unique=True))
 def test_looking_up_among_many_finds_what_asking_every_pair_finds(keys: list[MatchKey]) -> None:
     routes = [Route(key, f"r{n}", {}, "c") for n, key in enumerate(keys)]
-    every_pair = {
-        later: earlier
-        for later in range(len(routes))
-        if (earlier := next((e for e in range(later) if _hides(routes[e], routes[later])), None)) is not None
-    }
-    assert shadows(routes) == every_pair
+    assert shadows(routes) == _by_every_pair(routes)
 
 
 @pytest.mark.parametrize(
@@ -247,12 +246,7 @@ PLAIN = st.builds(
 def test_plain_paths_are_shadowed_by_what_asking_every_pair_finds(keys: list[MatchKey], longest_first: bool) -> None:
     ordered = sorted(keys, key=lambda k: -len(k.value)) if longest_first else keys
     routes = [Route(k, f"r{n}", {}, "c") for n, k in enumerate(ordered)]
-    every_pair = {
-        later: earlier
-        for later in range(len(routes))
-        if (earlier := next((e for e in range(later) if _hides(routes[e], routes[later])), None)) is not None
-    }
-    assert shadows(routes) == every_pair
+    assert shadows(routes) == _by_every_pair(routes)
 
 
 @pytest.mark.parametrize(
