@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from xdsaudit.model.assemble import RouteConfiguration, TableMemo, VirtualHost, concerns
+from xdsaudit.model.assemble import RouteConfiguration, TableMemo, VirtualHost, concerns, remembered
 from xdsaudit.model.canonical import ROUTE, fields_of, known, match_of
 from xdsaudit.model.plain import Plain, as_mapping
 from xdsaudit.model.route import Fields, MatchKey, Route, simple_key
@@ -102,14 +102,10 @@ class JsonRouteReader:
             msgspec.DecodeError: it is not one.
         """
         if self._memo is None:
-            return self._table(raw)
-        data = bytes(raw)
-        table = self._memo.get(data)
-        if table is None:
-            table = self._memo[data] = self._table(raw)
-        return table
+            return self._table(raw)  # without a copy
+        return remembered(self._memo, bytes(raw), self._table)
 
-    def _table(self, raw: Raw) -> RouteConfiguration:
+    def _table(self, raw: Raw | bytes) -> RouteConfiguration:
         config = (_OF_ALL_HOSTS if self._hosts is None else _OF_SOME_HOSTS).decode(raw)
         hosts = [
             VirtualHost(v.name, tuple(v.domains), self._routes(v), tuple(v.allow_server_names))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from xdsaudit.model.route import Place, Route
@@ -42,6 +42,16 @@ class Memo(Protocol[T]):
         """What these bytes were decoded to, None if they were not."""
 
     def __setitem__(self, key: bytes, value: T, /) -> None: ...
+
+
+def remembered(memo: Memo[T] | None, data: bytes, decode: Callable[[bytes], T]) -> T:
+    """What these bytes are decoded to, taken from the memo where they were decoded before, and kept there; None remembers nothing."""
+    if memo is None:
+        return decode(data)
+    known = memo.get(data)
+    if known is None:
+        known = memo[data] = decode(data)
+    return known
 
 
 TableMemo = Memo[RouteConfiguration]

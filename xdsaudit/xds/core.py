@@ -7,11 +7,11 @@ pilot's business. Objects are folded by type: each response of core carries all 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
 from xdsaudit.errors import ReadError
-from xdsaudit.model.assemble import Memo, concerns
+from xdsaudit.model.assemble import Memo, concerns, remembered
 from xdsaudit.model.facts import CoreFacts
 from xdsaudit.model.route import Fields, HeaderMatch, MatchKey, PathKind, Place, Route, simple_key
 from xdsaudit.model.view import Table, View, ViewName
@@ -62,11 +62,12 @@ def read_core(
         ReadError: bytes that are not an MCP response.
     """
     objects: dict[str, list[tuple[str, Message]]] = {}
+    read = partial(_read, hosts=hosts)
     response_class = message("envoy.service.discovery.v3.DiscoveryResponse")
     for number, data in enumerate(responses):
         try:
             response = response_class.FromString(data)
-            resources = [_read(resource.value, decoded, hosts) for resource in response.resources]
+            resources = [remembered(decoded, resource.value, read) for resource in response.resources]
         except Exception as error:
             raise ReadError(
                 f"core response {number} ({len(data)} bytes) is not an MCP DiscoveryResponse: {error}; read core again"
@@ -100,11 +101,8 @@ def _facts(objects: Mapping[str, Iterable[tuple[str, Message]]]) -> CoreFacts:
     )
 
 
-def _read(data: bytes, decoded: ObjectMemo | None, hosts: Collection[str] | None) -> tuple[str, Message]:
+def _read(data: bytes, hosts: Collection[str] | None) -> tuple[str, object]:
     """One object of an MCP response."""
-    known = decoded.get(data) if decoded is not None else None
-    if known is not None:
-        return known
     resource = message(_RESOURCE).FromString(data)
     name, cls = resource.metadata.name, known_type(resource.body.type_url)
     read: object = None
@@ -114,8 +112,6 @@ def _read(data: bytes, decoded: ObjectMemo | None, hosts: Collection[str] | None
         read = _Service(tuple(service.hosts), tuple([route for http in asked for route in _routes(http, name)]))
     elif cls is not None:
         read = cls.FromString(resource.body.value)
-    if decoded is not None:
-        decoded[data] = name, read
     return name, read
 
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from xdsaudit.model.assemble import RouteConfiguration, TableMemo, VirtualHost, concerns
+from xdsaudit.model.assemble import RouteConfiguration, TableMemo, VirtualHost, concerns, remembered
 from xdsaudit.model.canonical import fields_of, match_of
 from xdsaudit.model.plain import as_mapping
 from xdsaudit.model.route import Fields, MatchKey, PathKind, Route, simple_key
@@ -87,14 +87,11 @@ class ProtoRouteReader:
             DecodeError: it is not one.
             UnicodeDecodeError: a path or the name of a cluster is not UTF-8.
         """
-        known = self._memo.get(data) if self._memo is not None else None
-        if known is not None:
-            return known
+        return remembered(self._memo, data, self._table)
+
+    def _table(self, data: bytes) -> RouteConfiguration:
         config = self._flat.FromString(data)
-        table = config.name, tuple(self._host(data, n, host) for n, host in enumerate(config.virtual_hosts))
-        if self._memo is not None:
-            self._memo[data] = table
-        return table
+        return config.name, tuple([self._host(data, n, host) for n, host in enumerate(config.virtual_hosts)])
 
     def _host(self, data: bytes, number: int, host: Message) -> VirtualHost:
         asked = host.routes if concerns(host.name, host.domains, self._hosts) else ()
