@@ -17,6 +17,7 @@ from xdsaudit.model.route import Fields, HeaderMatch, MatchKey, PathKind, Place,
 from xdsaudit.model.view import Table, View, ViewName
 from xdsaudit.xds.plugins import read_wasm_plugin
 from xdsaudit.xds.pool import Message, known_type, message
+from xdsaudit.xds.routes import lone_field
 
 MCP_TYPES = (
     "networking.istio.io/v1alpha3/VirtualService",
@@ -168,16 +169,14 @@ _URI_KINDS: Final[Mapping[int, PathKind]] = {0x0A: "path", 0x12: "prefix", 0x1A:
 
 def _key(data: bytes) -> MatchKey:
     """What an HTTPMatchRequest matches."""
-    # A path alone, of a length that takes one byte, stands at a known place; most do.
-    if len(data) > 4 and data[0] == _URI_TAG and data[1] == len(data) - 2 < 0x80 and data[3] == len(data) - 4:
-        only = _URI_KINDS.get(data[2])
-        if only is not None:
-            return simple_key(only, data[4:].decode())
+    uri = lone_field(data)  # most match a path alone
+    text = lone_field(uri[1]) if uri is not None and uri[0] == _URI_TAG else None
+    if text is not None and (only := _URI_KINDS.get(text[0])) is not None:
+        return simple_key(only, text[1].decode())
     match = message("istio.networking.v1alpha3.HTTPMatchRequest").FromString(data)
-    uri = match.uri
-    kind = uri.WhichOneof("match_type")
+    kind = match.uri.WhichOneof("match_type")
     path = _URI[kind]
-    value = getattr(uri, kind) if kind else "/"
+    value = getattr(match.uri, kind) if kind else "/"
     headers = [_condition(name, text) for name, text in match.headers.items()]
     if match.HasField("method"):
         headers.append(_condition(":method", match.method))

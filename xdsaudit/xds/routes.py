@@ -129,14 +129,13 @@ def _fields_of(route: Message, action: bytes | None) -> tuple[Fields, tuple[str,
 
 def _key(match: bytes) -> tuple[MatchKey, tuple[str, ...]]:
     """What a RouteMatch matches, and digests of what of it cannot be decoded."""
+    path = None
     if match.startswith(_SENSITIVE):
-        path = match[len(_SENSITIVE) :]
+        path = lone_field(match[len(_SENSITIVE) :])
     elif match.endswith(_SENSITIVE):
-        path = match[: -len(_SENSITIVE)]
-    else:
-        path = b""
-    if len(path) > 2 and path[1] == len(path) - 2 < _SHORT and (kind := _KINDS.get(path[0])) is not None:
-        return simple_key(kind, path[2:].decode()), ()
+        path = lone_field(match[: -len(_SENSITIVE)])
+    if path is not None and (kind := _KINDS.get(path[0])) is not None:
+        return simple_key(kind, path[1].decode()), ()
     hidden: list[str] = []
     decoded = message("envoy.config.route.v3.RouteMatch").FromString(match)
     return match_of(as_mapping(to_plain(decoded, hidden))), tuple(hidden)
@@ -153,6 +152,10 @@ def _cut(action: bytes) -> tuple[str | None, bytes]:
             (action[2:end].decode(), action[end:]) if 2 < end <= len(action) and action[1] < _SHORT else (None, action)
         )
     at = action.rfind(_CLUSTER)
-    if 0 < at < len(action) - 2 and action[at + 1] == len(action) - at - 2 < _SHORT:
-        return action[at + 2 :].decode(), action[:at]
-    return None, action
+    last = lone_field(action[at:]) if at > 0 else None
+    return (None, action) if last is None else (last[1].decode(), action[:at])
+
+
+def lone_field(data: bytes) -> tuple[int, bytes] | None:
+    """Tag and value of the one text or message that these bytes hold; None if they hold another, more, or one that is long."""
+    return (data[0], data[2:]) if len(data) > 2 and data[1] == len(data) - 2 < _SHORT else None
