@@ -71,5 +71,4 @@ def _changed(verdict: RuleVerdict, each: Unapplied, snapshot: Snapshot) -> RuleV
 
 
 def _asked(each: Unapplied, snapshot: Snapshot) -> str:
-    origin = origin_in(snapshot.origins, each.rule)
-    return f"{origin} asks for it" if origin else "the manifest asks for it"
+    return manifest.asked_by(origin_in(snapshot.origins, each.rule))

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _ENDING: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+_M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
+"""Names of glibc's malloc.h; a threshold that is set is not adjusted any more."""
+_LARGE_BUFFER: Final = 256 * 1024
+_ARENAS: Final = 2
 
 
 class OutputError(InputError):
@@ -64,13 +69,6 @@ def prepare() -> None:
 
         warnings.simplefilter("ignore")
     threading.excepthook = _thread_failed
-
-
-_M_MMAP_THRESHOLD: Final = -3
-_M_ARENA_MAX: Final = -8
-"""Names of glibc's malloc.h; a threshold that is set is not adjusted any more."""
-_LARGE_BUFFER: Final = 256 * 1024
-_ARENAS: Final = 2
 
 
 def lasting() -> None:

@@ -91,12 +91,14 @@ def write_files(place: Path, files: Mapping[str, bytes]) -> int:
     Raises:
         InputError: the place already exists, or cannot be written.
     """
+    from glob import escape
+
     if place.exists() and not (place.is_dir() and not any(place.iterdir())):
         raise InputError(f"{place}: already exists; name a new directory or archive")
     part = place.with_name(f".{place.name}.part-{os.getpid()}")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        for old in place.parent.glob(f".{glob_escape(place.name)}.part-*"):
+        for old in place.parent.glob(f".{escape(place.name)}.part-*"):
             if old == part or not _alive(old.name.rpartition("-")[2]):
                 _remove(old)
         _writer(place)(part, files)
@@ -108,13 +110,6 @@ def write_files(place: Path, files: Mapping[str, bytes]) -> int:
     finally:
         _remove(part)
     return sum(map(len, files.values()))
-
-
-def glob_escape(name: str) -> str:
-    """A pattern that matches only this name."""
-    import glob
-
-    return glob.escape(name)
 
 
 def _alive(pid: str) -> bool:

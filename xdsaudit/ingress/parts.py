@@ -152,9 +152,8 @@ class Kept:
         """The sheet of each Ingress; of one that is the same object as in the translation before the same."""
         known = self._sheets
         sheets = [known.get(id(ingress)) or around.sheet(ingress) for ingress in ingresses]
-        self._sheets = {
-            id(s.ingress): s for s in sheets
-        }  # each holds its Ingress: an id is a name only while its object lives
+        # Each holds its Ingress: an id is a name only while its object lives.
+        self._sheets = {id(s.ingress): s for s in sheets}
         return sheets
 
     def groups(self, sheets: Sequence[Sheet]) -> list[list[Sheet]]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 from xdsaudit.audit.causes.cause import Cause, Command
 from xdsaudit.audit.causes.commands import APPLY
 from xdsaudit.model.plugin_verdict import PluginVerdict
-from xdsaudit.model.verdict import FieldDelta, RuleVerdict, Severity, Stage, Verdict
+from xdsaudit.model.verdict import FieldDelta, Origin, RuleVerdict, Severity, Stage, Verdict
 from xdsaudit.model.view import ViewName
 
 V = TypeVar("V", RuleVerdict, PluginVerdict)
@@ -74,6 +74,11 @@ OBJECT_REPEATED = Cause(
     shows="Rules of the earlier document are gone as soon as the later one is applied.",
     prevention="Give each Ingress one file.",
 )
+
+
+def asked_by(origin: Origin | None) -> str:
+    """Who asks for what the API lacks or holds differently: the place in the manifest, where it is known."""
+    return f"{origin or 'the manifest'} asks for it"
 
 
 def applied_differently(verdict: V, fields: tuple[FieldDelta, ...], evidence: tuple[str, ...]) -> V:

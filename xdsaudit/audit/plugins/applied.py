@@ -38,8 +38,7 @@ def plugins_with_manifest(
     found = {v.ref: v for v in verdicts}
     held = {p.ref: p for p in plans or ()}
     for wanted in plan_plugins(decode_list(data, WasmPlugin), profile):
-        origin = snapshot.origins.get((f"wasmplugin/{wanted.ref}", "", ""))
-        asked = f"{origin} asks for it" if origin else "the manifest asks for it"
+        asked = manifest.asked_by(snapshot.origins.get((f"wasmplugin/{wanted.ref}", "", "")))
         if plans is None:
             found[wanted.ref] = _unknown(wanted, asked)
         elif wanted.ref not in held:
